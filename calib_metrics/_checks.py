@@ -1,0 +1,92 @@
+"""What every metric demands of its input, checked once, with errors that say what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# A softmax or exp(log-probability) in float32 overshoots 1 by about this much at most.
+_ROUNDING = 1e-3
+
+
+def check_rows(
+    confidence: ArrayLike, correct: ArrayLike, *, allow_missing: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both columns as float64 arrays, sorted by (confidence, correct), missing rows last.
+
+    Sorting here makes every sum, and so every score, independent of the order of the rows.
+    With `allow_missing`, None and NaN confidences stay in as NaN; otherwise they are an error.
+    Raises ValueError for anything that is not a confidence in [0, 1] beside a 0 or 1.
+    """
+    confidence = _as_floats(confidence, "confidence")
+    correct = _as_floats(correct, "correct")
+    if confidence.size != correct.size:
+        raise ValueError(
+            f"confidence has {confidence.size} values and correct has {correct.size}: "
+            "give one of each per answer."
+        )
+    if confidence.size == 0:
+        raise ValueError("confidence and correct are empty: give at least one answer.")
+    _check_confidence(confidence, allow_missing)
+    if not np.isin(correct, (0.0, 1.0)).all():
+        bad = correct[~np.isin(correct, (0.0, 1.0))][0]
+        raise ValueError(
+            f"correct holds {bad:g}, but only 0 and 1 (wrong and right) are allowed: "
+            "grade every answer, and check that the two arguments are not swapped."
+        )
+    order = np.lexsort((correct, confidence))
+    return confidence[order], correct[order]
+
+
+def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values)
+    # NumPy would turn "0.9" into 0.9 without a word; unparsed text must not become a confidence.
+    if array.dtype.kind in "US" or (
+        array.dtype == object and any(isinstance(v, (str, bytes)) for v in array.flat)
+    ):
+        raise ValueError(f"{name} holds strings: convert them to numbers first.")
+    if array.ndim != 1:
+        raise ValueError(f"{name} has {array.ndim} dimensions: give a 1-D array or list.")
+    try:
+        return array.astype(np.float64)  # None becomes NaN
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers, but {error}.") from None
+
+
+def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> None:
+    missing = np.isnan(confidence)
+    if missing.any() and not allow_missing:
+        raise ValueError(
+            f"confidence is missing (None or NaN) in {missing.sum()} of {confidence.size} rows: "
+            "drop those rows, or use score(), which leaves them out and counts them."
+        )
+    given = confidence[~missing]
+    if given.size == 0 or (given.min() >= 0 and given.max() <= 1):
+        return
+    message = (
+        f"confidence runs from {given.min():.10g} to {given.max():.10g}, "
+        "outside the range [0, 1]"
+    )
+    if 0 <= given.min() and given.max() <= 1 + _ROUNDING:
+        message += ": it looks like rounding error, so clip it with numpy.clip first."
+    elif 0 <= given.min() and given.max() <= 100:
+        message += ": it looks like percent, so divide it by 100."
+    else:
+        message += ": give probabilities, not logits or log-probabilities."
+    raise ValueError(message)
+
+
+def check_count(value: int, name: str, least: int) -> int:
+    """Return `value` as an int, or raise ValueError when it is no whole number >= `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}.")
+    return int(value)
+
+
+def check_choice(value: str, name: str, choices: Sequence[str]) -> None:
+    """Raise ValueError when `value` is none of the `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")

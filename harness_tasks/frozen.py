@@ -1,0 +1,82 @@
+"""Frozen answers: the answers of an earlier run, read from its logged samples.
+
+With them an adapter, or another model, is asked about exactly the base model's answers, so that
+two confidences differ in nothing but the confidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lm_eval.utils import handle_non_serializable, hash_string
+
+from harness_tasks.records import read_samples
+
+
+def doc_hash(doc: dict[str, Any]) -> str:
+    """Fingerprint of a document, the same as ``doc_hash`` in lm-eval's logged samples."""
+    text = json.dumps(doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
+    return hash_string(text)
+
+
+def samples_file(path: str, task: str) -> Path:
+    """The logged samples of `task`: `path` itself, or the one such file below the folder `path`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the folder holds several runs of the task.
+    """
+    root = Path(path).expanduser()
+    if root.is_file():
+        return root
+    found = sorted(root.rglob(f"samples_{task}_[0-9]*.jsonl")) if root.is_dir() else []
+    if not found:
+        raise FileNotFoundError(
+            f"answers: {path} holds no samples_{task}_*.jsonl. Give the file or folder of an "
+            f"earlier run of {task} that was made with --log_samples."
+        )
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise ValueError(f"answers: {path} holds several runs of {task} ({names}). Name one file.")
+    return found[0]
+
+
+def read_answers(path: str, task: str) -> dict[str, str]:
+    """Answers of an earlier run, by document hash.
+
+    Raises:
+        FileNotFoundError: no samples at `path`.
+        ValueError: a line is not a sample of this task, or one document has two answers.
+    """
+    file = samples_file(path, task)
+    answers: dict[str, str] = {}
+    for number, (row, record) in enumerate(read_samples(file), start=1):
+        if record["task"] != task:
+            raise ValueError(
+                f"answers: line {number} of {file} belongs to the task {record['task']!r}, "
+                f"but the task asked now is {task!r}."
+            )
+        if answers.setdefault(row["doc_hash"], record["answer"]) != record["answer"]:
+            raise ValueError(
+                f"answers: {file} holds two different answers to the question of line {number}."
+            )
+    return answers
+
+
+def check_complete(answers: dict[str, str], docs: Iterable[tuple[int, dict]], path: str) -> None:
+    """Check that every document about to be asked has a frozen answer.
+
+    Raises:
+        ValueError: naming the rows (document ids of this run) that have none.
+    """
+    missing = [number for number, doc in docs if doc_hash(doc) not in answers]
+    if missing:
+        shown = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
+        raise ValueError(
+            f"answers: {path} has no answer to {len(missing)} of the questions asked now "
+            f"(rows {shown}): the earlier run saw other questions or fewer of them. Use the same "
+            f"task version, split, --limit and --samples for both runs."
+        )

@@ -1,0 +1,52 @@
+"""The record of one question under one method, and how it is read back from lm-eval's log.
+
+Everything downstream (frozen answers, grading, leaderboards) reads these records and nothing else
+of the log, so this module is the one place that knows how they are stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FIELDS = ("task", "split", "id", "method", "question", "answer", "correct", "confidence", "reason")
+
+
+class Record(dict):
+    """A record that survives lm-eval's log, which writes the ``str()`` of every response."""
+
+    def __str__(self) -> str:
+        return json.dumps(self, ensure_ascii=False)
+
+
+def read_samples(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Read the logged samples of a confidence task.
+
+    Yields:
+        ``(row, record)`` per line: lm-eval's row, and the record (see `FIELDS`; methods add more).
+
+    Raises:
+        ValueError: a line is not JSON, or not a sample of a confidence task; names file and line.
+    """
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise ValueError(
+                    f"line {number} of {file} is not JSON: the file is damaged or was cut off. "
+                    f"Run the evaluation again with --log_samples."
+                ) from None
+            try:
+                record = json.loads(row["filtered_resps"][0])
+                missing = [field for field in FIELDS if field not in record]
+            except (KeyError, IndexError, TypeError, ValueError):
+                missing = list(FIELDS)
+            if missing:
+                raise ValueError(
+                    f"line {number} of {file} is not a logged sample of a confidence task: "
+                    f"it lacks {', '.join(missing)}."
+                )
+            yield row, record

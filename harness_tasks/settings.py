@@ -1,0 +1,88 @@
+"""The options a user sets through ``--metadata``, checked before any model runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from harness_tasks.elicitation import METHODS
+from harness_tasks.grading import GRADERS
+from harness_tasks.prompts import WORDINGS
+
+
+class Settings(BaseModel):
+    """Options of a confidence task; the field names are the keys of ``--metadata``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    methods: tuple[str, ...] = ("likelihood", "zero_shot_classifier", "verbalized", "sampling")
+    k: int = Field(10, ge=1, description="samples per question")
+    weighting: Literal["count", "likelihood"] = "count"
+    wording: str = "yes_no"
+    temperature: float = Field(1.0, gt=0, description="divides the logit of P(yes)")
+    grading: str = "exact"
+    answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
+    split: str | None = Field(None, description="split to ask about instead of the task's own")
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError(f"name at least one of {_listed(METHODS)}")
+        if len(set(value)) < len(value):
+            raise ValueError("a method is named twice")
+        for name in value:
+            _known(name, METHODS)
+        return value
+
+    @field_validator("wording")
+    @classmethod
+    def _known_wording(cls, value: str) -> str:
+        return _known(value, WORDINGS)
+
+    @field_validator("grading")
+    @classmethod
+    def _known_grading(cls, value: str) -> str:
+        return _known(value, GRADERS)
+
+
+def parse_settings(task: str, metadata: Mapping[str, Any]) -> Settings:
+    """Read the options of `task` from its metadata.
+
+    lm-eval merges the model's arguments into the same mapping, so keys of other owners are left
+    alone, unless they look like a misspelt option.
+
+    Raises:
+        ValueError: an option has a wrong value, or a key is nearly an option's name.
+    """
+    options = {key: metadata[key] for key in Settings.model_fields if key in metadata}
+    for key in metadata.keys() - options.keys():
+        if near := difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.8):
+            raise ValueError(f"{task}: unknown metadata key {key!r}; did you mean {near[0]!r}?")
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ValueError(
+            f"{task}: metadata key {first['loc'][0]!r} has the value "
+            f"{metadata[first['loc'][0]]!r}, which cannot be used: {reason}."
+        ) from None
+
+
+def _known(name: str, table: Mapping[str, Any]) -> str:
+    if name not in table:
+        raise ValueError(f"{name!r} is not one of {_listed(table)}")
+    return name
+
+
+def _listed(table: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(table))

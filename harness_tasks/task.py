@@ -1,0 +1,243 @@
+"""The lm-eval task: one answer per question, and every elicitation method asked about it.
+
+The class serves open-ended tasks (``output_type: generate_until``) and multiple choice
+(``output_type: multiple_choice``). lm-eval's Filter column carries the method, and the first
+filtered response of each logged sample is the record that everything downstream reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import ConfigurableTask
+
+from harness_tasks.elicitation import METHODS, Question
+from harness_tasks.frozen import check_complete, doc_hash, read_answers
+from harness_tasks.grading import GRADERS, first_line, normalize
+from harness_tasks.prompts import Conversation
+from harness_tasks.records import Record
+from harness_tasks.settings import parse_settings
+
+BYPASS = {"bypass": None}
+MC_GENERATION = {"until": ["\n"], "max_gen_toks": 4}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question with the requests that each method added for it."""
+
+    question: Question
+    requests: Mapping[str, Sequence[Instance]]
+
+
+class ConfidenceTask(ConfigurableTask):
+    """An lm-eval task that scores confidences. See ``harness_tasks/README.md`` for its options."""
+
+    def __init__(self, config: dict[str, Any]):
+        config = {key: value for key, value in config.items() if key != "class"}
+        metadata = config.get("metadata") or {}
+        self.settings = parse_settings(config["task"], metadata)
+        # Defaults included, so that the results file tells how the scores came about.
+        config["metadata"] = {**metadata, **self.settings.model_dump()}
+        if self.settings.split is not None:
+            config["test_split"] = self.settings.split
+        super().__init__(config=config)
+        if self.settings.weighting == "likelihood" and self._is_multiple_choice:
+            raise ValueError(
+                f"{config['task']}: weighting 'likelihood' is for open-ended tasks; the options "
+                f"of a multiple-choice question are weighed by the method 'likelihood'."
+            )
+        self._methods = {name: METHODS[name](self.settings) for name in self.settings.methods}
+        path = self.settings.answers
+        self._frozen = None if path is None else read_answers(path, config["task"])
+        self._messages: list[dict[str, str]] | None = None
+        self._asked: dict[int, _Asked] = {}
+
+    @property
+    def _is_multiple_choice(self) -> bool:
+        return self.OUTPUT_TYPE == "multiple_choice"
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().download(dataset_kwargs, **kwargs)
+        if (split := self.config.test_split) not in self.dataset:
+            raise ValueError(
+                f"{self.config.task}: there is no split {split!r}; "
+                f"the data set has {', '.join(self.dataset)}."
+            )
+
+    # ------------------------------------------------------------------------------------- asking
+
+    def build_all_requests(self, **kwargs: Any) -> None:
+        """Build the requests of all documents; the harness's request cache is refused.
+
+        Its key knows nothing of the prompts, methods or frozen answers.
+        """
+        if kwargs.get("cache_requests"):
+            raise ValueError(
+                f"{self.task_name}: --cache_requests would bring back requests of another setting; "
+                f"run without it (--use_cache, which caches responses, is fine)."
+            )
+        self._asked = {}
+        if self._frozen is not None:
+            names = ("limit", "samples", "rank", "world_size")
+            chosen = {name: kwargs[name] for name in names if kwargs.get(name) is not None}
+            check_complete(self._frozen, self.doc_iterator(**chosen), self.settings.answers)
+        super().build_all_requests(**kwargs)
+
+    def fewshot_context(
+        self, doc: dict, num_fewshot: int, chat_template: Callable | None = None, **kwargs: Any
+    ) -> str:
+        """The first turn's prompt; its chat messages are kept, for the second turn continues them."""
+        self._messages = None
+
+        def render(messages: list[dict[str, str]], **options: Any) -> str:
+            self._messages = messages
+            return chat_template(messages, **options)
+
+        return super().fewshot_context(
+            doc, num_fewshot, chat_template=render if chat_template else None, **kwargs
+        )
+
+    def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
+        """The answer's requests (none for a frozen answer), then those of every method."""
+        # One response each; sampling, which wants K, says so in its own request.
+        name, doc_id, _ = kwargs["metadata"]
+        instance = {"doc": doc, "metadata": (name, doc_id, 1)}
+        conversation = Conversation(
+            context=ctx,
+            delimiter=self.config.target_delimiter if self._messages is None else "",
+            messages=self._messages,
+            render=kwargs.get("chat_template"),
+        )
+        build = self._multiple_choice if self._is_multiple_choice else self._open_ended
+        first, question = build(conversation, instance)
+        requests = {name: m.requests(question) for name, m in self._methods.items()}
+        everything = [*first, *(r for added in requests.values() for r in added)]
+        for position, request in enumerate(everything):
+            request.idx = position
+        self._asked[doc_id] = _Asked(question, requests)
+        return everything
+
+    def _open_ended(
+        self, conversation: Conversation, instance: dict[str, Any]
+    ) -> tuple[list[Instance], Question]:
+        generation = deepcopy(self.config.generation_kwargs)
+        agree = GRADERS[self.settings.grading]
+        shared = {
+            "conversation": conversation,
+            "agrees": lambda text, answer: agree(text, [answer]),
+            "options": None,
+            "generation": generation,
+            "instance": instance,
+        }
+        if self._frozen is not None:
+            answer = self._frozen[doc_hash(instance["doc"])]
+            return [], Question(answer=lambda: answer, answered_by=None, **shared)
+        request = Instance(
+            "generate_until", arguments=(conversation.context, generation), idx=0, **instance
+        )
+        question = Question(
+            answer=lambda: first_line(request.resps[0]), answered_by="generate_until", **shared
+        )
+        return [request], question
+
+    def _multiple_choice(
+        self, conversation: Conversation, instance: dict[str, Any]
+    ) -> tuple[list[Instance], Question]:
+        labels = self.doc_to_choice(instance["doc"])
+        scored = [
+            Instance(
+                "loglikelihood",
+                arguments=(conversation.context, conversation.delimiter + label),
+                idx=0,
+                **instance,
+            )
+            for label in labels
+        ]
+
+        def options() -> dict[str, float]:
+            return dict(zip(labels, softmax([request.resps[0][0] for request in scored])))
+
+        def likeliest() -> str:
+            return max(options().items(), key=lambda item: item[1])[0]
+
+        frozen = None if self._frozen is None else self._frozen[doc_hash(instance["doc"])]
+        question = Question(
+            conversation=conversation,
+            answer=likeliest if frozen is None else lambda: frozen,
+            answered_by="loglikelihood" if frozen is None else None,
+            agrees=lambda text, answer: normalize(text).split()[:1] == normalize(answer).split(),
+            options=options,
+            generation=MC_GENERATION,
+            instance=instance,
+        )
+        return (scored if frozen is None or "likelihood" in self._methods else []), question
+
+    # ------------------------------------------------------------------------------------ reading
+
+    def apply_filters(self) -> None:
+        """Read every method's confidence: one filter per method, one record per question."""
+        for instance in self.instances:
+            instance.filtered_resps = dict.fromkeys(self._methods)
+        first = {}
+        for instance in self.instances:
+            first.setdefault(instance.doc_id, instance)
+        for doc_id, asked in self._asked.items():
+            for name, method in self._methods.items():
+                first[doc_id].filtered_resps[name] = self._record(asked, name, method)
+
+    def _record(self, asked: _Asked, name: str, method: Any) -> Record:
+        question = asked.question
+        doc = question.instance["doc"]
+        answer = question.answer()
+        reading = method.read(question, asked.requests[name])
+        return Record(
+            task=self.task_name,
+            split=self.config.test_split,
+            id=doc.get("id") or doc_hash(doc),
+            method=name,
+            question=doc.get("question") or self.doc_to_text(doc),
+            answer=answer,
+            correct=int(self._grade(doc, answer)),
+            confidence=reading.confidence,
+            reason=reading.reason,
+            signature=f"{method.signature}|grading:{self._grading}",
+            **(reading.extra or {}),
+        )
+
+    @property
+    def _grading(self) -> str:
+        return "option" if self._is_multiple_choice else self.settings.grading
+
+    def _grade(self, doc: dict, answer: str) -> bool:
+        target = self.doc_to_target(doc)
+        if self._is_multiple_choice:
+            return answer == self.doc_to_choice(doc)[target]
+        return GRADERS[self.settings.grading](answer, [target] if isinstance(target, str) else target)
+
+    def process_results(self, doc: dict, results: list[dict[str, Any]]) -> dict[str, Any]:
+        """The values lm-eval aggregates for one question and one method."""
+        if "bypass" in self._metric_fn_list:  # --predict_only
+            return BYPASS
+        record = results[0]
+        pair = (record["confidence"], record["correct"])
+        values = {"acc": record["correct"], "answered": int(record["confidence"] is not None)}
+        return {metric: values.get(metric, pair) for metric in self._metric_fn_list}
+
+
+def softmax(logprobs: Sequence[float]) -> list[float]:
+    """Probabilities proportional to exp(logprobs), of any length; they sum to 1."""
+    top = max(logprobs)
+    weights = [math.exp(logprob - top) for logprob in logprobs]
+    return [weight / sum(weights) for weight in weights]
+
+
+def read_by_the_class(doc: dict, results: list) -> dict:
+    """Marks a task file as scored by `ConfidenceTask`; lm-eval then looks up no metric by name."""
+    raise TypeError("this task file needs `class: !function harness_tasks.task.ConfidenceTask`.")

@@ -1,0 +1,94 @@
+"""What a reader needs to know about a run to repeat it, without anything private to a machine."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from calib_leaderboards.rows import adapter_name, answers_of, limit_of, model_arguments, model_name
+from calib_leaderboards.runs import Run
+
+_SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
+_SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
+
+
+def provenance(run: Run) -> dict[str, Any]:
+    """Describe a run as JSON: model, arguments, versions, seeds, and the hash of every file.
+
+    Absolute paths are cut to their last part and arguments that look like credentials are left
+    out, because the description is meant to be published. What lm-eval did not record is None.
+    """
+    results, config = run.results, run.results.get("config", {})
+    return {
+        "model": model_name(run),
+        "adapter": adapter_name(run),
+        "backend": config.get("model"),
+        "model_args": {
+            key: _without_folder(value)
+            for key, value in sorted(model_arguments(run).items())
+            if not _SECRET.search(key)
+        },
+        "dtype": _dtype(config.get("model_dtype") or model_arguments(run).get("dtype")),
+        "device": _text(config.get("device")),
+        "batch_size": _text(config.get("batch_size")),
+        "seeds": {name: config.get(name) for name in _SEEDS},
+        "chat_template_sha": results.get("chat_template_sha"),
+        "system_instruction_sha": results.get("system_instruction_sha"),
+        "versions": {
+            "lm_eval": results.get("lm_eval_version"),
+            "transformers": results.get("transformers_version"),
+            "torch": _torch_version(results.get("pretty_env_info")),
+        },
+        "date": _date(results.get("date")),
+        "wall_time_seconds": _seconds(results.get("total_evaluation_time_seconds")),
+        "results": {"file": run.path.name, "sha256": run.sha256},
+        "tasks": {task: _task(run, task) for task in sorted(run.logs)},
+    }
+
+
+def _task(run: Run, task: str) -> dict[str, Any]:
+    log = run.logs[task]
+    return {
+        "version": run.results.get("versions", {}).get(task),
+        "answers": answers_of(run, task),
+        "n": len(log.answered),
+        "limit": limit_of(run, task),
+        "n_shot": run.results.get("n-shot", {}).get(task),
+        "samples": {"file": log.path.name, "sha256": log.sha256, "rows": log.rows},
+    }
+
+
+def _without_folder(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.startswith("~") or PurePosixPath(value).is_absolute():
+            return PurePosixPath(value).name
+        return PureWindowsPath(value).name if PureWindowsPath(value).drive else value
+    return value if isinstance(value, (bool, int, float, type(None))) else _text(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _dtype(value: Any) -> str | None:
+    return None if value is None else str(value).removeprefix("torch.")
+
+
+def _torch_version(environment: Any) -> str | None:
+    found = re.search(r"^PyTorch version: (\S+)", str(environment or ""), re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _date(seconds: Any) -> str | None:
+    if not isinstance(seconds, (int, float)):
+        return None
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).date().isoformat()
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return round(float(value), 1)
+    except (TypeError, ValueError):
+        return None
