@@ -121,9 +121,11 @@ def build(results: tuple[Path, ...], output: Path, graded: Path | None) -> None:
     Example:
       calibench leaderboard build runs/base runs/tuned --graded graded -o leaderboard
     """
-    from calib_leaderboards.build import build as run
+    from calib_leaderboards import build as run
+    from calib_leaderboards import read_train_accuracy
 
-    click.echo(run(results, output, graded=graded))
+    accuracy = None if graded is None else read_train_accuracy(graded)
+    click.echo(run(results, output, train_accuracy=accuracy))
 
 
 def main() -> None:
@@ -135,8 +137,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(f"calibench: {error}") from None
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise SystemExit("calibench: figures need matplotlib: pip install 'calibench[plots]'") from None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ class Record(dict):
         return json.dumps(self, ensure_ascii=False)
 
 
+def parse_record(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Our record in a row of lm-eval's log, or ``None`` if the row belongs to another task."""
+    try:
+        record = json.loads(row["filtered_resps"][0])
+        return record if all(field in record for field in FIELDS) else None
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
 def read_samples(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Read the logged samples of a confidence task.
 
@@ -39,14 +48,8 @@ def read_samples(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
                     f"line {number} of {file} is not JSON: the file is damaged or was cut off. "
                     f"Run the evaluation again with --log_samples."
                 ) from None
-            try:
-                record = json.loads(row["filtered_resps"][0])
-                missing = [field for field in FIELDS if field not in record]
-            except (KeyError, IndexError, TypeError, ValueError):
-                missing = list(FIELDS)
-            if missing:
+            if (record := parse_record(row)) is None:
                 raise ValueError(
-                    f"line {number} of {file} is not a logged sample of a confidence task: "
-                    f"it lacks {', '.join(missing)}."
+                    f"line {number} of {file} is not a logged sample of a confidence task."
                 )
             yield row, record

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_RECORD_KEYS = {"id", "method", "question", "answer", "correct", "confidence"}
+from harness_tasks.records import parse_record
+
 
 
 class Sample(NamedTuple):
@@ -111,7 +112,7 @@ def _read_log(path: Path) -> SampleLog | None:
     signatures: dict[str, str] = {}
     count = foreign = 0
     for where, row in _json_lines(path, content):
-        record = _record(row)
+        record = parse_record(row)
         if record is None:
             foreign += 1
             continue
@@ -159,18 +160,6 @@ def _json_lines(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, Any
         if not isinstance(row, dict):
             raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}.")
         yield where, row
-
-
-def _record(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Our record in a row of lm-eval's log, which writes a filtered response as text."""
-    responses = row.get("filtered_resps")
-    record = responses[0] if isinstance(responses, list) and responses else None
-    if isinstance(record, str):
-        try:
-            record = json.loads(record)
-        except ValueError:
-            return None
-    return record if isinstance(record, dict) and _RECORD_KEYS <= record.keys() else None
 
 
 def _sample(where: str, record: dict[str, Any]) -> Sample:

@@ -54,11 +54,10 @@ def write_run(
     answers=None,
     limit=None,
     summary=None,
-    as_text=True,
 ):
     """Write results_*.json and samples_*.jsonl as lm-eval 0.4.13 does.
 
-    methods: confidences by method. as_text: lm-eval turns each filtered response into text.
+    methods: confidences by method; lm-eval turns each filtered response into text.
     summary: changes to the printed scores. Returns both paths.
     """
     docs = docs or questions()
@@ -83,7 +82,7 @@ def write_run(
                     "target": "x",
                     "arguments": {"gen_args_0": {"arg_0": doc["question"]}},
                     "resps": [[doc["answer"]]],
-                    "filtered_resps": [json.dumps(record), "None"] if as_text else [record, None],
+                    "filtered_resps": [json.dumps(record), "None"],
                     "filter": method,
                     "metrics": ["acc", "ece", "auroc", "brier", "answered"],
                     "doc_hash": "0",
@@ -150,10 +149,9 @@ def rows_of(out, task=TASK):
     return board_of(out)["tasks"][task]["rows"]
 
 
-@pytest.mark.parametrize("as_text", [True, False], ids=["record as text", "record as object"])
-def test_scores_equal_those_of_scikit_learn(tmp_path, as_text):
+def test_scores_equal_those_of_scikit_learn(tmp_path):
     confidence, docs = confidences(), questions()
-    write_run(tmp_path / "run", {"zero_shot_classifier": confidence}, docs, as_text=as_text)
+    write_run(tmp_path / "run", {"zero_shot_classifier": confidence}, docs)
     build([tmp_path / "run"], tmp_path / "out", **FEW)
     (row,) = rows_of(tmp_path / "out")
     expected = sklearn_scores(confidence, [doc["correct"] for doc in docs])
@@ -293,10 +291,11 @@ def test_a_truncated_line_is_named(tmp_path):
 
 @pytest.mark.parametrize("value, message", [(float("nan"), "NaN"), (95, "range"), ("1", "number")])
 def test_a_confidence_that_is_none_is_named_with_its_line(tmp_path, value, message):
-    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()}, as_text=False)
+    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()})
     lines = samples.read_text(encoding="utf-8").splitlines()
     row = json.loads(lines[4])
-    row["filtered_resps"][0]["confidence"] = value
+    record = json.loads(row["filtered_resps"][0])
+    row["filtered_resps"][0] = json.dumps({**record, "confidence": value})
     lines[4] = json.dumps(row)
     samples.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(ValueError, match=f"line 5: confidence.*{message}"):

@@ -1,0 +1,1 @@
+"""Adapters that make a model's confidence better: graded datasets, recipes, training."""

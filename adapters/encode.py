@@ -1,0 +1,72 @@
+"""Graded rows as token ids, exactly as lm-eval scores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+from lm_eval.models.utils import has_bos_prefix
+from transformers import PreTrainedTokenizerBase
+
+
+def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> datasets.Dataset:
+    """Tokenise the queries of a graded split.
+
+    Returns:
+        A dataset with ``input_ids`` (the query, up to the token before the reply), ``yes`` and
+        ``no`` (ids of the two replies), ``answer_positions`` (indices whose next-token
+        distribution writes the answer, and the one that ends it), ``label`` and ``length``.
+
+    Raises:
+        ValueError: the tokenizer cannot tell the two replies apart, or needs a fast tokenizer.
+    """
+    if not tokenizer.is_fast:
+        raise ValueError(
+            "the model's tokenizer gives no character offsets; a fast tokenizer is needed."
+        )
+    columns = rows.column_names
+    encoded = rows.map(
+        lambda row: _encode(row, tokenizer), remove_columns=columns, desc="Tokenising"
+    )
+    return encoded
+
+
+def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    query, yes, no = row["query"], row["yes"], row["no"]
+    bare = query.rstrip()  # trailing white space belongs to the reply, as in lm-eval
+    spaces = query[len(bare) :]
+    prompt = _tokens(bare, tokenizer)
+    yes_ids = _tokens(bare + spaces + yes, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
+    no_ids = _tokens(bare + spaces + no, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
+    shared = 0
+    while shared < min(len(yes_ids), len(no_ids)) and yes_ids[shared] == no_ids[shared]:
+        shared += 1
+    if shared in (len(yes_ids), len(no_ids)):
+        raise ValueError(
+            f"the tokenizer writes the replies {yes!r} and {no!r} with tokens of which one list "
+            f"begins the other, so a single read-out cannot tell them apart; choose another wording."
+        )
+    input_ids = prompt["input_ids"] + yes_ids[:shared]
+    return {
+        "input_ids": input_ids,
+        "yes": yes_ids[shared],
+        "no": no_ids[shared],
+        "answer_positions": _answer_positions(row, prompt["offset_mapping"]),
+        "label": float(row["correct"]),
+        "length": len(input_ids),
+    }
+
+
+def _tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    # A chat template has written the BOS token already; lm-eval adds no second one either.
+    special = not has_bos_prefix(text, tokenizer.bos_token) if tokenizer.bos_token else True
+    return tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+
+
+def _answer_positions(row: dict[str, Any], offsets: list[tuple[int, int]]) -> list[int]:
+    """Positions that predict the answer's tokens and its end; empty if the query hides it."""
+    start, end = len(row["context"]), len(row["context"]) + len(row["answer_text"])
+    if not row["answer_text"] or row["query"][:end] != row["context"] + row["answer_text"]:
+        return []
+    inside = [i for i, (first, last) in enumerate(offsets) if last > start and first < end]
+    return [i - 1 for i in inside if i > 0] + inside[-1:]

@@ -1,0 +1,177 @@
+"""Graded datasets: logged answers with their grades, ready to train a confidence on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from harness_tasks.records import read_samples
+
+PROVENANCE = "grading.json"
+KEPT = ("id", "task", "split", "question", "answer", "correct")
+PROMPTS = ("context", "answer_text", "query", "yes", "no")
+
+
+def grade(
+    results: Sequence[Path], out: Path, method: str = "zero_shot_classifier"
+) -> datasets.DatasetDict:
+    """Make a graded dataset from logged samples of train and validation splits.
+
+    A row is a question, the model's answer, whether it was correct, and the exact prompt with
+    which `method` asks about that answer.
+
+    Args:
+        results: lm-eval output folders, searched recursively, or ``samples_*.jsonl`` files.
+        out: folder for the dataset, a `datasets.DatasetDict` saved to disk, with ``grading.json``.
+        method: the method whose query is trained; it must have been part of the run.
+
+    Raises:
+        FileNotFoundError: no logged samples.
+        ValueError: test rows, two models, a question with two answers, a method that was not
+            logged, or an `out` that exists.
+    """
+    if out.exists():
+        raise ValueError(f"{out} exists already; delete it or choose another folder.")
+    sources, models, rows = [], set(), {}
+    for file in _sample_files(results):
+        count = 0
+        for record in _records(file, method):
+            row = {name: record[name] for name in (*KEPT, *PROMPTS)}
+            known = rows.setdefault((row["task"], row["id"]), row)
+            if known["answer"] != row["answer"]:
+                raise ValueError(
+                    f"{file} answers the question {row['id']!r} with {row['answer']!r}, another "
+                    f"file with {known['answer']!r}. Grade one run of each split."
+                )
+            count += 1
+        if count:
+            sources.append({"file": file.name, "sha256": _sha256(file), "rows": count})
+            models.add(_model(file))
+    if not rows:
+        raise ValueError(
+            f"no sample of the method {method!r} in {', '.join(map(str, results))}. Run the task "
+            f'with --log_samples and --metadata \'{{"methods": ["{method}"], "split": "train"}}\'.'
+        )
+    if len(models) > 1:
+        raise ValueError(
+            f"the samples come from different models ({', '.join(sorted(map(str, models)))}); "
+            f"an adapter learns to judge the answers of one."
+        )
+    graded = _by_split(rows.values())
+    provenance = {
+        "model": models.pop(),
+        "method": method,
+        "sources": sources,
+        "splits": {
+            name: {"n": len(split), "accuracy": sum(split["correct"]) / len(split)}
+            for name, split in graded.items()
+        },
+        "fingerprint": fingerprint(graded),
+        "versions": {name: version(name) for name in ("calibench", "datasets", "lm_eval")},
+    }
+    _save(graded, provenance, out)
+    return graded
+
+
+def fingerprint(graded: datasets.DatasetDict) -> str:
+    """sha256 over the rows of all splits, independent of how they are stored."""
+    digest = hashlib.sha256()
+    for name in sorted(graded):
+        for row in graded[name]:
+            digest.update(json.dumps([name, row], sort_keys=True, ensure_ascii=False).encode())
+    return digest.hexdigest()
+
+
+def load_graded(data: Path) -> tuple[datasets.DatasetDict, dict[str, Any]]:
+    """The graded dataset in the folder `data` and its provenance.
+
+    Raises:
+        ValueError: `data` is not a graded dataset.
+    """
+    try:
+        provenance = json.loads((data / PROVENANCE).read_text(encoding="utf-8"))
+        graded = datasets.load_from_disk(str(data))
+    except (OSError, ValueError):
+        raise ValueError(
+            f"{data} is not a graded dataset; make one with `calibench grade RESULTS -o {data}`."
+        ) from None
+    return graded, provenance
+
+
+def _sample_files(results: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in results:
+        found = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not found or not found[0].is_file():
+            raise FileNotFoundError(
+                f"{path} holds no samples_*.jsonl; run lm_eval with --log_samples --output_path."
+            )
+        files += found
+    return files
+
+
+def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
+    for _, record in read_samples(file):
+        if str(record["split"]).startswith("test"):
+            raise ValueError(
+                f"{file} holds answers to the split {record['split']!r}. Training on test "
+                f'questions would make every later score void: run with --metadata '
+                f'\'{{"split": "train"}}\'.'
+            )
+        if record["method"] == method:
+            if missing := [name for name in PROMPTS if name not in record]:
+                raise ValueError(
+                    f"the method {method!r} asks no yes/no question that could be trained "
+                    f"({file} lacks {', '.join(missing)}); use zero_shot_classifier."
+                )
+            yield record
+
+
+def _model(samples: Path) -> str | None:
+    """The model that a run's results file names, by its last path part."""
+    stamp = samples.stem.rsplit("_", 1)[-1]
+    try:
+        text = (samples.parent / f"results_{stamp}.json").read_text(encoding="utf-8")
+        arguments = json.loads(text)["config"]["model_args"]
+        return Path(str(arguments["pretrained"])).name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # samples alone are enough to train on; the provenance then says null
+
+
+def _by_split(rows: Any) -> datasets.DatasetDict:
+    splits: dict[str, list] = {}
+    for row in rows:
+        splits.setdefault(row["split"], []).append(row)
+    features = datasets.Features({name: datasets.Value("string") for name in (*KEPT, *PROMPTS)})
+    features["correct"] = datasets.Value("int8")
+    return datasets.DatasetDict(
+        {name: datasets.Dataset.from_list(split, features) for name, split in splits.items()}
+    )
+
+
+def _save(graded: datasets.DatasetDict, provenance: dict[str, Any], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        datasets.disable_progress_bars()
+        graded.save_to_disk(str(work))
+        text = json.dumps(provenance, indent=1, ensure_ascii=False)
+        (work / PROVENANCE).write_text(text + "\n", encoding="utf-8")
+        os.chmod(work, 0o755)  # mkdtemp makes it private
+        os.replace(work, out)
+    finally:
+        datasets.enable_progress_bars()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,43 @@
+"""Temperature scaling (Guo et al. 2017): one number that softens or sharpens a confidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+BOUNDS = (-5.0, 5.0)  # of log T
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), stable for large arguments."""
+    return np.exp(-np.logaddexp(0, -x))
+
+
+def fit_temperature(log_odds: NDArray[np.float64], correct: NDArray[np.int_]) -> dict[str, Any]:
+    """Temperature T > 0 that minimises the mean NLL of sigmoid(log_odds / T).
+
+    Args:
+        log_odds: shape (n,), log P(yes) - log P(no).
+        correct: shape (n,), 0 or 1.
+
+    Returns:
+        ``temperature``, ``nll_before``, ``nll_after`` and ``temperature_lowers_nll``; if it does
+        not lower the NLL, the temperature is 1 and the last one is false.
+    """
+    signed = np.where(np.asarray(correct) == 1, log_odds, -np.asarray(log_odds))
+
+    def nll(log_temperature: float) -> float:
+        return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
+
+    best = minimize_scalar(nll, bounds=BOUNDS, method="bounded", options={"xatol": 1e-8})
+    before, after = nll(0.0), float(best.fun)
+    lowers = after < before
+    return {
+        "temperature": float(np.exp(best.x)) if lowers else 1.0,
+        "nll_before": before,
+        "nll_after": after if lowers else before,
+        "temperature_lowers_nll": lowers,
+    }

@@ -1,0 +1,106 @@
+"""The Hugging Face Trainer with calibration tuning's loss, and its arguments."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from calib_adapters.objective import answer_drift, hidden_states, log_odds, query_loss
+from calib_adapters.recipe import Recipe
+
+
+class EpochSampler(LengthGroupedSampler):
+    """Batches of similar length whose order depends on seed and epoch alone.
+
+    The stock sampler continues one random stream, so a resumed run would draw its first epoch's
+    order again and end with other weights than an unbroken one.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int):
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer's data loader before each epoch."""
+        self.generator.manual_seed(self.seed * 1_000_003 + epoch)
+
+
+class CalibrationTrainer(transformers.Trainer):
+    """`transformers.Trainer` whose loss is the query's cross-entropy + kappa · JSD."""
+
+    def __init__(self, *args: Any, kappa: float, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.kappa = kappa
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return EpochSampler(self.args.train_batch_size, list(rows["length"]), self.args.seed)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Mean loss of a batch; with `return_outputs` also the log-odds, shape (B,)."""
+        hidden = hidden_states(model, inputs)
+        odds = log_odds(model, hidden, inputs)
+        loss = query_loss(odds, inputs["label"])
+        if "reference" in inputs:
+            loss = loss + self.kappa * answer_drift(model, hidden, inputs)
+        if not math.isfinite(loss.item()):
+            raise ValueError(
+                f"the loss became {loss.item()} at step {self.state.global_step}; lower "
+                f"optimiser.learning_rate, or use dtype=float32."
+            )
+        return (loss, odds) if return_outputs else loss
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Tensor], prediction_loss_only: bool,
+        ignore_keys: Any = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, log-odds and labels of a validation batch."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad():
+            loss, odds = self.compute_loss(model, inputs, return_outputs=True)
+        return loss, odds, inputs["label"]
+
+
+def training_arguments(recipe: Recipe, folder: Path) -> transformers.TrainingArguments:
+    """Trainer arguments of `recipe`: validation and a checkpoint every epoch, the best one kept.
+
+    "Best" is the lowest validation NLL, the proper score that the loss estimates.
+    """
+    optimiser = recipe.optimiser
+    return transformers.TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=optimiser.epochs,
+        per_device_train_batch_size=optimiser.batch_size,
+        per_device_eval_batch_size=2 * optimiser.batch_size,
+        learning_rate=optimiser.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=optimiser.warmup_steps,
+        weight_decay=0.0,
+        max_grad_norm=optimiser.max_grad_norm,
+        seed=recipe.seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_steps=10,
+        load_best_model_at_end=True,
+        metric_for_best_model="nll",
+        greater_is_better=False,
+        save_total_limit=2,
+        remove_unused_columns=False,
+        label_names=["label"],
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )

@@ -1,0 +1,149 @@
+"""The figures: complete, reproducible to the byte, and readable as text in the SVG."""
+
+import math
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from calib_metrics import Score, ece, score
+
+pytest.importorskip("matplotlib")
+
+from calib_metrics.plots import bar_chart, reliability_diagram, wilson_interval  # noqa: E402
+
+LABELS = ["Zero-Shot Classifier", "Verbalized", "Sampling", "Fine-Tuned"]
+MANY = [*LABELS, "Constant (train accuracy)", "Fine-Tuned (question only)", "Likelihood", "P(IK)"]
+RNG = np.random.default_rng(0)
+CONFIDENCE = RNG.random(300)
+CORRECT = RNG.random(300) < CONFIDENCE
+
+
+def a_score(name, value, low, high, n=817, signature="x"):
+    return Score(name, value, low, high, 0.01, n, 0, name == "auroc", signature)
+
+
+def a_row(label, value=0.25, n=817):
+    return {
+        "label": label,
+        "ece": a_score("ece", value, value - 0.05, value + 0.05, n),
+        "auroc": a_score("auroc", 1 - value, 0.9 - value, 1 - value / 2, n),
+        "emphasise": label == "Fine-Tuned",
+    }
+
+
+def texts(svg):
+    """Return what a reader, or a search, finds in the SVG: its text elements."""
+    found = ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")
+    return " ".join("".join(element.itertext()) for element in found)
+
+
+@pytest.mark.parametrize("labels", [LABELS, MANY, ["Verbalized"]])
+def test_bar_chart_names_every_method_with_both_values(tmp_path, labels):
+    rows = [a_row(label, 0.111 + 0.01 * k) for k, label in enumerate(labels)]
+    png, svg = bar_chart(rows, tmp_path / "v0.1", model="SmolLM2-135M-Instruct", task="WorldFacts")
+    assert (png, svg) == (tmp_path / "v0.1.png", tmp_path / "v0.1.svg")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    shown = texts(svg)
+    for label in labels:
+        assert shown.count(label) >= 2  # below both panels
+    for k in range(len(labels)):
+        assert f"{0.111 + 0.01 * k:.3f}" in shown and f"{0.889 - 0.01 * k:.3f}" in shown
+    model_and_n = "SmolLM2-135M-Instruct", "n = 817 answers"
+    for words in ("ECE ↓", "AUROC ↑", "chance", "95 % bootstrap", *model_and_n):
+        assert words in shown
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["v0.1.png", "v0.1.svg"]
+
+
+def test_bar_chart_states_unequal_counts_and_another_level(tmp_path):
+    rows = [a_row("Verbalized", n=790), a_row("Fine-Tuned", n=1817)]
+    rows[0]["ece"] = a_score("ece", 0.2, 0.1, 0.3, 790, "ece|n:790|boot:1000|seed:0|level:0.9")
+    rows[1]["ece"] = a_score("ece", 0.2, 0.1, 0.3, 1817, "ece|boot:1000|seed:0|level:0.9")
+    for row in rows:
+        row["auroc"] = a_score("auroc", 0.6, 0.5, 0.7, row["ece"].n, "auroc|seed:0|level:0.9")
+    shown = texts(bar_chart(rows, tmp_path / "figure")[1])
+    assert "n = 790 to 1,817 answers" in shown and "90 % bootstrap" in shown
+
+
+def test_bar_chart_shows_undefined_scores_and_intervals_above_their_value(tmp_path):
+    row = a_row("Constant")
+    row["auroc"] = a_score("auroc", math.nan, math.nan, math.nan)
+    row["ece"] = a_score("ece", 0.006, 0.008, 0.02)
+    shown = texts(bar_chart([row], tmp_path / "figure")[1])
+    assert "n/a" in shown and "0.006" in shown
+
+
+def test_reliability_diagram_states_its_ece_and_n(tmp_path):
+    confidence = [*CONFIDENCE, None]
+    _, svg = reliability_diagram(confidence, [*CORRECT, 1], tmp_path / "figure", title="Sampling")
+    shown = texts(svg)
+    assert f"ECE {ece(CONFIDENCE, CORRECT):.3f} [" in shown and "n = 300 answers" in shown
+    assert "Sampling" in shown
+    for count in np.histogram(CONFIDENCE, np.arange(11) / 10)[0]:
+        assert f" {count} " in f" {shown} "
+
+
+@pytest.mark.parametrize("bins", [1, 10, 40])
+def test_reliability_diagram_of_a_single_answer_and_any_bins(tmp_path, bins):
+    reliability_diagram([1.0], [1], tmp_path / "figure", title="One", bins=bins)
+
+
+def test_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path):
+    import matplotlib
+
+    rows = [a_row(label) for label in LABELS]
+    draw = [
+        lambda stem: bar_chart(rows, stem),
+        lambda stem: reliability_diagram(CONFIDENCE, CORRECT, stem, title="Sampling"),
+    ]
+    for place, function in enumerate(draw):
+        first = function(tmp_path / f"first{place}")
+        with matplotlib.rc_context({"font.size": 20, "svg.fonttype": "path"}):
+            second = function(tmp_path / f"second{place}")
+        for one, other in zip(first, second):
+            assert one.read_bytes() == other.read_bytes()
+
+
+def test_failed_figure_leaves_the_old_one_and_no_part(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    (tmp_path / "figure.png").write_text("old")
+
+    def half_written(self, path, **kwargs):
+        path.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", half_written)
+    with pytest.raises(OSError, match="disk full"):
+        bar_chart([a_row("Sampling")], tmp_path / "figure")
+    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+    assert (tmp_path / "figure.png").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([], "rows is empty"), ([{"label": "Sampling"}], "'Sampling' lacks auroc, ece")],
+)
+def test_incomplete_rows_are_refused(tmp_path, rows, words):
+    with pytest.raises(ValueError, match=words):
+        bar_chart(rows, tmp_path / "figure")
+
+
+def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"calibench\[plots\]"):
+        bar_chart([a_row("Sampling")], tmp_path / "figure")
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (1, 1), (7, 20), (20, 20), (300, 817)])
+def test_wilson_interval_equals_scipys(right, n):
+    expected = scipy.stats.binomtest(right, n).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_rows_of_real_scores_are_drawn(tmp_path):
+    scores = score(CONFIDENCE, CORRECT, ("ece", "auroc"))
+    _, svg = bar_chart([{"label": "Sampling", **scores}], tmp_path / "deep" / "figure")
+    assert f"{scores['auroc'].value:.3f}" in texts(svg)
