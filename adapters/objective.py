@@ -38,7 +38,7 @@ def collate(rows: list[dict[str, Any]], pad: int, reference: Tensor | None) -> d
     pairs = [(i, column) for i, row in enumerate(rows) for column in row["answer_positions"]]
     batch["answer_rows"] = torch.tensor([row for row, _ in pairs], dtype=torch.long)
     batch["answer_columns"] = torch.tensor([column for _, column in pairs], dtype=torch.long)
-    if reference is not None:
+    if reference is not None and "reference_start" in rows[0]:  # validation has no drift
         starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
         batch["reference"] = torch.cat([reference[start : start + n] for start, n in starts])
     return batch

@@ -1,0 +1,275 @@
+"""Calibration tuning on a tiny random model: the loss, the read-out, resuming, refusing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+from scipy.spatial.distance import jensenshannon
+from sklearn.linear_model import LogisticRegression
+from test_grade import record, write_run
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from calib_adapters.encode import encode_rows
+from calib_adapters.grade import grade, load_graded
+from calib_adapters.objective import (
+    collate,
+    hidden_states,
+    jensen_shannon,
+    log_odds,
+    reference_states,
+)
+from calib_adapters.recipe import load_recipe
+from calib_adapters.temperature import fit_temperature
+from calib_adapters.training import EpochSampler
+from calib_adapters.tune import _adapted_model, tune
+
+RECIPE = "calibration_tuning_lora_prompt"
+FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, embedded_model_path):
+    """A Llama with random weights and the real tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = AutoTokenizer.from_pretrained(embedded_model_path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2,
+        tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """Answers of which those that name a colour are correct: something to learn."""
+    folder = tmp_path_factory.mktemp("graded")
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(60):
+        correct = int(rng.random() < 0.5)
+        answer = rng.choice(["red", "green", "pale blue"] if correct else ["iron", "tin", "old lead"])
+        split = "train" if i < 40 else "validation"
+        rows.append(record(f"Land {i}", split=split, answer=str(answer), correct=correct))
+    run = write_run(folder / "run", rows, model="tiny")
+    grade([run], folder / "graded")
+    return folder / "graded"
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory, tiny, graded):
+    return tune(RECIPE, tiny, graded, tmp_path_factory.mktemp("out") / "adapter", FAST)
+
+
+def some_batch(tiny, graded, rows=6):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    encoded = encode_rows(load_graded(graded)[0]["train"].select(range(rows)), tokenizer)
+    return encoded, collate(encoded.to_list(), pad=2, reference=None)
+
+
+def test_divergence_equals_scipys_and_vanishes_for_equal_distributions():
+    torch.manual_seed(0)
+    one, other = torch.randn(5, 50, dtype=torch.float64), torch.randn(5, 50, dtype=torch.float64)
+    expected = jensenshannon(one.softmax(-1), other.softmax(-1), axis=-1) ** 2
+    np.testing.assert_allclose(jensen_shannon(one, other), expected, rtol=1e-4)
+    np.testing.assert_allclose(jensen_shannon(one, one + 3), 0, atol=1e-6)
+
+
+def test_answer_positions_write_the_answer_and_its_end(tiny, graded):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    rows = load_graded(graded)[0]["train"]
+    for row, encoded in zip(rows, encode_rows(rows, tokenizer)):
+        *writing, end = encoded["answer_positions"]
+        written = [encoded["input_ids"][position + 1] for position in writing]
+        assert tokenizer.decode(written) == row["answer_text"]
+        assert end == writing[-1] + 1
+
+
+def test_answer_logits_do_not_see_the_query(tiny, graded):
+    model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
+    encoded, batch = some_batch(tiny, graded)
+    with torch.no_grad():
+        hidden = hidden_states(model, batch)
+        head = model.get_base_model().get_output_embeddings()
+        for i, row in enumerate(encoded):
+            last = row["answer_positions"][-1]
+            alone = model(input_ids=torch.tensor([row["input_ids"][: last + 1]])).logits[0, -1]
+            torch.testing.assert_close(head(hidden[i, last]), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_the_kept_states_give_the_base_models_distribution(tiny, graded):
+    model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
+    encoded, _ = some_batch(tiny, graded)
+    states = reference_states(model, encoded.to_list(), pad=2, batch_size=4)
+    base = LlamaForCausalLM.from_pretrained(tiny).eval()
+    with torch.no_grad():
+        expected = torch.cat(
+            [base(input_ids=torch.tensor([row["input_ids"]])).logits[0, row["answer_positions"]]
+             for row in encoded]
+        )
+        torch.testing.assert_close(base.lm_head(states), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_trained_confidence_is_the_one_that_lm_eval_reads(tiny, graded, adapter):
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+    from peft import PeftModel
+
+    rows = load_graded(graded)[0]["validation"]
+    lm = HFLM(pretrained=tiny, peft=str(adapter), device="cpu", dtype="float32", batch_size=4)
+    scored = {
+        reply: [x[0] for x in lm.loglikelihood(
+            [Instance("loglikelihood", row, (row["query"], row[reply]), i) for i, row in
+             enumerate(rows)])]
+        for reply in ("yes", "no")
+    }
+    model = PeftModel.from_pretrained(LlamaForCausalLM.from_pretrained(tiny), adapter).eval()
+    encoded = encode_rows(rows, AutoTokenizer.from_pretrained(tiny))
+    batch = collate(encoded.to_list(), pad=2, reference=None)
+    with torch.no_grad():
+        odds = log_odds(model, hidden_states(model, batch), batch)
+    expected = np.subtract(scored["yes"], scored["no"])
+    np.testing.assert_allclose(odds, expected, atol=1e-4)
+    assert np.std(expected) > 0.1
+
+
+def test_the_adapter_learned_what_tells_right_from_wrong(adapter):
+    calibration = json.loads((adapter / "calibration.json").read_text())
+    assert len(calibration["epochs"]) == 3
+    first, *_, last = calibration["epochs"]
+    assert last["eval_nll"] < first["eval_nll"]
+
+
+def test_the_folder_holds_an_adapter_its_card_and_its_provenance(adapter):
+    card = ModelCard.load(adapter / "README.md")
+    metrics = {result.metric_type for result in card.data.eval_results}
+    assert metrics == {"ece", "auroc", "brier", "nll"}
+    training = json.loads((adapter / "training.json").read_text())
+    assert training["seed"] == 0
+    assert training["tokens_per_second"] > 0
+    assert training["versions"]["torch"] == torch.__version__
+    assert {path.suffix for path in adapter.iterdir()} <= {".json", ".md", ".safetensors", ".yaml"}
+    assert [path.name for path in adapter.parent.iterdir()] == ["adapter"]
+
+
+def test_a_finished_adapter_is_returned_and_another_ones_folder_is_refused(tiny, graded, adapter):
+    before = (adapter / "training.json").stat().st_mtime_ns
+    assert tune(RECIPE, tiny, graded, adapter, FAST) == adapter
+    assert (adapter / "training.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="was not made by this recipe"):
+        tune(RECIPE, tiny, graded, adapter, (*FAST, "seed=1"))
+
+
+def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adapter):
+    output = tmp_path / "adapter"
+    code = (
+        "import sys; from pathlib import Path; from calib_adapters.tune import tune;"
+        f"tune({RECIPE!r}, sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), {FAST!r})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tiny, str(graded), str(output)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    deadline = time.time() + 120
+    # trainer_state.json is the last file of a checkpoint.
+    while not list(tmp_path.glob(".adapter.*/checkpoint-*/trainer_state.json")):
+        assert time.time() < deadline and process.poll() is None, "no checkpoint was written"
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    tune(RECIPE, tiny, graded, output, FAST)
+    assert json.loads((output / "training.json").read_text())["resumed"]
+    whole = load_file(adapter / "adapter_model.safetensors")
+    resumed = load_file(output / "adapter_model.safetensors")
+    for name, weight in whole.items():
+        torch.testing.assert_close(resumed[name], weight, rtol=0, atol=1e-6)
+
+
+def test_an_epochs_order_depends_on_seed_and_epoch_alone():
+    lengths = list(range(100))
+    fresh, used = (EpochSampler(8, lengths, seed=3) for _ in range(2))
+    used.set_epoch(0)
+    first = list(used)
+    used.set_epoch(1)
+    fresh.set_epoch(1)
+    assert list(used) == list(fresh) != first
+
+
+def test_temperature_equals_logistic_regression_without_intercept():
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 4, 500)
+    correct = (rng.random(500) < 1 / (1 + np.exp(-odds / 2.5))).astype(int)
+    slope = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(
+        odds[:, None], correct
+    ).coef_[0, 0]
+    fitted = fit_temperature(odds, correct)
+    assert fitted["temperature"] == pytest.approx(1 / slope, rel=1e-4)
+    assert fitted["nll_after"] < fitted["nll_before"]
+
+
+def test_a_confidence_that_is_worse_than_chance_is_flattened_not_inverted():
+    fitted = fit_temperature(np.array([3.0, 2.0, -3.0, -1.0]), np.array([0, 0, 1, 1]))
+    assert fitted["temperature"] > 100
+    assert fitted["nll_after"] == pytest.approx(np.log(2), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("optimizer.epochs=1", "unknown key 'optimizer'.*'optimiser'"),
+        ("lora.rank=4", "unknown key 'lora.rank'; the nearest known one is"),
+        ("optimiser.epochs=0", "optimiser.epochs is 0: .*greater than or equal to 1"),
+        ("dtype=int8", "dtype is 'int8': .*'float32' or 'bfloat16'"),
+        ("seed", "not of the form key=value"),
+    ],
+)
+def test_a_wrong_override_is_a_sentence(override, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_recipe(RECIPE, [override])
+
+
+def test_an_unknown_recipe_lists_the_shipped_ones():
+    with pytest.raises(FileNotFoundError, match=RECIPE):
+        load_recipe("no_such_recipe")
+
+
+def test_answers_that_are_all_correct_cannot_be_trained_on(tmp_path, tiny):
+    rows = [record(f"Land {i}", split=s) for i, s in enumerate(["train", "train", "validation"])]
+    grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    with pytest.raises(ValueError, match="all 2 answers in the split 'train' .* are correct"):
+        tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter")
+
+
+def test_a_folder_that_is_no_graded_dataset_is_refused(tmp_path, tiny):
+    with pytest.raises(ValueError, match="calibench grade"):
+        tune(RECIPE, tiny, tmp_path, tmp_path / "adapter")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny, graded):
+    with pytest.raises(ValueError, match="loss became (nan|inf).*learning_rate"):
+        tune(RECIPE, tiny, graded, tmp_path / "adapter",
+             (*FAST, "optimiser.learning_rate=1e30", "optimiser.max_grad_norm=1e30"))
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_replies_that_begin_alike_are_compared_where_they_differ(tiny, graded):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    rows = load_graded(graded)[0]["train"].select(range(1))
+    roman = rows.map(lambda row: {"yes": " (ii)", "no": " (i)"})
+    encoded = encode_rows(roman, tokenizer)[0]
+    assert tokenizer.decode(encoded["input_ids"]).endswith("Answer: (")
+    assert tokenizer.decode([encoded["yes"], encoded["no"]]) == "iii"
+    with pytest.raises(ValueError, match="choose another wording"):
+        encode_rows(rows.map(lambda row: {"yes": " Yes", "no": " Yes Yes"}), tokenizer)
