@@ -23,9 +23,10 @@ def squad(text: str) -> str:
     """SQuAD's normalisation and accents removed; written here so as not to test with itself."""
     text = unicodedata.normalize("NFKD", text.lower())
     text = "".join(c for c in text if not unicodedata.combining(c))
-    text = text.replace("-", " ").replace("’", "").replace("ʻ", "")
+    text = text.replace("-", " ")
     text = "".join(c for c in text if not unicodedata.category(c).startswith("P"))
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    bare = " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    return bare or text  # the symbol A is an answer, not an article
 
 
 @pytest.fixture(scope="module")
