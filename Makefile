@@ -1,26 +1,28 @@
-# make demo   ask -> grade -> tune -> ask again -> publish, on two CPU cores, into demo/
-# make test   the test suite
-# Both create .venv first if it is missing. A finished step is not repeated: after an interruption
-# run the same command again.
+# make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
+# make test     the test suite
+# make publish  the same job at full size; makes the table in leaderboards/ (about two hours)
+# Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
+# give the same command again.
 
 PYTHON ?= python3
 VENV ?= .venv
-DEMO ?= demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test clean
+.PHONY: demo test publish clean
 .DELETE_ON_ERROR:
 
-demo: $(DEMO)/leaderboard/README.md
-	@echo && echo "The picture:  $(DEMO)/leaderboard/figures/calib_worldfacts_bars.png"
+demo: demo/leaderboard/README.md
+	@echo && echo "The picture:  demo/leaderboard/figures/calib_worldfacts_bars.png"
 	@echo "The table:    $<"
 
 test: $(READY)
 	$(BIN)/python -m pytest
 
+publish: leaderboards/README.md
+
 clean:
-	rm -rf $(DEMO)
+	rm -rf demo runs
 
 # torch first: left to pip's resolver, a later and much larger build would be taken.
 $(READY): setup.cfg pyproject.toml
@@ -29,33 +31,94 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[plots,test]'
 	touch $@
 
-# ---------------------------------------------------------------------------------------- the demo
-# bfloat16 is three times as fast as float32 on recent CPUs; probabilities are taken in float32.
+# bfloat16 is about three times as fast as float32 on recent CPUs; probabilities are in float32.
 ASK = model=$$($(BIN)/calibench model) && rm -rf $(@D) && $(BIN)/lm_eval run --model hf \
 	--model_args "pretrained=$$model,dtype=bfloat16,softmax_dtype=float32$(ADAPTER)" \
-	--include_path harness_tasks --tasks calib_worldfacts --device cpu --batch_size 32 \
-	--log_samples --output_path $(@D)
-QUERY = "methods": ["zero_shot_classifier"]
+	--include_path harness_tasks --device cpu --batch_size 32 --log_samples --output_path $(@D)
+TUNE = $(BIN)/calibench tune calibration_tuning_lora_prompt --model "$$($(BIN)/calibench model)" \
+	-o $(@D)
+QUERY := "methods": ["zero_shot_classifier"]
+HIDDEN := "methods": ["question_only"]
 
-$(DEMO)/train/done: | $(READY)
-	$(ASK) --limit 1000 --metadata '{$(QUERY), "split": "train"}' && touch $@
+# ------------------------------------------------------------------------------------------- demo
+SMALL := --tasks calib_worldfacts --limit
 
-$(DEMO)/validation/done: | $(READY)
-	$(ASK) --limit 250 --metadata '{$(QUERY), "split": "validation"}' && touch $@
+demo/train/done: | $(READY)
+	$(ASK) $(SMALL) 1000 --metadata '{$(QUERY), "split": "train"}' && touch $@
 
-$(DEMO)/base/done: | $(READY)
-	$(ASK) --limit 400 && touch $@
+demo/validation/done: | $(READY)
+	$(ASK) $(SMALL) 200 --metadata '{$(QUERY), "split": "validation"}' && touch $@
 
-$(DEMO)/graded/grading.json: $(DEMO)/train/done $(DEMO)/validation/done
-	$(BIN)/calibench grade $(DEMO)/train $(DEMO)/validation -o $(@D)
+demo/base/done: | $(READY)
+	$(ASK) $(SMALL) 300 && touch $@
 
-$(DEMO)/adapter/README.md: $(DEMO)/graded/grading.json
-	$(BIN)/calibench tune calibration_tuning_lora_prompt optimiser.epochs=1 \
-		--model "$$($(BIN)/calibench model)" --data $(DEMO)/graded -o $(@D)
+demo/graded/grading.json: demo/train/done demo/validation/done
+	rm -rf $(@D) && $(BIN)/calibench grade demo/train demo/validation -o $(@D)
 
-$(DEMO)/tuned/done: ADAPTER = ,peft=$(DEMO)/adapter
-$(DEMO)/tuned/done: $(DEMO)/adapter/README.md $(DEMO)/base/done
-	$(ASK) --limit 400 --metadata '{$(QUERY), "answers": "$(DEMO)/base"}' && touch $@
+demo/adapter/README.md: demo/graded/grading.json
+	$(TUNE) --data demo/graded optimiser.epochs=1
 
-$(DEMO)/leaderboard/README.md: $(DEMO)/base/done $(DEMO)/tuned/done
-	$(BIN)/calibench leaderboard build $(DEMO)/base $(DEMO)/tuned --graded $(DEMO)/graded -o $(@D)
+demo/tuned/done: ADAPTER = ,peft=demo/adapter
+demo/tuned/done: demo/adapter/README.md demo/base/done
+	$(ASK) $(SMALL) 300 --metadata '{$(QUERY), "answers": "demo/base"}' && touch $@
+
+demo/leaderboard/README.md: demo/base/done demo/tuned/done
+	$(BIN)/calibench leaderboard build demo/base demo/tuned --graded demo/graded -o $(@D)
+
+# ---------------------------------------------------------------------------------------- publish
+# runs/base, base_ood: the base model, all methods. runs/tuned*: the adapter on the base model's
+# answers; runs/own: on its own answers, which shows what tuning did to accuracy. The adapter of
+# runs/hidden_adapter never saw an answer: a sanity row.
+runs/train/done: | $(READY)
+	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "train"}' && touch $@
+
+runs/validation/done: | $(READY)
+	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "validation"}' && touch $@
+
+runs/base/done: | $(READY)
+	$(ASK) --tasks calib_worldfacts && touch $@
+
+runs/base_ood/done: | $(READY)
+	$(ASK) --tasks calib_worldfacts_ood && touch $@
+
+runs/graded/grading.json: runs/train/done runs/validation/done
+	rm -rf $(@D) && $(BIN)/calibench grade runs/train runs/validation -o $(@D)
+
+runs/adapter/README.md: runs/graded/grading.json
+	$(TUNE) --data runs/graded
+
+runs/tuned/done runs/tuned_ood/done runs/own/done: ADAPTER = ,peft=runs/adapter
+runs/tuned/done: runs/adapter/README.md runs/base/done
+	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "answers": "runs/base"}' && touch $@
+
+runs/tuned_ood/done: runs/adapter/README.md runs/base_ood/done
+	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(QUERY), "answers": "runs/base_ood"}' && touch $@
+
+runs/own/done: runs/adapter/README.md
+	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY)}' && touch $@
+
+runs/hidden_train/done: runs/train/done
+	$(ASK) --tasks calib_worldfacts \
+		--metadata '{$(HIDDEN), "split": "train", "answers": "runs/train"}' && touch $@
+
+runs/hidden_validation/done: runs/validation/done
+	$(ASK) --tasks calib_worldfacts \
+		--metadata '{$(HIDDEN), "split": "validation", "answers": "runs/validation"}' && touch $@
+
+runs/hidden_graded/grading.json: runs/hidden_train/done runs/hidden_validation/done
+	rm -rf $(@D)
+	$(BIN)/calibench grade runs/hidden_train runs/hidden_validation --method question_only -o $(@D)
+
+runs/hidden_adapter/README.md: runs/hidden_graded/grading.json
+	$(TUNE) --data runs/hidden_graded
+
+runs/hidden/done runs/hidden_ood/done: ADAPTER = ,peft=runs/hidden_adapter
+runs/hidden/done: runs/hidden_adapter/README.md runs/base/done
+	$(ASK) --tasks calib_worldfacts --metadata '{$(HIDDEN), "answers": "runs/base"}' && touch $@
+
+runs/hidden_ood/done: runs/hidden_adapter/README.md runs/base_ood/done
+	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(HIDDEN), "answers": "runs/base_ood"}' && touch $@
+
+PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own hidden hidden_ood)
+leaderboards/README.md: $(PUBLISHED:=/done)
+	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o leaderboards

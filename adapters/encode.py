@@ -14,8 +14,9 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
 
     Returns:
         A dataset with ``input_ids`` (the query, up to the token before the reply), ``yes`` and
-        ``no`` (ids of the two replies), ``answer_positions`` (indices whose next-token
-        distribution writes the answer, and the one that ends it), ``label`` and ``length``.
+        ``no`` (ids of the two replies), ``answer_ids`` (the prompt that was answered, with the
+        answer), ``answer_positions`` (indices in it whose next-token distribution writes the
+        answer, and the one that ends it), ``label`` and ``length`` (of the query).
 
     Raises:
         ValueError: the tokenizer cannot tell the two replies apart, or needs a fast tokenizer.
@@ -24,11 +25,9 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         raise ValueError(
             "the model's tokenizer gives no character offsets; a fast tokenizer is needed."
         )
-    columns = rows.column_names
-    encoded = rows.map(
-        lambda row: _encode(row, tokenizer), remove_columns=columns, desc="Tokenising"
+    return rows.map(
+        lambda row: _encode(row, tokenizer), remove_columns=rows.column_names, desc="Tokenising"
     )
-    return encoded
 
 
 def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -47,11 +46,13 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
             f"begins the other, so a single read-out cannot tell them apart; choose another wording."
         )
     input_ids = prompt["input_ids"] + yes_ids[:shared]
+    answered = _tokens(row["context"] + row["answer_text"], tokenizer)
     return {
         "input_ids": input_ids,
         "yes": yes_ids[shared],
         "no": no_ids[shared],
-        "answer_positions": _answer_positions(row, prompt["offset_mapping"]),
+        "answer_ids": answered["input_ids"],
+        "answer_positions": _answer_positions(row, answered["offset_mapping"]),
         "label": float(row["correct"]),
         "length": len(input_ids),
     }
@@ -64,9 +65,7 @@ def _tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
 
 
 def _answer_positions(row: dict[str, Any], offsets: list[tuple[int, int]]) -> list[int]:
-    """Positions that predict the answer's tokens and its end; empty if the query hides it."""
-    start, end = len(row["context"]), len(row["context"]) + len(row["answer_text"])
-    if not row["answer_text"] or row["query"][:end] != row["context"] + row["answer_text"]:
-        return []
-    inside = [i for i, (first, last) in enumerate(offsets) if last > start and first < end]
-    return [i - 1 for i in inside if i > 0] + inside[-1:]
+    """Positions that predict the answer's tokens and its end; for an empty answer, its end."""
+    start = len(row["context"])
+    inside = [i for i, (_, last) in enumerate(offsets) if last > start]
+    return [i - 1 for i in inside if i > 0] + [len(offsets) - 1]

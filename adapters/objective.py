@@ -1,14 +1,16 @@
 """The loss of calibration tuning (LoRA + Prompt): yes/no cross-entropy + kappa · JSD.
 
-Kapoor et al. 2024, section 4, arXiv 2406.08391. Attention is causal, so the positions of the
-answer do not see the query behind it: one forward pass gives both terms. The output head is
-frozen, so the base model's distribution is its final hidden state times that head, and only the
-hidden states at the answer's positions (a few hundred numbers each) are kept, once.
+Kapoor et al. 2024, section 4, arXiv 2406.08391. The first term is taken on the query, the second
+on the prompt that was answered. The output head is frozen, so the base model's distribution is its
+final hidden state times that head, and only the hidden states at the answer's positions (a few
+hundred numbers each) are kept, once.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,46 +19,91 @@ from torch.nn import functional
 from tqdm import tqdm
 
 
-def collate(rows: list[dict[str, Any]], pad: int, reference: Tensor | None) -> dict[str, Tensor]:
-    """Right-padded batch of encoded rows; shapes (B, L), (B,) and (P,) for answer positions.
+def pad_rows(rows: Sequence[Sequence[int]], limits: Sequence[int], pad: int) -> dict[str, Tensor]:
+    """Right-padded token lists, with the tokens that all of them begin with split off.
 
-    ``reference`` holds the base model's hidden states of all rows, one after the other; a row's
-    begin at its ``reference_start``.
+    Few-shot prompts share most of their tokens, and these are worth one row of work, not B.
+
+    Args:
+        rows: B lists of token ids.
+        limits: per row, the first position that will be read; it is not split off.
+        pad: id to fill with.
+
+    Returns:
+        ``prefix`` of shape (S,), and ``ids`` and ``mask`` of shape (B, L) with what follows it.
     """
-    width = max(row["length"] for row in rows)
-    batch = {
-        "input_ids": torch.full((len(rows), width), pad),
-        "attention_mask": torch.zeros(len(rows), width, dtype=torch.long),
-        "last": torch.tensor([row["length"] - 1 for row in rows]),
-        "yes": torch.tensor([row["yes"] for row in rows]),
-        "no": torch.tensor([row["no"] for row in rows]),
-        "label": torch.tensor([row["label"] for row in rows]),
-    }
-    for i, row in enumerate(rows):
-        batch["input_ids"][i, : row["length"]] = torch.tensor(row["input_ids"])
-        batch["attention_mask"][i, : row["length"]] = 1
-    pairs = [(i, column) for i, row in enumerate(rows) for column in row["answer_positions"]]
-    batch["answer_rows"] = torch.tensor([row for row, _ in pairs], dtype=torch.long)
-    batch["answer_columns"] = torch.tensor([column for _, column in pairs], dtype=torch.long)
+    first, last, limit = min(rows), max(rows), min(limits)
+    # What the least and the greatest of the lists share, all lists between them share.
+    same = (one == other for one, other in zip(first[:limit], last[:limit]))
+    shared = sum(1 for _ in itertools.takewhile(bool, same))
+    own = [torch.tensor(row[shared:]) for row in rows]
+    ids = nn.utils.rnn.pad_sequence(own, batch_first=True, padding_value=pad)
+    mask = torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in own])
+    return {"prefix": torch.tensor(rows[0][:shared]).long(), "ids": ids, "mask": mask.long()}
+
+
+def collate(
+    rows: list[dict[str, Any]], pad: int, reference: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Batch of encoded rows.
+
+    ``query_*`` and ``answer_*`` are `pad_rows` of the queries and of the answered prompts; ``last``
+    (B,) is the position before the reply, ``answer_rows`` and ``answer_columns`` (P,) the answers'
+    positions, all counted from the end of the prefix; ``yes``, ``no`` and ``label`` are (B,).
+
+    The answers are left out unless `reference` is given: the base model's hidden states of all
+    rows, one after the other; a row's begin at its ``reference_start``.
+    """
+    query = pad_rows([r["input_ids"] for r in rows], [r["length"] - 1 for r in rows], pad)
+    batch = {f"query_{name}": value for name, value in query.items()}
+    batch["last"] = torch.tensor([row["length"] - 1 for row in rows]) - len(query["prefix"])
+    batch["yes"] = torch.tensor([row["yes"] for row in rows])
+    batch["no"] = torch.tensor([row["no"] for row in rows])
+    batch["label"] = torch.tensor([row["label"] for row in rows])
     if reference is not None and "reference_start" in rows[0]:  # validation has no drift
+        batch |= collate_answers(rows, pad)
         starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
         batch["reference"] = torch.cat([reference[start : start + n] for start, n in starts])
     return batch
 
 
-def hidden_states(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Final hidden states, shape (B, L, H), without the output head."""
+def collate_answers(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
+    """The answered prompts of `rows`: ``answer_*`` as in `collate`."""
+    limits = [row["answer_positions"][0] for row in rows]
+    answers = pad_rows([row["answer_ids"] for row in rows], limits, pad)
+    batch = {f"answer_{name}": value for name, value in answers.items()}
+    pairs = [(i, column) for i, row in enumerate(rows) for column in row["answer_positions"]]
+    batch["answer_rows"] = torch.tensor([row for row, _ in pairs])
+    batch["answer_columns"] = torch.tensor([column for _, column in pairs]) - len(answers["prefix"])
+    return batch
+
+
+def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tensor:
+    """Final hidden states behind the shared prefix, shape (B, L, H), without the output head.
+
+    `part` is "query" or "answer".
+
+    The prefix runs once; its keys and values are repeated for every row, and gradients flow back
+    through them, so the result is that of running every row whole.
+    """
     decoder = model.get_base_model().get_decoder()
+    prefix, ids, mask = (batch[f"{part}_{name}"] for name in ("prefix", "ids", "mask"))
+    cache = None
+    if shared := len(prefix):
+        cache = decoder(input_ids=prefix[None], use_cache=True).past_key_values
+        cache.batch_repeat_interleave(len(ids))
+        mask = torch.cat([mask.new_ones(len(ids), shared), mask], dim=1)
     return decoder(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+        input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
     ).last_hidden_state
 
 
-def log_odds(model: nn.Module, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+def log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """log P(yes) - log P(no) as the reply to the query, shape (B,), float32.
 
     Two rows of the output head are enough: the normaliser of the softmax cancels.
     """
+    hidden = hidden_states(model, batch, "query")
     head = model.get_base_model().get_output_embeddings()
     rows = torch.arange(len(hidden), device=hidden.device)
     states = hidden[rows, batch["last"]].float()
@@ -77,10 +124,9 @@ def jensen_shannon(logits: Tensor, reference: Tensor) -> Tensor:
     return 0.5 * ((p.exp() * (p - m)).sum(-1) + (q.exp() * (q - m)).sum(-1))
 
 
-def answer_drift(model: nn.Module, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+def answer_drift(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """Sum over the answer's tokens of the JSD to the base model, mean over the batch; a scalar."""
-    if not len(batch["answer_rows"]):
-        return hidden.new_zeros((), dtype=torch.float32)
+    hidden = hidden_states(model, batch, "answer")
     head = model.get_base_model().get_output_embeddings()
     now = head(hidden[batch["answer_rows"], batch["answer_columns"]])
     with torch.no_grad():
@@ -94,16 +140,17 @@ def query_loss(odds: Tensor, label: Tensor) -> Tensor:
 
 
 def check_head(model: nn.Module, batch: dict[str, Tensor]) -> None:
-    """Check that the output head alone turns hidden states into the model's logits.
+    """Check that the output head alone turns hidden states into the model's logits, for one row.
 
     Raises:
         ValueError: the architecture scales or caps its logits, which this objective leaves out.
     """
+    ids = torch.cat([batch["query_prefix"], batch["query_ids"][0]])[None]
     with torch.no_grad():
-        hidden = hidden_states(model, batch)[:, -1]
+        hidden = hidden_states(model, batch, "query")[:1, -1]
         logits = model.get_base_model().get_output_embeddings()(hidden)
-        whole = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    if not torch.allclose(logits, whole[:, -1], rtol=1e-2, atol=1e-1):
+        whole = model(input_ids=ids).logits[:, -1]
+    if not torch.allclose(logits, whole, rtol=5e-2, atol=0.5):
         raise ValueError(
             f"{type(model.get_base_model()).__name__} changes its logits after the output head "
             f"(a scale or a cap), which calibration tuning does not support."
@@ -117,14 +164,15 @@ def reference_states(model: nn.Module, rows: Any, pad: int, batch_size: int) -> 
     Returns:
         Shape (total number of answer positions, H), in the base model's dtype.
     """
-    order = sorted(range(len(rows)), key=lambda i: rows[i]["length"])
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["answer_ids"]))
     found: dict[int, Tensor] = {}
     with model.disable_adapter():
         for start in tqdm(range(0, len(order), batch_size), desc="Reference answers"):
             chosen = order[start : start + batch_size]
-            batch = collate([rows[i] for i in chosen], pad, reference=None)
+            batch = collate_answers([rows[i] for i in chosen], pad)
             batch = {name: value.to(model.device) for name, value in batch.items()}
-            states = hidden_states(model, batch)[batch["answer_rows"], batch["answer_columns"]]
+            hidden = hidden_states(model, batch, "answer")
+            states = hidden[batch["answer_rows"], batch["answer_columns"]]
             counts = [len(rows[i]["answer_positions"]) for i in chosen]
             found.update(zip(chosen, states.cpu().split(counts)))
     return torch.cat([found[i] for i in range(len(rows))])

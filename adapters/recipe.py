@@ -39,6 +39,7 @@ class Optimiser(_Section):
     batch_size: int = Field(16, ge=1)
     epochs: int = Field(3, ge=1)
     warmup_steps: int = Field(0, ge=0)
+    beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
 
 

@@ -28,15 +28,7 @@ from torch import Tensor
 from calib_adapters.card import write_card
 from calib_adapters.encode import encode_rows
 from calib_adapters.grade import load_graded
-from calib_adapters.objective import (
-    answer_drift,
-    check_head,
-    collate,
-    hidden_states,
-    log_odds,
-    query_loss,
-    reference_states,
-)
+from calib_adapters.objective import check_head, collate, reference_states
 from calib_adapters.recipe import Recipe, load_recipe
 from calib_adapters.temperature import fit_temperature, sigmoid
 from calib_adapters.training import CalibrationTrainer, training_arguments
@@ -88,7 +80,7 @@ def tune(
     adapted = _adapted_model(model, settings)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     train, validation = _encoded(graded, settings, tokenizer)
-    check_head(adapted, _to(collate([train[0]], pad, reference=None), adapted.device))
+    check_head(adapted, _to(collate([train[0]], pad), adapted.device))
     reference = _reference(adapted, train, pad, settings, work)
 
     trainer = CalibrationTrainer(
@@ -201,11 +193,6 @@ def _reference(
 ) -> Tensor | None:
     """The base model's hidden states at the answers, from the work folder if they are there."""
     if settings.objective.kappa == 0:
-        return None
-    if not any(train["answer_positions"]):
-        logging.getLogger(__name__).warning(
-            "The queries do not show the answer, so the JSD term is zero in this run."
-        )
         return None
     file = work / "reference.safetensors"
     if not file.exists():

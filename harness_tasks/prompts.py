@@ -37,26 +37,31 @@ WORDINGS = {
 class Conversation:
     """The first turn as it was sent, able to continue with an answer and a further question.
 
+    The second turn leaves out the few-shot examples. They show how to answer, not how to judge;
+    behind them a model keeps answering, and its yes/no reply hardly depends on the answer.
+
     Attributes:
-        context: the exact prompt that asks for the answer.
+        context: the exact prompt that asks for the answer, few-shot examples included.
+        alone: the same prompt without few-shot examples.
         delimiter: what stands between a plain prompt and its continuation; "" under a template.
-        messages: the chat messages that gave `context`, or ``None`` without a chat template.
+        messages: the chat messages that gave `alone`, or ``None`` without a chat template.
         render: the back end's chat template.
     """
 
     context: str
+    alone: str
     delimiter: str = " "
     messages: Sequence[dict[str, str]] | None = None
     render: Callable[..., str] | None = None
 
     def then(self, answer: str, question: str, cue: str) -> str:
-        """Prompt of a second turn: the first turn, `answer`, and `question`.
+        """Prompt of a second turn: the question asked first, `answer`, and `question`.
 
         Without a chat template the prompt ends with `cue` and a colon ("Answer:"), so that a
         base model continues with the reply; a template marks the place of the reply itself.
         """
         if self.messages is None:
-            return f"{self.context}{self.delimiter}{answer}\n\n{question}\n{cue}:"
+            return f"{self.alone}{self.delimiter}{answer}\n\n{question}\n{cue}:"
         history = [dict(message) for message in self.messages]
         if history[-1]["role"] == "assistant":  # a gen_prefix, which the answer completes
             history[-1]["content"] = f"{history[-1]['content']} {answer}"

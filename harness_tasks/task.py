@@ -56,7 +56,7 @@ class ConfidenceTask(ConfigurableTask):
         self._methods = {name: METHODS[name](self.settings) for name in self.settings.methods}
         path = self.settings.answers
         self._frozen = None if path is None else read_answers(path, config["task"])
-        self._messages: list[dict[str, str]] | None = None
+        self._alone: tuple[str, list[dict[str, str]] | None] = ("", None)
         self._asked: dict[int, _Asked] = {}
 
     @property
@@ -93,26 +93,33 @@ class ConfidenceTask(ConfigurableTask):
     def fewshot_context(
         self, doc: dict, num_fewshot: int, chat_template: Callable | None = None, **kwargs: Any
     ) -> str:
-        """The first turn's prompt; its chat messages are kept, for the second turn continues them."""
-        self._messages = None
+        """The first turn's prompt; the same without examples is kept, for the second turn."""
+        messages: list[dict[str, str]] = []
 
-        def render(messages: list[dict[str, str]], **options: Any) -> str:
-            self._messages = messages
-            return chat_template(messages, **options)
+        def render(chat: list[dict[str, str]], **options: Any) -> str:
+            messages[:] = chat
+            return chat_template(chat, **options)
 
-        return super().fewshot_context(
-            doc, num_fewshot, chat_template=render if chat_template else None, **kwargs
-        )
+        def prompt(shots: int) -> str:
+            return super(ConfidenceTask, self).fewshot_context(
+                doc, shots, chat_template=render if chat_template else None, **kwargs
+            )
+
+        context = prompt(num_fewshot)
+        self._alone = prompt(0), list(messages) or None  # after `context`: it overwrites messages
+        return context
 
     def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
         """The answer's requests (none for a frozen answer), then those of every method."""
         # One response each; sampling, which wants K, says so in its own request.
         name, doc_id, _ = kwargs["metadata"]
         instance = {"doc": doc, "metadata": (name, doc_id, 1)}
+        alone, messages = self._alone
         conversation = Conversation(
             context=ctx,
-            delimiter=self.config.target_delimiter if self._messages is None else "",
-            messages=self._messages,
+            alone=alone,
+            delimiter=self.config.target_delimiter if messages is None else "",
+            messages=messages,
             render=kwargs.get("chat_template"),
         )
         build = self._multiple_choice if self._is_multiple_choice else self._open_ended

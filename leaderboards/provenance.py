@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -11,6 +13,7 @@ from calib_leaderboards.rows import adapter_name, answers_of, limit_of, model_ar
 from calib_leaderboards.runs import Run
 
 _SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
+_OPTIONS = ("methods", "k", "weighting", "wording", "temperature", "grading", "split", "answers")
 _SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
 
 
@@ -22,6 +25,7 @@ def provenance(run: Run) -> dict[str, Any]:
     """
     results, config = run.results, run.results.get("config", {})
     return {
+        "command": _command(run),
         "model": model_name(run),
         "adapter": adapter_name(run),
         "backend": config.get("model"),
@@ -41,6 +45,7 @@ def provenance(run: Run) -> dict[str, Any]:
             "transformers": results.get("transformers_version"),
             "torch": _torch_version(results.get("pretty_env_info")),
         },
+        "hardware": _hardware(results.get("pretty_env_info")),
         "date": _date(results.get("date")),
         "wall_time_seconds": _seconds(results.get("total_evaluation_time_seconds")),
         "results": {"file": run.path.name, "sha256": run.sha256},
@@ -58,6 +63,41 @@ def _task(run: Run, task: str) -> dict[str, Any]:
         "n_shot": run.results.get("n-shot", {}).get(task),
         "samples": {"file": log.path.name, "sha256": log.sha256, "rows": log.rows},
     }
+
+
+def _command(run: Run) -> str:
+    """The lm_eval command that repeats the run, rebuilt from what lm-eval recorded of it."""
+    config = run.results.get("config", {})
+    tasks = sorted(run.logs)
+    arguments = {key: _without_folder(value) for key, value in sorted(model_arguments(run).items())
+                 if not _SECRET.search(key)}
+    metadata = run.results["configs"][tasks[0]].get("metadata") or {}
+    options = {key: _without_folder(metadata[key]) if key == "answers" else metadata[key]
+               for key in _OPTIONS if metadata.get(key) is not None}
+    parts = ["lm_eval", "run", "--model", str(config.get("model"))]
+    parts += ["--model_args", ",".join(f"{key}={value}" for key, value in arguments.items())]
+    parts += ["--include_path", "harness_tasks", "--tasks", ",".join(tasks)]
+    shots = run.results.get("n-shot", {}).get(tasks[0])
+    parts += [] if shots is None else ["--num_fewshot", str(shots)]
+    for name in ("batch_size", "device", "limit"):
+        parts += [] if config.get(name) is None else [f"--{name}", str(config[name])]
+    parts += ["--apply_chat_template"] if run.results.get("chat_template_sha") else []
+    seeds = [str(config.get(name)) for name in _SEEDS]
+    parts += ["--seed", ",".join(seeds)]
+    parts += ["--metadata", json.dumps(options, sort_keys=True)] if options else []
+    return " ".join([*map(shlex.quote, parts), "--log_samples", "--output_path", "OUTPUT"])
+
+
+def _hardware(environment: Any) -> dict[str, str | None]:
+    """Processor and accelerator, as the environment report in the results file names them."""
+    text = str(environment or "")
+    found = {}
+    for name, label in (("cpu", "Model name"), ("cores", r"CPU\(s\)"),
+                        ("gpu", "GPU models and configuration")):
+        match = re.search(rf"^{label}: *(.+)$", text, re.MULTILINE)
+        value = match.group(1).strip() if match else None
+        found[name] = None if value == "Could not collect" else value
+    return found
 
 
 def _without_folder(value: Any) -> Any:

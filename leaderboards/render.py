@@ -141,7 +141,7 @@ def _image(alt: str, stem: str, width: int) -> str:
 
 
 def _provenance(board: dict[str, Any]) -> list[str]:
-    head = ["Run", "Model", "Adapter", "Dtype", "Device", "Seeds", "Versions", "Date", "Wall time"]
+    head = ["Run", "Model", "Adapter", "Dtype", "Hardware", "Seeds", "Versions", "Date", "Wall time"]
     body, details = [], []
     for number, run in enumerate(board["runs"], start=1):
         seconds = run["wall_time_seconds"]
@@ -151,7 +151,7 @@ def _provenance(board: dict[str, Any]) -> list[str]:
                 escape(run["model"]),
                 escape(run["adapter"] or "none"),
                 escape(run["dtype"] or "unknown"),
-                escape(run["device"] or "unknown"),
+                escape(_machine(run)),
                 escape(", ".join(str(seed) for seed in run["seeds"].values())),
                 escape(", ".join(f"{name} {v or '?'}" for name, v in run["versions"].items())),
                 escape(run["date"] or "unknown"),
@@ -169,14 +169,18 @@ def _provenance(board: dict[str, Any]) -> list[str]:
         "## Provenance",
         sentence,
         _markdown_table(head, body, ["---"] * (len(head) - 1) + ["---:"]),
-        _details("Arguments, prompts and file hashes", "\n\n".join(details)),
+        _details("Commands, prompts and file hashes", "\n\n".join(details)),
     ]
 
 
+def _machine(run: dict[str, Any]) -> str:
+    hardware = run["hardware"]
+    named = [hardware["gpu"] or hardware["cpu"], hardware["cores"] and f"{hardware['cores']} cores"]
+    return f"{run['device'] or 'unknown'} ({', '.join(part for part in named if part) or '?'})"
+
+
 def _run_details(run: dict[str, Any]) -> Iterable[str]:
-    arguments = ",".join(f"{key}={value}" for key, value in run["model_args"].items())
-    yield f"- model: {_code(run['backend'] or 'unknown')}, arguments: {_code(arguments)}"
-    yield f"- batch size: {_code(run['batch_size'] or 'unknown')}"
+    yield f"- {_code(run['command'])}"
     yield f"- chat template: {_code(run['chat_template_sha'] or 'none')}"
     yield f"- system instruction: {_code(run['system_instruction_sha'] or 'none')}"
     yield f"- {_code(run['results']['file'])}, sha256 {_code(run['results']['sha256'])}"

@@ -93,7 +93,7 @@ def test_one_method_may_be_given_without_a_list():
 
 
 def test_the_second_turn_continues_a_plain_prompt():
-    first = Conversation("Question: Capital of France?\nAnswer:")
+    first = Conversation("examples", "Question: Capital of France?\nAnswer:")
     assert first.then("Paris", "Is the proposed answer correct?", cue="Answer") == (
         "Question: Capital of France?\nAnswer: Paris\n\nIs the proposed answer correct?\nAnswer:"
     )
@@ -106,7 +106,7 @@ def render(messages, add_generation_prompt=True):
 
 def test_the_second_turn_continues_a_chat_as_two_more_messages():
     messages = [{"role": "user", "content": "Capital of France?"}]
-    first = Conversation(render(messages), "", messages, render)
+    first = Conversation("examples", render(messages), "", messages, render)
     assert first.then("Paris", "Correct?", cue="Answer") == (
         "<user>Capital of France?<assistant>Paris<user>Correct?<assistant>"
     )
@@ -118,5 +118,5 @@ def test_a_generation_prefix_is_completed_by_the_answer():
         {"role": "user", "content": "Capital of France?"},
         {"role": "assistant", "content": "Answer:"},
     ]
-    first = Conversation("unused", "", messages, render)
+    first = Conversation("examples", "unused", "", messages, render)
     assert "<assistant>Answer: Paris<user>" in first.then("Paris", "Correct?", cue="Answer")

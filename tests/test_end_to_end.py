@@ -120,7 +120,8 @@ def test_the_chat_template_and_the_multiple_choice_form_work_together(
     for record in records(tmp_path / "chat", "zero_shot_classifier").values():
         assert record["answer"] in "ABCD"
         assert record["query"].endswith("<|im_start|>assistant\n")
-        assert record["query"].count("<|im_start|>user") == 4  # two shots, question, query
+        assert record["query"].count("<|im_start|>user") == 2  # question and query
+        assert record["context"].count("<|im_start|>user") == 3  # two shots and the question
     for record in records(tmp_path / "chat", "likelihood").values():
         assert record["confidence"] >= 0.25  # the likeliest of four options
 

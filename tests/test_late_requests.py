@@ -65,10 +65,12 @@ def test_every_query_contains_the_answer_whatever_the_order_of_tasks(order):
     for task in tasks:
         for record in records(results, task, "zero_shot_classifier"):
             assert record["answer"]
+            # The second turn repeats the question, not the few-shot examples before it.
+            asked = "Question: " + record["context"].split("Question: ")[-1]
             assert record["query"] == (
-                f"{record['context']} {record['answer']}\n\n"
-                "Is the proposed answer correct?\nAnswer:"
+                f"{asked} {record['answer']}\n\nIs the proposed answer correct?\nAnswer:"
             )
+            assert record["context"].count("Question: ") == 4
 
 
 def test_the_answer_is_asked_for_once_and_all_methods_judge_it():

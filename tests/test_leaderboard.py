@@ -427,6 +427,8 @@ def test_provenance_holds_hashes_and_versions_but_no_folder_or_credential(tmp_pa
     assert run["tasks"][TASK]["samples"]["sha256"] == digest
     assert run["versions"] == {"lm_eval": "0.4.13", "transformers": "5.23.0", "torch": "2.13.0+cpu"}
     assert run["model_args"] == {"pretrained": "model", "dtype": "float32"}
+    assert "--model_args dtype=float32,pretrained=model " in run["command"]
+    assert f"--tasks {TASK} " in run["command"]
     assert run["seeds"]["fewshot_seed"] == 1234 and run["wall_time_seconds"] == 61.2
     for secret in (str(tmp_path), "sesame"):
         assert secret not in text and secret not in page

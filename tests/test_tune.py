@@ -21,9 +21,11 @@ from calib_adapters.encode import encode_rows
 from calib_adapters.grade import grade, load_graded
 from calib_adapters.objective import (
     collate,
+    collate_answers,
     hidden_states,
     jensen_shannon,
     log_odds,
+    query_loss,
     reference_states,
 )
 from calib_adapters.recipe import load_recipe
@@ -72,10 +74,9 @@ def adapter(tmp_path_factory, tiny, graded):
     return tune(RECIPE, tiny, graded, tmp_path_factory.mktemp("out") / "adapter", FAST)
 
 
-def some_batch(tiny, graded, rows=6):
+def some_rows(tiny, graded, rows=6):
     tokenizer = AutoTokenizer.from_pretrained(tiny)
-    encoded = encode_rows(load_graded(graded)[0]["train"].select(range(rows)), tokenizer)
-    return encoded, collate(encoded.to_list(), pad=2, reference=None)
+    return encode_rows(load_graded(graded)[0]["train"].select(range(rows)), tokenizer).to_list()
 
 
 def test_divergence_equals_scipys_and_vanishes_for_equal_distributions():
@@ -91,32 +92,60 @@ def test_answer_positions_write_the_answer_and_its_end(tiny, graded):
     rows = load_graded(graded)[0]["train"]
     for row, encoded in zip(rows, encode_rows(rows, tokenizer)):
         *writing, end = encoded["answer_positions"]
-        written = [encoded["input_ids"][position + 1] for position in writing]
+        written = [encoded["answer_ids"][position + 1] for position in writing]
         assert tokenizer.decode(written) == row["answer_text"]
         assert end == writing[-1] + 1
 
 
-def test_answer_logits_do_not_see_the_query(tiny, graded):
+def test_rows_behind_a_shared_prefix_give_the_logits_of_whole_rows(tiny, graded):
     model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
-    encoded, batch = some_batch(tiny, graded)
+    rows = some_rows(tiny, graded)
+    batch = collate_answers(rows, pad=2)
+    shared = len(batch["answer_prefix"])
+    assert shared > 3  # "Question: Capital of Land"
     with torch.no_grad():
-        hidden = hidden_states(model, batch)
+        hidden = hidden_states(model, batch, "answer")
         head = model.get_base_model().get_output_embeddings()
-        for i, row in enumerate(encoded):
-            last = row["answer_positions"][-1]
-            alone = model(input_ids=torch.tensor([row["input_ids"][: last + 1]])).logits[0, -1]
-            torch.testing.assert_close(head(hidden[i, last]), alone, rtol=1e-4, atol=1e-4)
+        for i, row in enumerate(rows):
+            alone = model(input_ids=torch.tensor([row["answer_ids"]])).logits[0, -1]
+            found = head(hidden[i, len(row["answer_ids"]) - 1 - shared])
+            torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_flow_through_the_shared_prefix_as_through_whole_rows(tiny, graded):
+    model = _adapted_model(tiny, load_recipe(RECIPE, ("dtype=float32",)))
+    torch.manual_seed(0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)  # at zero, the prefix would have no gradient
+    rows = some_rows(tiny, graded)
+
+    def gradients(batches):
+        model.zero_grad()
+        for batch in batches:
+            query_loss(log_odds(model, batch), batch["label"]).backward()
+        return {n: w.grad.clone() for n, w in model.named_parameters() if w.requires_grad}
+
+    whole = [collate([row], pad=2) for row in rows]
+    for batch in whole:
+        batch["query_ids"] = torch.cat([batch["query_prefix"][None], batch["query_ids"]], dim=1)
+        batch["query_mask"] = torch.ones_like(batch["query_ids"])
+        batch["last"] = batch["last"] + len(batch["query_prefix"])
+        batch["query_prefix"] = batch["query_prefix"][:0]
+    expected = gradients(whole)
+    for name, found in gradients([collate(rows, pad=2)]).items():
+        torch.testing.assert_close(found, expected[name] / len(whole), rtol=1e-3, atol=1e-6)
 
 
 def test_the_kept_states_give_the_base_models_distribution(tiny, graded):
     model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
-    encoded, _ = some_batch(tiny, graded)
-    states = reference_states(model, encoded.to_list(), pad=2, batch_size=4)
+    rows = some_rows(tiny, graded)
+    states = reference_states(model, rows, pad=2, batch_size=4)
     base = LlamaForCausalLM.from_pretrained(tiny).eval()
     with torch.no_grad():
         expected = torch.cat(
-            [base(input_ids=torch.tensor([row["input_ids"]])).logits[0, row["answer_positions"]]
-             for row in encoded]
+            [base(input_ids=torch.tensor([row["answer_ids"]])).logits[0, row["answer_positions"]]
+             for row in rows]
         )
         torch.testing.assert_close(base.lm_head(states), expected, rtol=1e-4, atol=1e-4)
 
@@ -136,9 +165,8 @@ def test_the_trained_confidence_is_the_one_that_lm_eval_reads(tiny, graded, adap
     }
     model = PeftModel.from_pretrained(LlamaForCausalLM.from_pretrained(tiny), adapter).eval()
     encoded = encode_rows(rows, AutoTokenizer.from_pretrained(tiny))
-    batch = collate(encoded.to_list(), pad=2, reference=None)
     with torch.no_grad():
-        odds = log_odds(model, hidden_states(model, batch), batch)
+        odds = log_odds(model, collate(encoded.to_list(), pad=2))
     expected = np.subtract(scored["yes"], scored["no"])
     np.testing.assert_allclose(odds, expected, atol=1e-4)
     assert np.std(expected) > 0.1
