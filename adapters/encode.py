@@ -25,8 +25,13 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         raise ValueError(
             "the model's tokenizer gives no character offsets; a fast tokenizer is needed."
         )
+    # In memory: a cache in the user's dataset folder would outlive a change of this module.
     return rows.map(
-        lambda row: _encode(row, tokenizer), remove_columns=rows.column_names, desc="Tokenising"
+        lambda row: _encode(row, tokenizer),
+        remove_columns=rows.column_names,
+        keep_in_memory=True,
+        load_from_cache_file=False,
+        desc="Tokenising",
     )
 
 

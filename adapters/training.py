@@ -10,39 +10,36 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from calib_adapters.objective import answer_drift, log_odds, query_loss
 from calib_adapters.recipe import Recipe
 
 
-# Questions of one template have one length and often one label. Sorting far (the stock sampler
-# sorts 50 batches at a time) fills batches with a single relation, and training stalls; sorting
-# four batches at a time keeps most of the saved padding and mixes the relations.
-BATCHES_SORTED_TOGETHER = 4
+class EpochSampler(torch.utils.data.Sampler):
+    """Rows in an order that depends on seed and epoch alone.
 
-
-class EpochSampler(LengthGroupedSampler):
-    """Batches of similar length whose order depends on seed and epoch alone.
-
-    The stock sampler continues one random stream, so a resumed run would draw its first epoch's
-    order again and end with other weights than an unbroken one.
+    The stock samplers continue one random stream, so a resumed run would draw its first epoch's
+    order again and end with other weights than an unbroken one. Rows are not grouped by length:
+    questions of one template have one length and often one label, batches of a single relation
+    make the log-odds swing as a whole, and training stalls. Shared prefixes save more than
+    grouping would.
     """
 
-    def __init__(self, batch_size: int, lengths: list[int], seed: int):
-        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+    def __init__(self, rows: int, seed: int):
+        self.rows = rows
         self.seed = seed
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(
-            get_length_grouped_indices(
-                self.lengths, self.batch_size, BATCHES_SORTED_TOGETHER, generator=self.generator
-            )
-        )
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the Trainer's data loader before each epoch."""
-        self.generator.manual_seed(self.seed * 1_000_003 + epoch)
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.rows, generator=generator).tolist())
+
+    def __len__(self) -> int:
+        return self.rows
 
 
 class CalibrationTrainer(transformers.Trainer):
@@ -55,7 +52,7 @@ class CalibrationTrainer(transformers.Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        return EpochSampler(self.args.train_batch_size, list(rows["length"]), self.args.seed)
+        return EpochSampler(len(rows), self.args.seed)
 
     def compute_loss(
         self,

@@ -179,9 +179,11 @@ def _adapted_model(model: str, settings: Recipe) -> PeftModel:
 def _encoded(
     graded: datasets.DatasetDict, settings: Recipe, tokenizer: Any
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
-    rows = graded["train"].shuffle(seed=settings.seed)
+    rows = graded["train"].shuffle(seed=settings.seed, keep_in_memory=True)
     if settings.data.max_train is not None:
-        rows = rows.select(range(min(settings.data.max_train, len(rows))))
+        rows = rows.select(
+            range(min(settings.data.max_train, len(rows))), keep_in_memory=True
+        )
     train = encode_rows(rows, tokenizer)
     ends = np.cumsum([len(positions) for positions in train["answer_positions"]])
     train = train.add_column("reference_start", [0, *ends[:-1].tolist()])
