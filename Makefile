@@ -44,7 +44,7 @@ HIDDEN := "methods": ["question_only"]
 SMALL := --tasks calib_worldfacts --limit
 
 demo/train/done: | $(READY)
-	$(ASK) $(SMALL) 1000 --metadata '{$(QUERY), "split": "train"}' && touch $@
+	$(ASK) $(SMALL) 1200 --metadata '{$(QUERY), "split": "train"}' && touch $@
 
 demo/validation/done: | $(READY)
 	$(ASK) $(SMALL) 200 --metadata '{$(QUERY), "split": "validation"}' && touch $@
@@ -56,7 +56,7 @@ demo/graded/grading.json: demo/train/done demo/validation/done
 	rm -rf $(@D) && $(BIN)/calibench grade demo/train demo/validation -o $(@D)
 
 demo/adapter/README.md: demo/graded/grading.json
-	$(TUNE) --data demo/graded optimiser.epochs=1
+	$(TUNE) --data demo/graded
 
 demo/tuned/done: ADAPTER = ,peft=demo/adapter
 demo/tuned/done: demo/adapter/README.md demo/base/done
