@@ -103,7 +103,8 @@ def tune(
         "validation": {name: found.to_dict() for name, found in scores.items()},
         "epochs": [entry for entry in trainer.state.log_history if "eval_nll" in entry],
     }
-    tokens = sum(train["length"]) * settings.optimiser.epochs
+    answers = sum(map(len, train["answer_ids"])) if reference is not None else 0
+    tokens = (sum(train["length"]) + answers) * settings.optimiser.epochs  # shared prefixes too
     training = {
         "identity": identity,
         "base_model": Path(model).name if Path(model).exists() else model,
