@@ -107,6 +107,13 @@ def read_train_accuracy(graded: Path) -> float:
 def _table(task: str, rows: Sequence[Row], folder: Path) -> dict[str, Any]:
     """A task's part of leaderboard.json; draws its figures into folder/figures."""
     names = _figure_names(task, rows, folder)
+    # Bars stand side by side for the same answers: where an adapter judged the base model's, its
+    # scores on answers of its own stay in the table.
+    frozen = {row.label for row in rows if row.answers == "frozen"}
+    compared = [
+        row for row in rows
+        if not row.sanity and not (row.answers == "own" and row.adapter and row.label in frozen)
+    ]
     bars = [
         {
             "label": _drawable(label),
@@ -114,8 +121,7 @@ def _table(task: str, rows: Sequence[Row], folder: Path) -> dict[str, Any]:
             "auroc": row.scores["auroc"],
             "emphasise": row.label == "Fine-Tuned",
         }
-        for label, row in zip(_distinct_labels(rows), rows)
-        if not row.sanity
+        for label, row in zip(_distinct_labels(compared), compared)
     ]
     if bars:
         models = ", ".join(sorted({row.model for row in rows}))
