@@ -41,6 +41,7 @@ QUERY := "methods": ["zero_shot_classifier"]
 HIDDEN := "methods": ["question_only"]
 
 # ------------------------------------------------------------------------------------------- demo
+# "private": a plain target variable would reach the prerequisites too.
 SMALL := --tasks calib_worldfacts --limit
 
 demo/train/done: | $(READY)
@@ -58,7 +59,7 @@ demo/graded/grading.json: demo/train/done demo/validation/done
 demo/adapter/README.md: demo/graded/grading.json
 	$(TUNE) --data demo/graded
 
-demo/tuned/done: ADAPTER = ,peft=demo/adapter
+demo/tuned/done: private ADAPTER = ,peft=demo/adapter
 demo/tuned/done: demo/adapter/README.md demo/base/done
 	$(ASK) $(SMALL) 300 --metadata '{$(QUERY), "answers": "demo/base"}' && touch $@
 
@@ -87,7 +88,7 @@ runs/graded/grading.json: runs/train/done runs/validation/done
 runs/adapter/README.md: runs/graded/grading.json
 	$(TUNE) --data runs/graded
 
-runs/tuned/done runs/tuned_ood/done runs/own/done: ADAPTER = ,peft=runs/adapter
+runs/tuned/done runs/tuned_ood/done runs/own/done: private ADAPTER = ,peft=runs/adapter
 runs/tuned/done: runs/adapter/README.md runs/base/done
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "answers": "runs/base"}' && touch $@
 
@@ -112,7 +113,7 @@ runs/hidden_graded/grading.json: runs/hidden_train/done runs/hidden_validation/d
 runs/hidden_adapter/README.md: runs/hidden_graded/grading.json
 	$(TUNE) --data runs/hidden_graded
 
-runs/hidden/done runs/hidden_ood/done: ADAPTER = ,peft=runs/hidden_adapter
+runs/hidden/done runs/hidden_ood/done: private ADAPTER = ,peft=runs/hidden_adapter
 runs/hidden/done: runs/hidden_adapter/README.md runs/base/done
 	$(ASK) --tasks calib_worldfacts --metadata '{$(HIDDEN), "answers": "runs/base"}' && touch $@
 
