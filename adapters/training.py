@@ -21,8 +21,7 @@ class EpochSampler(torch.utils.data.Sampler):
     The stock samplers continue one random stream, so a resumed run would draw its first epoch's
     order again and end with other weights than an unbroken one. Rows are not grouped by length:
     questions of one template have one length and often one label, batches of a single relation
-    make the log-odds swing as a whole, and training stalls. Shared prefixes save more than
-    grouping would.
+    make the log-odds swing as a whole. Shared prefixes save more than grouping would.
     """
 
     def __init__(self, rows: int, seed: int):
