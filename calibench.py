@@ -165,7 +165,7 @@ def template(
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
-@click.option("--data", required=True, type=EXISTING, help="Graded dataset.")
+@click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
 @click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the adapter.")
 def tune(recipe: str, overrides: tuple[str, ...], base: str, data: Path, output: Path) -> None:
     """Fine-tune an adapter by RECIPE, a file or the name of one that ships with calibench.
@@ -180,6 +180,56 @@ def tune(recipe: str, overrides: tuple[str, ...], base: str, data: Path, output:
     from calib_adapters.tune import tune as run
 
     click.echo(run(recipe, base, data, output, overrides))
+
+
+@cli.group()
+def recipes() -> None:
+    """The recipes that ship with calibench."""
+
+
+@recipes.command("ls")
+def list_recipes() -> None:
+    """List the recipes, with what each one trains."""
+    from calib_adapters.recipe import describe_recipe, shipped_recipes
+
+    found = shipped_recipes()
+    width = max(map(len, found))
+    for name, path in found.items():
+        click.echo(f"{name:<{width}}  {describe_recipe(path)}")
+
+
+@recipes.command()
+@click.argument("recipe")
+def cat(recipe: str) -> None:
+    """Print a recipe.
+
+    \b
+    Example:
+      calibench recipes cat calibration_tuning_lora_prompt
+    """
+    from calib_adapters.recipe import find_recipe
+
+    click.echo(find_recipe(recipe).read_text(encoding="utf-8"), nl=False)
+
+
+@recipes.command()
+@click.argument("recipe")
+@click.argument("target", type=click.Path(path_type=Path))
+def cp(recipe: str, target: Path) -> None:
+    """Copy a recipe to TARGET, a file or a folder, to change it there.
+
+    \b
+    Example:
+      calibench recipes cp calibration_tuning_lora_prompt my_recipe.yaml
+    """
+    from calib_adapters.recipe import find_recipe
+
+    path = find_recipe(recipe)
+    copy = target / path.name if target.is_dir() else target
+    if copy.exists():
+        raise FileExistsError(f"{copy} exists already; choose another name.")
+    copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    click.echo(copy)
 
 
 @cli.command()

@@ -8,41 +8,26 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from calib_adapters.recipe import Recipe
+from calib_adapters.job import Job
+from calib_adapters.schema import Recipe
 
 TEXT = """
 # {name}
 
-A LoRA adapter that tells how likely the answers of `{base}` are to be correct. It was made by
-calibration tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded,
-and the adapter learned to answer "Is the proposed answer correct?" about them. A Jensen–Shannon
-term keeps the answers themselves what they were.
-
-## Use
-
-```
-lm_eval run --model hf --model_args pretrained=BASE,peft=ADAPTER \\
-    --include_path $(calibench tasks) --tasks calib_worldfacts \\
-    --metadata '{{"methods": ["zero_shot_classifier"]}}'
-```
-
-The `zero_shot_classifier` row is the fine-tuned confidence. `calibration.json` holds a temperature
-fitted on the validation split ({temperature:.3f}); pass it as the metadata key `temperature` to
-apply it.
-
+{description}
 ## Validation
 
-Best of {epochs} epochs by negative log-likelihood, on {n} graded answers of the validation split.
+The best of {epochs} epochs by negative log-likelihood, on {n} rows of the validation split, with
+95 % intervals:
 
-| ECE | AUROC | Brier | NLL |
-|---|---|---|---|
-| {ece:.3f} | {auroc:.3f} | {brier:.3f} | {nll:.3f} |
+{table}
 
-These numbers chose the epoch, so they are optimistic; judge the adapter on a test split.
+These numbers chose the epoch, so they are optimistic; judge it on a test split. Temperature fitted
+on the same rows: {temperature:.3f}.
 
 ## Training
 
-{rows} graded answers, {seconds:.0f} s, {speed:.0f} tokens per second on {hardware}, seed {seed},
+{rows} rows, {seconds:.0f} s, {speed:.0f} tokens per second on {hardware}, seed {seed},
 data fingerprint `{fingerprint}`. Versions: {versions}.
 
 ```yaml
@@ -51,33 +36,34 @@ data fingerprint `{fingerprint}`. Versions: {versions}.
 
 
 def write_card(
-    path: Path, recipe: Recipe, calibration: dict[str, Any], training: dict[str, Any]
+    path: Path, job: Job, recipe: Recipe, calibration: dict[str, Any], training: dict[str, Any]
 ) -> None:
-    """Write the model card of an adapter to `path`."""
-    scores = {name: found["value"] for name, found in calibration["validation"].items()}
-    name = f"{training['base_model'].split('/')[-1]}-calibration-tuning"
+    """Write the model card of a finished `job` to `path`."""
+    scores = calibration["validation"]
+    name = f"{training['base_model'].split('/')[-1]}-{job.title}"
     results = [
         EvalResult(
             task_type="text-generation",
-            dataset_type="calibench/graded",
-            dataset_name="graded dataset (validation)",
+            dataset_type="calibench/validation",
+            dataset_name="validation split",
             metric_type=metric,
             metric_name=metric.upper(),
-            metric_value=value,
+            metric_value=found["value"],
         )
-        for metric, value in scores.items()
+        for metric, found in scores.items()
     ]
     data = ModelCardData(
         base_model=training["base_model"],
         library_name="peft",
-        tags=["calibench", "calibration", "lora"],
+        tags=["calibench", "calibration", *(["lora"] if recipe.lora else [])],
         model_name=name,
         eval_results=results,
     )
     hardware = training["hardware"]
     text = TEXT.format(
         name=name,
-        base=training["base_model"],
+        description=job.description.format(base=training["base_model"]),
+        table=_table(scores),
         temperature=calibration["temperature"],
         epochs=recipe.optimiser.epochs,
         n=training["data"]["validation"],
@@ -89,6 +75,12 @@ def write_card(
         fingerprint=training["data"]["fingerprint"][:12],
         versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),
         recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
-        **scores,
     )
     ModelCard(f"---\n{data.to_yaml()}\n---\n{text}").save(path)
+
+
+def _table(scores: dict[str, dict[str, Any]]) -> str:
+    names, bounds = list(scores), ("value", "low", "high")
+    cells = ["{:.3f} ({:.3f}–{:.3f})".format(*(scores[n][b] for b in bounds)) for n in names]
+    rows = [[n.upper() for n in names], ["---"] * len(names), cells]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -14,9 +14,9 @@ from typing import Any
 
 import datasets
 
+from calib_adapters.data import GRADING
 from harness_tasks.records import read_samples
 
-PROVENANCE = "grading.json"
 KEPT = ("id", "task", "split", "question", "answer", "correct")
 PROMPTS = ("context", "answer_text", "query", "yes", "no")
 
@@ -100,7 +100,7 @@ def load_graded(data: Path) -> tuple[datasets.DatasetDict, dict[str, Any]]:
         ValueError: `data` is not a graded dataset.
     """
     try:
-        provenance = json.loads((data / PROVENANCE).read_text(encoding="utf-8"))
+        provenance = json.loads((data / GRADING).read_text(encoding="utf-8"))
         graded = datasets.load_from_disk(str(data))
     except (OSError, ValueError):
         raise ValueError(
@@ -167,7 +167,7 @@ def _save(graded: datasets.DatasetDict, provenance: dict[str, Any], out: Path) -
         datasets.disable_progress_bars()
         graded.save_to_disk(str(work))
         text = json.dumps(provenance, indent=1, ensure_ascii=False)
-        (work / PROVENANCE).write_text(text + "\n", encoding="utf-8")
+        (work / GRADING).write_text(text + "\n", encoding="utf-8")
         os.chmod(work, 0o755)  # mkdtemp makes it private
         os.replace(work, out)
     finally:

@@ -3,61 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from calib_adapters.schema import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that ship with calibench, by name."""
+    return {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
 
 
-class Objective(_Section):
-    """Loss = cross-entropy of the yes/no query + kappa · JSD to the base model on the answer."""
+def find_recipe(recipe: str | Path) -> Path:
+    """The file `recipe`, or the shipped recipe of that name.
 
-    kappa: float = Field(1.0, ge=0)
-
-
-class Lora(_Section):
-    """Shape of the adapter (`peft.LoraConfig`)."""
-
-    r: int = Field(8, ge=1)
-    alpha: float = Field(32, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1)
-
-
-class Optimiser(_Section):
-    """AdamW without weight decay, cosine schedule."""
-
-    learning_rate: float = Field(1e-4, gt=0)
-    batch_size: int = Field(16, ge=1)
-    epochs: int = Field(3, ge=1)
-    warmup_steps: int = Field(0, ge=0)
-    beta2: float = Field(0.999, gt=0, lt=1)
-    max_grad_norm: float = Field(1.0, gt=0)
-
-
-class Data(_Section):
-    """Which part of the graded dataset is used."""
-
-    max_train: int | None = Field(None, ge=2)
-
-
-class Recipe(_Section):
-    """A recipe; the defaults are those of Kapoor et al. (2024) where the paper gives them."""
-
-    objective: Objective = Objective()
-    lora: Lora = Lora()
-    optimiser: Optimiser = Optimiser()
-    data: Data = Data()
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    seed: int = Field(0, ge=0)
+    Raises:
+        FileNotFoundError: neither exists; lists the shipped ones.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if str(recipe) in shipped:
+        return shipped[str(recipe)]
+    raise FileNotFoundError(
+        f"there is no recipe {str(recipe)!r}: neither a file nor one of {', '.join(shipped)}."
+    )
 
 
 def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -65,9 +43,10 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
         FileNotFoundError: no such file and no shipped recipe of that name.
-        ValueError: not a mapping, an unknown key, or a value that is not allowed.
+        ValueError: not a mapping, an unknown key, or a value that is not allowed; names the file,
+            the key and what is allowed.
     """
-    path = _find(recipe)
+    path = find_recipe(recipe)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -77,21 +56,15 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _override(content, override)
     try:
-        return Recipe(**content)
+        return TypeAdapter(Recipe).validate_python(content)
     except ValidationError as error:
         raise ValueError(f"{path}: {_sentence(error)}") from None
 
 
-def _find(recipe: str | Path) -> Path:
-    path = Path(recipe)
-    if path.is_file():
-        return path
-    shipped = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
-    if path.stem in shipped:
-        return shipped[path.stem]
-    raise FileNotFoundError(
-        f"there is no recipe {str(recipe)!r}: neither a file nor one of {', '.join(shipped)}."
-    )
+def describe_recipe(path: Path) -> str:
+    """The first comment line of a recipe file, without the sign."""
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").rstrip(".")
 
 
 def _override(content: dict[str, Any], override: str) -> None:
@@ -104,16 +77,47 @@ def _override(content: dict[str, Any], override: str) -> None:
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
             raise ValueError(f"the override {override!r} treats {parent!r}, a value, as a section.")
-    section[last] = yaml.safe_load(value)
+    try:
+        section[last] = _plain(yaml.safe_load(value))
+    except yaml.YAMLError:
+        raise ValueError(f"the value in the override {override!r} is not YAML.") from None
+
+
+def _plain(value: Any) -> Any:
+    # YAML 1.1 reads 5e-4 as text, for want of a point.
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value)
+    return float(value) if number else value
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
+    method, *path = first["loc"] or [""]
+    if first["type"] == "union_tag_not_found":
+        return f"the key 'method' is missing; it is one of {_listed(_methods())}."
+    if first["type"] == "union_tag_invalid":
+        return f"method is {first['ctx']['tag']!r}, which is not one of {_listed(_methods())}."
+    key = ".".join(map(str, path))
     if first["type"] != "extra_forbidden":
-        return f"{key} is {first['input']!r}: {first['msg']}."
-    section: Any = Recipe
-    for part in first["loc"][:-1]:
-        section = section.model_fields[part].annotation
-    near = difflib.get_close_matches(str(first["loc"][-1]), section.model_fields, n=1, cutoff=0.0)
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{key} is {first['input']!r}: {message}." if key else f"{message}."
+    section: Any = _methods()[method]
+    for part in path[:-1]:
+        section = _section(section.model_fields[part].annotation)
+    near = difflib.get_close_matches(str(path[-1]), section.model_fields, n=1, cutoff=0.0)
     return f"unknown key {key!r}; the nearest known one is {near[0]!r}."
+
+
+def _section(annotation: Any) -> type[BaseModel]:
+    """The section in ``Section | None``, or in plain ``Section``."""
+    kinds = get_args(annotation) or (annotation,)
+    return next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+
+
+def _methods() -> dict[str, type[BaseModel]]:
+    union = get_args(Recipe)[0]
+    models = get_args(union) or (union,)
+    return {get_args(m.model_fields["method"].annotation)[0]: m for m in models}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

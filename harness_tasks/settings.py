@@ -44,13 +44,15 @@ class Settings(BaseModel):
     @field_validator("methods", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
+        if value == "all":
+            return tuple(METHODS)
         return (value,) if isinstance(value, str) else tuple(value)
 
     @field_validator("methods")
     @classmethod
     def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError(f"name at least one of {_listed(METHODS)}")
+            raise ValueError(f"name at least one of {_listed(METHODS)}, or say 'all'")
         if len(set(value)) < len(value):
             raise ValueError("a method is named twice")
         for name in value:

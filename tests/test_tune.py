@@ -17,9 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from test_grade import record, write_run
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from calib_adapters.encode import encode_rows
+from calib_adapters.base_model import add_lora, load_base
+from calib_adapters.calibration.encode import encode_rows
 from calib_adapters.grade import grade, load_graded
-from calib_adapters.objective import (
+from calib_adapters.calibration.objective import (
     collate,
     collate_answers,
     hidden_states,
@@ -30,8 +31,8 @@ from calib_adapters.objective import (
 )
 from calib_adapters.recipe import load_recipe
 from calib_adapters.temperature import fit_temperature
-from calib_adapters.training import EpochSampler
-from calib_adapters.tune import _adapted_model, tune
+from calib_adapters.trainer import EpochSampler
+from calib_adapters.tune import tune
 
 RECIPE = "calibration_tuning_lora_prompt"
 FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
@@ -75,6 +76,11 @@ def adapter(tmp_path_factory, tiny, graded):
     return tune(RECIPE, tiny, graded, tmp_path_factory.mktemp("out") / "adapter", FAST)
 
 
+def adapted(tiny, *overrides):
+    recipe = load_recipe(RECIPE, overrides)
+    return add_lora(load_base(tiny, recipe.dtype, torch.device("cpu")), recipe.lora, tiny)
+
+
 def some_rows(tiny, graded, rows=6):
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     return encode_rows(load_graded(graded)[0]["train"].select(range(rows)), tokenizer).to_list()
@@ -99,7 +105,7 @@ def test_answer_positions_write_the_answer_and_its_end(tiny, graded):
 
 
 def test_rows_behind_a_shared_prefix_give_the_logits_of_whole_rows(tiny, graded):
-    model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
+    model = adapted(tiny, *FAST).eval()
     rows = some_rows(tiny, graded)
     batch = collate_answers(rows, pad=2)
     shared = len(batch["answer_prefix"])
@@ -114,7 +120,7 @@ def test_rows_behind_a_shared_prefix_give_the_logits_of_whole_rows(tiny, graded)
 
 
 def test_gradients_flow_through_the_shared_prefix_as_through_whole_rows(tiny, graded):
-    model = _adapted_model(tiny, load_recipe(RECIPE, ("dtype=float32",)))
+    model = adapted(tiny, "dtype=float32")
     torch.manual_seed(0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
@@ -139,7 +145,7 @@ def test_gradients_flow_through_the_shared_prefix_as_through_whole_rows(tiny, gr
 
 
 def test_the_kept_states_give_the_base_models_distribution(tiny, graded):
-    model = _adapted_model(tiny, load_recipe(RECIPE, FAST)).eval()
+    model = adapted(tiny, *FAST).eval()
     rows = some_rows(tiny, graded)
     states = reference_states(model, rows, pad=2, batch_size=4)
     base = LlamaForCausalLM.from_pretrained(tiny).eval()

@@ -16,7 +16,7 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         A dataset with ``input_ids`` (the query, up to the token before the reply), ``yes`` and
         ``no`` (ids of the two replies), ``answer_ids`` (the prompt that was answered, with the
         answer), ``answer_positions`` (indices in it whose next-token distribution writes the
-        answer, and the one that ends it), ``label`` and ``length`` (of the query).
+        answer, and the one that ends it), ``label`` and ``length`` (tokens of both).
 
     Raises:
         ValueError: the tokenizer cannot tell the two replies apart, or needs a fast tokenizer.
@@ -59,7 +59,7 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
         "answer_ids": answered["input_ids"],
         "answer_positions": _answer_positions(row, answered["offset_mapping"]),
         "label": float(row["correct"]),
-        "length": len(input_ids),
+        "length": len(input_ids) + len(answered["input_ids"]),
     }
 
 

@@ -54,9 +54,10 @@ def collate(
     The answers are left out unless `reference` is given: the base model's hidden states of all
     rows, one after the other; a row's begin at its ``reference_start``.
     """
-    query = pad_rows([r["input_ids"] for r in rows], [r["length"] - 1 for r in rows], pad)
+    last = [len(row["input_ids"]) - 1 for row in rows]
+    query = pad_rows([row["input_ids"] for row in rows], last, pad)
     batch = {f"query_{name}": value for name, value in query.items()}
-    batch["last"] = torch.tensor([row["length"] - 1 for row in rows]) - len(query["prefix"])
+    batch["last"] = torch.tensor(last) - len(query["prefix"])
     batch["yes"] = torch.tensor([row["yes"] for row in rows])
     batch["no"] = torch.tensor([row["no"] for row in rows])
     batch["label"] = torch.tensor([row["label"] for row in rows])

@@ -1,4 +1,4 @@
-"""The Hugging Face Trainer with calibration tuning's loss, and its arguments."""
+"""The Hugging Face Trainer with the loss of a job, and its arguments."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import PartialState
 from torch import Tensor, nn
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from calib_adapters.objective import answer_drift, log_odds, query_loss
-from calib_adapters.recipe import Recipe
+from calib_adapters.job import Job
+from calib_adapters.schema import Recipe
 
 
 class EpochSampler(torch.utils.data.Sampler):
@@ -50,18 +51,27 @@ class EpochSampler(torch.utils.data.Sampler):
         return len(self.lengths)
 
 
-class CalibrationTrainer(transformers.Trainer):
-    """`transformers.Trainer` whose loss is the query's cross-entropy + kappa · JSD."""
+class JobTrainer(transformers.Trainer):
+    """`transformers.Trainer` for a `Job`."""
 
-    def __init__(self, *args: Any, kappa: float, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.kappa = kappa
+    def __init__(self, job: Job, args: transformers.TrainingArguments):
+        # DDP and FSDP synchronise only what happens in the forward of the module they wrap.
+        job.model.forward = lambda **batch: job.loss(job.model, batch)
+        callbacks = list(job.callbacks)
+        super().__init__(
+            model=job.model,
+            args=args,
+            train_dataset=job.train,
+            eval_dataset=job.validation,
+            data_collator=job.collate,
+            compute_metrics=job.validate,
+            callbacks=callbacks,
+        )
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        lengths = [row["length"] + len(row["answer_ids"]) for row in rows]
-        return EpochSampler(lengths, self.args.per_device_train_batch_size, self.args.seed)
+        return EpochSampler(rows["length"], self.args.per_device_train_batch_size, self.args.seed)
 
     def compute_loss(
         self,
@@ -70,44 +80,56 @@ class CalibrationTrainer(transformers.Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Mean loss of a batch; with `return_outputs` also the log-odds, shape (B,)."""
-        odds = log_odds(model, inputs)
-        loss = query_loss(odds, inputs["label"])
-        if "reference" in inputs:
-            loss = loss + self.kappa * answer_drift(model, inputs)
+        """Mean loss over the units of the batches of all processes.
+
+        Each process divides by the mean count, since their gradients are averaged: the sum of the
+        totals over the sum of the counts, whatever each of them holds.
+        """
+        total, count, predicted = model(**inputs)
+        loss = total / self.accelerator.reduce(count.float(), "mean")
         if not math.isfinite(loss.item()):
             raise ValueError(
                 f"the loss became {loss.item()} at step {self.state.global_step}; lower "
                 f"optimiser.learning_rate, or use dtype=float32."
             )
-        return (loss, odds) if return_outputs else loss
+        return (loss, predicted) if return_outputs else loss
 
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Tensor], prediction_loss_only: bool,
         ignore_keys: Any = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, log-odds and labels of a validation batch."""
+        """Loss, predictions and labels of a validation batch."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad():
-            loss, odds = self.compute_loss(model, inputs, return_outputs=True)
-        return loss, odds, inputs["label"]
+            loss, predicted = self.compute_loss(model, inputs, return_outputs=True)
+        return loss, predicted, inputs["label"]
 
 
 def training_arguments(recipe: Recipe, folder: Path) -> transformers.TrainingArguments:
     """Trainer arguments of `recipe`: validation and a checkpoint every epoch, the best one kept.
 
-    "Best" is the lowest validation NLL, the proper score that the loss estimates.
+    "Best" is the lowest validation NLL, the proper score that the losses estimate.
+
+    Raises:
+        ValueError: the batch cannot be divided among the processes.
     """
     optimiser = recipe.optimiser
+    processes = PartialState().num_processes
+    if optimiser.batch_size % processes:
+        raise ValueError(
+            f"optimiser.batch_size is {optimiser.batch_size}, which {processes} processes cannot "
+            f"share equally; choose a multiple."
+        )
+    share = optimiser.batch_size // processes
     return transformers.TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=optimiser.epochs,
-        per_device_train_batch_size=optimiser.batch_size,
-        per_device_eval_batch_size=2 * optimiser.batch_size,
+        per_device_train_batch_size=share,
+        per_device_eval_batch_size=2 * share,
         learning_rate=optimiser.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=optimiser.warmup_steps,
-        weight_decay=0.0,
+        weight_decay=optimiser.weight_decay,
         adam_beta2=optimiser.beta2,
         max_grad_norm=optimiser.max_grad_norm,
         seed=recipe.seed,

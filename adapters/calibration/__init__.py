@@ -1,0 +1,1 @@
+"""Calibration tuning (Kapoor et al. 2024): a confidence is learnt from graded answers."""
