@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from calib_metrics import Score, score
-from harness_tasks.elicitation import METHODS
+from harness_tasks.elicitation import UNTRAINED
 from harness_tasks.records import read_samples
 from harness_tasks.settings import Settings
 
@@ -47,7 +47,8 @@ def describe_run(folder: Path) -> str:
         log = results_file.parent / f"samples_{task}_{stamp}.jsonl"
         if not log.is_file():
             raise FileNotFoundError(f"{log} is missing; run lm_eval with --log_samples.")
-        if "methods" in (results["configs"][task].get("metadata") or {}):
+        # lm-eval gives what --metadata says to stock tasks too; only ours have every option.
+        if Settings.model_fields.keys() <= (results["configs"][task].get("metadata") or {}).keys():
             parts.append(_describe_task(task, results, log))
     return "\n".join(parts)
 
@@ -112,7 +113,7 @@ def _command(task: str, results: dict[str, Any]) -> list[str]:
     metadata = results["configs"][task]["metadata"]
     defaults = Settings().model_dump(mode="json")
     chosen = {key: metadata[key] for key in ("methods", "k") if metadata[key] != defaults[key]}
-    if chosen.get("methods") == list(METHODS):
+    if chosen.get("methods") == list(UNTRAINED):
         chosen["methods"] = "all"
     options = [f"--tasks {task}"]
     if config["limit"]:
