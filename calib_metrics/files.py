@@ -67,7 +67,7 @@ def _find_format(source: Source) -> str:
     with _open(source) as stream:
         head = stream.read(1 << 16)
     if not head.strip():
-        raise ValueError("the file is empty: it needs column names and rows of numbers.")
+        raise ValueError("the file is empty: it needs column names and rows.")
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ValueError("the file is UTF-16 text: save it as UTF-8.")
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()

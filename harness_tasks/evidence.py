@@ -115,7 +115,7 @@ def _command(task: str, results: dict[str, Any]) -> list[str]:
     chosen = {key: metadata[key] for key in ("methods", "k") if metadata[key] != defaults[key]}
     if chosen.get("methods") == list(UNTRAINED):
         chosen["methods"] = "all"
-    options = [f"--tasks {task}"]
+    options = [f"--tasks {task} --num_fewshot {results['n-shot'][task]}"]
     if config["limit"]:
         options.append(f"--limit {config['limit']:g}")
     options.append(f"--batch_size {config['batch_size']}")

@@ -22,26 +22,36 @@ def doc_hash(doc: dict[str, Any]) -> str:
     return hash_string(text)
 
 
-def samples_file(path: str, task: str) -> Path:
-    """The logged samples of `task`: `path` itself, or the one such file below the folder `path`.
+def find_log(path: str | Path, key: str, instead: str, task: str = "") -> Path:
+    """A log of lm-eval: `path` itself, or the one ``samples_*.jsonl`` below the folder `path`.
+
+    Args:
+        path: file or folder.
+        key: the metadata key that names it, for errors.
+        instead: what to do if there is none.
+        task: only logs of this task count.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: the folder holds several runs of the task.
+        ValueError: there are several.
     """
     root = Path(path).expanduser()
     if root.is_file():
         return root
-    found = sorted(root.rglob(f"samples_{task}_[0-9]*.jsonl")) if root.is_dir() else []
+    pattern = f"samples_{task}_[0-9]*.jsonl" if task else "samples_*.jsonl"
+    found = sorted(root.rglob(pattern))
     if not found:
-        raise FileNotFoundError(
-            f"answers: {path} holds no samples_{task}_*.jsonl. Give the file or folder of an "
-            f"earlier run of {task} that was made with --log_samples."
-        )
+        raise FileNotFoundError(f"{key}: {path} holds no {pattern.replace('[0-9]', '')}; {instead}")
     if len(found) > 1:
         names = ", ".join(file.name for file in found)
-        raise ValueError(f"answers: {path} holds several runs of {task} ({names}). Name one file.")
+        raise ValueError(f"{key}: {path} holds several logs ({names}). Name one file.")
     return found[0]
+
+
+def samples_file(path: str, task: str) -> Path:
+    """The logged samples of `task` that the metadata key ``answers`` names; see `find_log`."""
+    instead = f"give the file or folder of an earlier run of {task} made with --log_samples."
+    return find_log(path, "answers", instead, task)
 
 
 def read_answers(path: str, task: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def test_the_command_names_no_folder_of_the_machine_and_what_was_chosen(tmp_path
     text = describe_run(run)
     assert "/somebody" not in text
     assert "--model_args pretrained=$(calibench model),dtype=bfloat16 \\" in text
-    assert f"--tasks {TASK} --limit 4 --batch_size 20 \\" in text
+    assert f"--tasks {TASK} --num_fewshot 5 --limit 4 --batch_size 20 \\" in text
     assert """--metadata '{"methods": "all", "k": 5}'""" in text
 
 

@@ -7,11 +7,7 @@ from typing import Any
 
 import datasets
 
-from harness_tasks.judge.pairs import preference
 from harness_tasks.rows import load_rows, texts
-
-PLACES = ("1", "2", "tie")
-
 
 def requests(prompts: str, **_: Any) -> dict[str, datasets.Dataset]:
     """The requests of a data set or file, as rows of `id` and `prompt`.
@@ -42,15 +38,3 @@ def requests(prompts: str, **_: Any) -> dict[str, datasets.Dataset]:
 def given(doc: dict[str, Any], results: Sequence[str]) -> dict[str, int]:
     """lm-eval's `process_results` of the answers: 1 where there is one, 0 where it is empty."""
     return {"given": int(bool(results[0].strip()))}
-
-
-def likelier_preference(
-    doc: dict[str, Any], results: Sequence[tuple[float, bool]]
-) -> dict[str, Any]:
-    """lm-eval's `process_results` for a judge whose likeliest reply of `PLACES` counts.
-
-    Two that are equally likely, and likeliest, are an unusable reply.
-    """
-    logprobs = [logprob for logprob, _ in results]
-    best = [place for place, logprob in zip(PLACES, logprobs) if logprob == max(logprobs)]
-    return preference(doc, [best[0] if len(best) == 1 else ""])

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 RESAMPLES = 1000
 
@@ -53,6 +54,38 @@ def kappa_stderr(pairs: Pairs, weights: Weights = "none") -> float:
     kappas = _kappa(drawn.reshape(-1, *table.shape), _disagreement(labels, weights))
     kappas = kappas[np.isfinite(kappas)]
     return float(np.std(kappas, ddof=1)) if kappas.size > 1 else math.nan
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's rank correlation of judge and human, in [-1, 1]; ties share their mean rank.
+
+    NaN below two pairs, and where one of them always says the same.
+    """
+    if len(pairs) < 2:
+        return math.nan
+    return float(_rank_correlation(np.array(pairs, dtype=float)[None])[0])
+
+
+def spearman_stderr(pairs: Sequence[tuple[float, float]]) -> float:
+    """Bootstrap standard error of `spearman`: 1,000 resamples, seed 0; NaN below two pairs.
+
+    Resamples in which one of them always says the same have no correlation: left out.
+    """
+    if len(pairs) < 2:
+        return math.nan
+    drawn = np.random.default_rng(0).integers(len(pairs), size=(RESAMPLES, len(pairs)))
+    found = _rank_correlation(np.array(pairs, dtype=float)[drawn])
+    found = found[np.isfinite(found)]
+    return float(np.std(found, ddof=1)) if found.size > 1 else math.nan
+
+
+def _rank_correlation(samples: NDArray) -> NDArray[np.float64]:
+    """Of each sample of pairs: (sample, pair, judge or human)."""
+    ranks = rankdata(samples, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    judge, human = ranks[..., 0], ranks[..., 1]
+    with np.errstate(invalid="ignore"):
+        return (judge * human).sum(1) / np.sqrt((judge**2).sum(1) * (human**2).sum(1))
 
 
 def _order(label: Hashable) -> tuple[bool, Hashable]:

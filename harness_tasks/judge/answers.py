@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 
 from calib_metrics.files import find_format
+from harness_tasks.frozen import find_log
 from harness_tasks.records import parse_record
 from harness_tasks.templates.table import Column, read_table, select
 
@@ -149,24 +150,9 @@ def _split(rows: Any) -> dict[str, datasets.Dataset]:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    file = _one_file(path)
+    file = find_log(path, "answers", "run the task to be judged with --log_samples --output_path.")
     rows = _read_log(file) if find_format(file) == "lm-eval" else _read_answer_table(file)
     return [{**row, "reference": "; ".join(row["references"])} for row in rows]
-
-
-def _one_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    found = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else []
-    if not found:
-        raise FileNotFoundError(
-            f"answers: {path} is no table and holds no samples_*.jsonl; run the task to be judged "
-            f"with --log_samples --output_path."
-        )
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise ValueError(f"answers: {path} holds several logs ({names}). Name one file.")
-    return found[0]
 
 
 def _read_answer_table(file: Path) -> list[dict[str, Any]]:

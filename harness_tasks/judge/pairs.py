@@ -5,6 +5,7 @@ An unusable reply has ``parsed`` 0, and its question no outcome; ``decided`` cou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,13 +14,28 @@ from harness_tasks.judge import agreement as human
 from harness_tasks.judge.replies import read_preference
 from harness_tasks.judge.scores import labelled, mean_given, mean_given_stderr
 
+PLACES = ("1", "2", "tie")
+
 Items = Sequence[Sequence]
 Aggregation = Callable[[Items], float]
 
 
 def preference(doc: dict[str, Any], results: Sequence[str]) -> dict[str, Any]:
     """The preference in one order of two answers; the aggregations put both orders together."""
-    place = read_preference(results[0])
+    return _preference(doc, read_preference(results[0]))
+
+
+def likelier_preference(
+    doc: dict[str, Any], results: Sequence[tuple[float, bool]]
+) -> dict[str, Any]:
+    """The likeliest of the replies `PLACES`; two that are equally likely are an unusable reply."""
+    logprobs = [logprob for logprob, _ in results]
+    best = [place for place, logprob in zip(PLACES, logprobs) if logprob == max(logprobs)]
+    usable = len(best) == 1 and not any(map(math.isnan, logprobs))
+    return _preference(doc, best[0] if usable else None)
+
+
+def _preference(doc: dict[str, Any], place: str | None) -> dict[str, Any]:
     other = "against" if doc["order"] == "answers" else "answers"
     winner = {"1": doc["order"], "2": other, "tie": "tie", None: None}[place]
     item = (doc["id"], winner, doc["label"])

@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from calib_metrics.lm_eval_hooks import mean_stderr
 from harness_tasks.judge import agreement as human
 from harness_tasks.judge.replies import read_confidence, read_rating, read_verdict
@@ -20,15 +22,37 @@ Doc = dict[str, Any]
 def rating(doc: Doc, results: Sequence[str]) -> dict[str, Any]:
     """The rating of one answer by one criterion, from 1 to 5, and against a human rating."""
     given = read_rating(results[0])
-    pair = (given, doc["label"])
-    against_human = {"agreement": pair, "agreement_stderr": pair}
-    against_human |= {"kappa": pair, "kappa_stderr": pair}
-    against_human |= {"weighted_kappa": pair, "weighted_kappa_stderr": pair}
     return {
-        "rating": given,
-        "rating_stderr": given,
+        **_twice({"rating": given}),
         "parsed": int(given is not None),
-        **labelled(doc, against_human),
+        **labelled(doc, _twice(_pairs(given, doc, "agreement", "kappa", "weighted_kappa"))),
+    }
+
+
+def expected_rating(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, Any]:
+    """The mean rating under the judge's own probabilities of the replies 1 to 5, and its spread.
+
+    With p the softmax over the five log-likelihoods, rating = sum of r p_r, and spread is the
+    standard deviation, sqrt(sum of (r - rating)^2 p_r), in [0, 2]. Against people stand the
+    likeliest whole rating (None where two are) and its p as the judge's confidence; `spearman`
+    takes the mean. Source: Liu et al. 2023 (G-Eval), who weigh ratings in this way.
+    """
+    logs = np.array([logprob for logprob, _ in results])
+    mean = spread = likeliest = confidence = None
+    if np.isfinite(logs.max()):  # else NaN, or not one of them is possible
+        ratings, shares = np.arange(1, len(logs) + 1), np.exp(logs - np.logaddexp.reduce(logs))
+        mean = float(ratings @ shares)
+        spread = math.sqrt((ratings - mean) ** 2 @ shares)
+        best = np.flatnonzero(logs == logs.max())
+        if len(best) == 1:
+            likeliest, confidence = int(ratings[best[0]]), float(shares[best[0]])
+    against_human = _pairs(likeliest, doc, "agreement", "kappa", "weighted_kappa")
+    against_human |= _pairs(mean, doc, "spearman")
+    return {
+        **_twice({"rating": mean, "spread": spread}),
+        "parsed": int(mean is not None),
+        "answered": int(likeliest is not None),
+        **labelled(doc, _twice(against_human | _calibration(likeliest, confidence, doc))),
     }
 
 
@@ -40,27 +64,37 @@ def verdict(doc: Doc, results: Sequence[str]) -> dict[str, Any]:
 def likelier_verdict(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, Any]:
     """The likelier of the replies Yes and No, and its share of their probability."""
     yes, no = (logprob for logprob, _ in results)
-    if yes == no:
+    gap = yes - no
+    if gap == 0 or math.isnan(gap):
         return _verdict(doc, None, None)
-    return _verdict(doc, yes > no, 1 / (1 + math.exp(-abs(yes - no))))
+    return _verdict(doc, gap > 0, 1 / (1 + math.exp(-abs(gap))))
 
 
 def _verdict(doc: Doc, correct: bool | None, confidence: float | None) -> dict[str, Any]:
     given = None if correct is None else int(correct)
     usable = None if correct is None else confidence
-    pair = (given, doc["label"])
-    confident = (usable, int(given == doc["label"]))
-    against_human = {"agreement": pair, "agreement_stderr": pair}
-    against_human |= {"kappa": pair, "kappa_stderr": pair}
-    for name in ("ece", "auroc", "brier"):
-        against_human |= {name: confident, f"{name}_stderr": confident}
+    against_human = _pairs(given, doc, "agreement", "kappa") | _calibration(given, usable, doc)
     return {
-        "judged_correct": given,
-        "judged_correct_stderr": given,
+        **_twice({"judged_correct": given}),
         "parsed": int(given is not None),
         "answered": int(usable is not None),
-        **labelled(doc, against_human),
+        **labelled(doc, _twice(against_human)),
     }
+
+
+def _pairs(given: float | None, doc: Doc, *names: str) -> dict[str, tuple]:
+    """(judge, human), what the metrics of those names compare."""
+    return dict.fromkeys(names, (given, doc["label"]))
+
+
+def _calibration(given: int | None, confidence: float | None, doc: Doc) -> dict[str, tuple]:
+    """The judge's own calibration: its confidence, and whether the human says the same."""
+    return dict.fromkeys(("ece", "auroc", "brier"), (confidence, int(given == doc["label"])))
+
+
+def _twice(items: dict[str, Any]) -> dict[str, Any]:
+    """Every item also for the standard error of its metric, right after it."""
+    return {key: item for name, item in items.items() for key in (name, f"{name}_stderr")}
 
 
 def labelled(doc: Doc, against_human: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +144,16 @@ def weighted_kappa(items: Sequence[Sequence]) -> float:
 def weighted_kappa_stderr(items: Sequence[Sequence]) -> float:
     """Bootstrap standard error of `weighted_kappa`."""
     return human.kappa_stderr(_given(items), "quadratic")
+
+
+def spearman(items: Sequence[Sequence]) -> float:
+    """Spearman's rank correlation of mean rating and human rating."""
+    return human.spearman(_given(items))
+
+
+def spearman_stderr(items: Sequence[Sequence]) -> float:
+    """Bootstrap standard error of `spearman`."""
+    return human.spearman_stderr(_given(items))
 
 
 def _given(items: Sequence[Sequence]) -> list[tuple]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+
+from harness_tasks.frozen import find_log
 
 Verdicts = Mapping[tuple[str, str], bool | None]
 
@@ -21,18 +22,9 @@ def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
         FileNotFoundError: there is no such log.
         ValueError: it holds no verdicts, or two different ones on one answer; there are several.
     """
-    root = Path(path).expanduser()
-    files = [root] if root.is_file() else sorted(root.rglob("samples_*.jsonl"))
-    if not files:
-        raise FileNotFoundError(
-            f"grading: {path} holds no samples_*.jsonl; run calib_judge_verdict on the answers "
-            f"with --log_samples."
-        )
-    if len(files) > 1:
-        names = ", ".join(file.name for file in files)
-        raise ValueError(f"grading: {path} holds several logs ({names}). Name one file.")
+    file = find_log(path, "grading", "run calib_judge_verdict on the answers with --log_samples.")
     verdicts: dict[tuple[str, str], bool | None] = {}
-    with files[0].open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)
@@ -40,12 +32,12 @@ def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
                 given = row["judged_correct"]
             except (ValueError, KeyError, TypeError):
                 raise ValueError(
-                    f"grading: line {number} of {files[0]} is not a verdict of a judge."
+                    f"grading: line {number} of {file} is not a verdict of a judge."
                 ) from None
             verdict = None if given is None else bool(given)
             if verdicts.setdefault(key, verdict) != verdict:
                 raise ValueError(
-                    f"grading: {files[0]} holds two different verdicts on the answer of line "
+                    f"grading: {file} holds two different verdicts on the answer of line "
                     f"{number}."
                 )
     return verdicts

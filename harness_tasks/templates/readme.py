@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,28 +49,48 @@ def readme(
         files: names of the other files in the folder.
         answered: whether `rows` hold the answers that a judge is asked about.
     """
-    listed = ", ".join(f"`{file}`" for file in files if file != "data.jsonl")
+    listed = dict.fromkeys(_short(file, name) for file in files if file != "data.jsonl")
     columns = ", ".join(f"`{column}`" for column in rows[0])
-    command = {"folder": folder, "name": name, "tasks": name, "run": "", "metadata": ""}
+    path = shlex.quote(str(folder))
+    command = {"folder": path, "name": name, "tasks": name, "run": "", "metadata": ""}
     if template == "llm_as_judge":
         usage = _judge_usage(command, answered)
     else:
-        usage = (
-            RUN.format(**command)
-            + "\nAn instruction-following model wants `--apply_chat_template` too; without it, it"
-            " may say nothing."
+        usage = RUN.format(**command) + "\n" + _filled(
+            "An instruction-following model wants `--apply_chat_template` too; without it, it may"
+            " say nothing."
         )
-    return f"""\
-# {name}
+    about = f"{ABOUT[template]} Made by `calibench template {template}` from {source}."
+    too_long = (
+        "A prompt longer than the model's context window has no confidence, with a reason in the"
+        " log."
+        if template == "confidence"
+        else "Of a prompt longer than the model's context window, lm-eval leaves out the beginning."
+    )
+    points = (
+        f"`data.jsonl`: {len(rows)} rows with {columns}. The first n rows are what `--limit n` asks"
+        f" about. {too_long}",
+        f"{', '.join(f'`{file}`' for file in listed)}: change what you like; every setting is"
+        " explained where it stands. Raise `metadata.version` with every change that can change a"
+        " score.",
+    )
+    listing = (_filled(point, "- ") for point in points)
+    return "\n".join([f"# {name}", "", _filled(about), "", usage, "", *listing, ""])
 
-{ABOUT[template]} Made by `calibench template {template}` from {source}.
 
-{usage}
+def _filled(text: str, mark: str = "") -> str:
+    """A paragraph in lines of 100 characters, or a point of a list."""
+    return textwrap.fill(
+        mark + text, 100, subsequent_indent=" " * len(mark), break_long_words=False,
+        break_on_hyphens=False,
+    )
 
-- `data.jsonl`: {len(rows)} rows with {columns}. The first n rows are what `--limit n` asks about.
-- {listed}: change what you like; every setting is explained where it stands. Raise
-  `metadata.version` with every change that can change a score.
-"""
+
+def _short(file: str, name: str) -> str:
+    """A file's name, or what the names of the many files of a judge have in common."""
+    if file.startswith(f"{name}_judge_"):
+        return f"{name}_judge_*.yaml"
+    return "rating*_yaml" if file.startswith("rating") else file
 
 
 def _judge_usage(command: dict[str, Any], answered: bool) -> str:
@@ -86,22 +108,33 @@ def _judge_usage(command: dict[str, Any], answered: bool) -> str:
         )
     given = f" \\\n        --metadata '{{{answers}}}'" if answers else ""
     both = ", ".join(part for part in (answers, '"against": "runs/other"') if part)
-    return (
-        f"{steps}The judge, which may be any model and back end:\n\n"
-        + judge.format(
-            **{**command, "tasks": f"{name}_judge_ratings", "run": "_judge", "metadata": given}
-        )
-        + f"\nA single criterion: `{name}_judge_helpfulness` and its like. Correct or not:"
-        f" `{name}_judge_verdict`. In pairs, with the answers of another run:\n\n"
-        + judge.format(
-            **{
-                **command,
-                "tasks": f"{name}_judge_pairwise",
-                "run": "_pairs",
-                "metadata": f" \\\n        --metadata '{{{both}}}'",
-            }
-        )
-        + "\nHuman labels, a table with the columns `id` and `label`, go into the metadata as"
-        ' `"labels": "PATH"`; agreement and kappa then stand in the table. Replies that cannot be'
-        " read lower `parsed` and count in nothing else."
+    ratings = {"tasks": f"{name}_judge_ratings", "run": "_judge", "metadata": given}
+    pairs = {
+        "tasks": f"{name}_judge_pairwise",
+        "run": "_pairs",
+        "metadata": f" \\\n        --metadata '{{{both}}}'",
+    }
+    return "\n".join(
+        [
+            f"{steps}The judge, which may be any model and back end:\n",
+            judge.format(**{**command, **ratings}),
+            _filled(
+                f"A single criterion: `{name}_judge_helpfulness` and its like. Correct or not:"
+                f" `{name}_judge_verdict`. In pairs, with the answers of another run:"
+            ),
+            "",
+            judge.format(**{**command, **pairs}),
+            _filled(
+                "A judge that does not keep to the form, as small and base models, is shown it by"
+                " `--num_fewshot 3`; or ask for the likeliest reply, which needs"
+                f" log-probabilities: `{name}_judge_ratings_likelihood`,"
+                f" `{name}_judge_verdict_likelihood`, `{name}_judge_pairwise_likelihood`."
+            ),
+            "",
+            _filled(
+                "Human labels, a table with the columns `id` and `label`, go into the metadata as"
+                ' `"labels": "PATH"`; agreement and kappa then stand in the table. Replies that'
+                " cannot be read lower `parsed` and count in nothing else."
+            ),
+        ]
     )

@@ -6,6 +6,8 @@ counted from 1, without the header and without blank lines.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +16,7 @@ from typing import Any, Literal
 
 from calib_metrics.files import find_format
 
-# One row may hold a whole conversation, and must fit into what pyarrow parses at once.
-_BLOCK = 1 << 24
+_LONGEST = (1 << 31) - 1  # characters of a CSV cell; what the csv module can be told everywhere
 _SHOWN = 10
 
 
@@ -45,13 +46,21 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file.")
-    found = find_format(path)
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PK\x03\x04":
+            raise ValueError(f"{path} is a workbook or an archive: save the sheet as CSV.")
+    try:
+        found = find_format(path)
+    except RecursionError:
+        raise ValueError(f"{path}: line 1 is nested too deeply.") from None
     if found == "lm-eval":
         raise ValueError(f"{path} is a log of lm-eval, not a table of prompts.")
-    if found == "jsonl":
+    if found == "parquet":
+        rows = _read_parquet(path)
+    elif found == "jsonl":
         rows = _read_jsonl(path)
     else:
-        rows = _read_arrow(path, found)
+        rows = _read_delimited(path, "\t" if found == "tsv" else ",")
     if not rows:
         raise ValueError(f"{path}: the file has column names but no rows.")
     return rows
@@ -93,6 +102,7 @@ def select(
             )
     if problems:
         raise ValueError("\n".join(problems))
+    content = [name for name in there if name != "id"]
     selected, seen, ids = [], {}, {}
     for number, row in enumerate(rows, start=1):
         chosen: dict[str, Any] = {}
@@ -102,11 +112,15 @@ def select(
                 chosen[column.role] = _value(row.get(name), column)
             except ValueError as error:
                 problems.append(f"{path}, row {number}, column {name!r}: {error}")
-        key = json.dumps([row.get(name) for name in there], sort_keys=True, default=str)
+        key = json.dumps([row.get(name) for name in content], sort_keys=True, default=str)
         if first := seen.get(key):
             problems.append(f"{path}, row {number}: it is the same as row {first}; delete one.")
         seen.setdefault(key, number)
-        own = str(number) if _is_empty(row.get("id")) else str(row["id"])
+        own = str(number)
+        try:
+            own = own if _is_empty(row.get("id")) else _text(str(row["id"]))
+        except ValueError as error:
+            problems.append(f"{path}, row {number}, column 'id': {error}")
         if not first and (other := ids.get(own)):
             problems.append(
                 f"{path}, row {number}, column 'id': {own!r} is also the id of row {other}; "
@@ -131,7 +145,9 @@ def _value(value: Any, column: Column) -> Any:
         return _text(value)
     values = _split(value, column.separator) if isinstance(value, str) else value
     if not isinstance(values, list):
-        raise ValueError(f"{_shown(value)} is not text, nor a list of texts.")
+        raise ValueError(f"{shown(value)} is not text, nor a list of texts.")
+    if not values:
+        raise ValueError(f"{shown(value)} holds no text between its separators.")
     texts = [_text(each) for each in values]
     if not all(text.strip() for text in texts):
         raise ValueError("one text of the list is empty; fill it or take it out.")
@@ -140,7 +156,11 @@ def _value(value: Any, column: Column) -> Any:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{_shown(value)} is not text; put it in quotes, as a text of its own.")
+        raise ValueError(f"{shown(value)} is not text; put it in quotes, as a text of its own.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # JSON can write what UTF-8 cannot
+        raise ValueError("the text has half a character (\\ud800 to \\udfff); mend it.") from None
     return value
 
 
@@ -149,7 +169,7 @@ def _split(cell: str, separator: str | None) -> list[Any]:
     if cell.lstrip().startswith("["):
         try:
             values = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: nested too deeply, so no list of texts
             pass
         else:
             if all(isinstance(value, str) for value in values):  # "[1, 2]" is an answer itself
@@ -165,49 +185,84 @@ def _is_empty(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def _shown(value: Any) -> str:
-    return repr(value)[:60]
+def shown(value: Any) -> str:
+    """A value in an error: as Python writes it, and not more than 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+def _content(path: Path) -> str:
+    """The text of a file, unpacked if it is packed."""
     import pyarrow as pa
 
     packed = "gzip" if path.suffix == ".gz" else None
     with pa.input_stream(str(path), compression=packed) as stream:
         content = stream.read()
     try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: the file is not UTF-8 text: save it as UTF-8.") from None
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}: line {line} is not UTF-8 text: save the file as UTF-8."
+        ) from None
+
+
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_content(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError:
             raise ValueError(f"{path}: line {number} is not JSON.") from None
+        except RecursionError:
+            raise ValueError(f"{path}: line {number} is nested too deeply.") from None
         if not isinstance(row, dict):
             raise ValueError(f"{path}: line {number} is not a JSON object ({{...}}).")
         rows.append(row)
     return rows
 
 
-def _read_arrow(path: Path, found: str) -> list[dict[str, Any]]:
+def _read_delimited(path: Path, delimiter: str) -> list[dict[str, Any]]:
+    lines = csv.reader(io.StringIO(_content(path), newline=""), delimiter=delimiter, strict=True)
+    # A cell may hold a whole conversation; the limit is the process's, so it is put back.
+    limit = csv.field_size_limit(_LONGEST)
+    cells: list[list[str]] = []
+    try:
+        for line in lines:
+            if line:  # a blank line has no cells
+                cells.append(line)
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, row {len(cells)}: {error}; put a text with quotes in it between quotes, and "
+            f"write those twice."
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+    names, *rows = cells
+    _refuse_twice(names, path)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}, row {number}: the number of cells is {len(row)}, that of column names "
+                f"{len(names)}; put a text with {delimiter!r} in it between quotes."
+            )
+    return [dict(zip(names, row)) for row in rows]
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
-    import pyarrow.csv as arrow_csv
     import pyarrow.parquet as arrow_parquet
 
     try:
-        if found == "parquet":
-            return arrow_parquet.read_table(path).to_pylist()
-        delimiter = "\t" if found == "tsv" else ","
-        parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-        read = arrow_csv.ReadOptions(block_size=_BLOCK)
-        names = arrow_csv.open_csv(path, read, parse).schema.names
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"{path}: two columns are called {twice[0]!r}: rename one.")
-        text = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-        return arrow_csv.read_csv(path, read, parse, text).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"{path}: the file cannot be read as {found}: {error}") from None
+        _refuse_twice(arrow_parquet.read_schema(path).names, path)
+        return arrow_parquet.read_table(path).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise ValueError(f"{path}: the file cannot be read as parquet: {error}") from None
+
+
+def _refuse_twice(names: Sequence[str], path: Path) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{path}: two columns are called {name!r}: rename one.")

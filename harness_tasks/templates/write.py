@@ -10,16 +10,24 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import yaml
 
 import harness_tasks.judge
+from harness_tasks.templates.fields import (
+    choose_best_answers,
+    classify,
+    customise,
+    keep_answers_of_all_or_none,
+    metric_lines,
+    plural,
+    quoted,
+)
 from harness_tasks.templates.readme import readme
-from harness_tasks.templates.scores import ANSWER_METRICS, TEXT_METRICS
 from harness_tasks.templates.table import Column, read_table, select
 
 HERE = Path(__file__).parent
 JUDGE = Path(harness_tasks.judge.__file__).parent
-SCORES = "!function harness_tasks.templates.scores"
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,12 @@ def write_task(
     """
     name = name or output.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError(f"{name!r} cannot name a task: use letters, digits, '_', '-' and '.'.")
+        raise ValueError(
+            f"{name!r} cannot name a task: use letters, digits, '_', '-' and '.', or give the task "
+            f"another name than the folder with --name."
+        )
+    if not isinstance(yaml.safe_load(name), str):
+        raise ValueError(f"{name!r} cannot name a task: YAML takes it for a value; add a letter.")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output} exists already; delete it or choose another folder.")
     if (prompt is not None) != (template == "custom"):
@@ -111,16 +124,15 @@ def write_task(
     rows = select(table, TEMPLATES[template].columns, columns, data)
     values = {"task": name, "loader": TEMPLATES[template].loader}
     if template == "classification":
-        values |= _classify(rows, data)
+        values |= classify(rows, data)
     elif template == "custom":
-        rows = _customise(rows, table, columns.get("reference", "reference"), prompt, data)
-        values |= {"prompt": json.dumps(prompt, ensure_ascii=False), **_metrics(metrics)}
+        rows = customise(rows, table, columns.get("reference", "reference"), prompt, data)
+        values |= {"prompt": quoted(prompt), **metric_lines(metrics)}
     elif template == "truthfulqa":
-        for row in rows:
-            row["best_answer"] = row["best_answer"] or row["correct_answers"][0]
+        choose_best_answers(rows, data)
     elif template == "llm_as_judge":
-        _keep_answers_of_all_or_none(rows, columns.get("answer", "answer"), data)
-    rows = [_plural(row) for row in rows]
+        keep_answers_of_all_or_none(rows, columns.get("answer", "answer"), data)
+    rows = [plural(row) for row in rows]
     answered = template == "llm_as_judge" and "answer" in rows[0]
     files = _task_files(template, values, answered)
     files["data.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -144,120 +156,6 @@ def _task_files(template: str, values: Mapping[str, str], answered: bool) -> dic
     if template == "custom":
         files["metrics.py"] = _filled("metrics_py", values)
     return files
-
-
-def _plural(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its references under the name that says they are several."""
-    return {("references" if key == "reference" else key): value for key, value in row.items()}
-
-
-def _classify(rows: list[dict[str, Any]], data: Path) -> dict[str, str]:
-    """Number the labels in `rows` and put the list of them into the task file."""
-    labels = sorted({row["label"].strip() for row in rows})
-    if len(labels) < 2:
-        raise ValueError(f"{data}: all labels are {labels[0]!r}; there is nothing to tell apart.")
-    if len(labels) > 100:
-        raise ValueError(
-            f"{data}: there are {len(labels)} different labels in {len(rows)} rows, which looks "
-            f"like texts rather than classes; name the right column with --column label=NAME."
-        )
-    for row in rows:
-        row["label"] = row["label"].strip()
-        row["gold"] = labels.index(row["label"])
-    listed = ", ".join(labels)
-    prompt = f"{{{{text}}}}\n\nWhich of these labels fits: {_escaped(listed)}?\nLabel:"
-    return {
-        "labels": json.dumps(labels, ensure_ascii=False),
-        "prompt": json.dumps(prompt, ensure_ascii=False),
-    }
-
-
-def _escaped(text: str) -> str:
-    """Braces in a label must not become Jinja."""
-    return "{{" + json.dumps(text, ensure_ascii=False) + "}}" if re.search(r"[{}]", text) else text
-
-
-def _customise(
-    rows: list[dict[str, Any]],
-    table: list[dict[str, Any]],
-    reference: str,
-    prompt: str,
-    data: Path,
-) -> list[dict[str, Any]]:
-    """Keep the other columns of the file too, and try the prompt on every row."""
-    from jinja2 import TemplateError
-    from lm_eval.utils import apply_template
-
-    names = dict.fromkeys(name for row in table for name in row if name != reference)
-    whole = []
-    for number, (source, row) in enumerate(zip(table, rows), start=1):
-        kept = {name: _plain(source.get(name)) for name in names}
-        whole.append({**kept, **_plural(row)})
-        try:
-            text = apply_template(prompt, whole[-1])
-        except TemplateError as error:
-            raise ValueError(
-                f"{data}, row {number}: the prompt cannot be filled in: {error}."
-            ) from None
-        if not text.strip():
-            raise ValueError(f"{data}, row {number}: the prompt is empty.")
-    _check_types(whole, data)
-    return whole
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can hold; NaN is no value, a date or a decimal number becomes its text."""
-    if isinstance(value, float) and value != value:
-        return None
-    known = (str, int, float, bool, list, dict, type(None))
-    return value if isinstance(value, known) else str(value)
-
-
-def _check_types(rows: list[dict[str, Any]], data: Path) -> None:
-    """A column of a data set has one type; say which row breaks that."""
-    first: dict[str, tuple[int, type]] = {}
-    for number, row in enumerate(rows, start=1):
-        for name, value in row.items():
-            if value is None:
-                continue
-            kind = float if type(value) is int else type(value)
-            row_of_first, expected = first.setdefault(name, (number, kind))
-            if kind is not expected:
-                raise ValueError(
-                    f"{data}, row {number}, column {name!r}: {value!r} is of another type than in "
-                    f"row {row_of_first}; write the whole column as text, or as numbers."
-                )
-
-
-def _keep_answers_of_all_or_none(rows: list[dict[str, Any]], column: str, data: Path) -> None:
-    """Take the answers out of `rows` if there are none.
-
-    Raises:
-        ValueError: some rows have an answer and one has not; names the first.
-    """
-    without = [number for number, row in enumerate(rows, start=1) if row["answer"] is None]
-    if len(without) == len(rows):
-        for row in rows:
-            del row["answer"]
-    elif without:
-        raise ValueError(
-            f"{data}, row {without[0]}, column {column!r}: the cell is empty, but other rows have "
-            f"an answer; fill it or delete the row."
-        )
-
-
-def _metrics(names: Sequence[str]) -> dict[str, str]:
-    """The metrics as metrics.py lists them, and their lines in the task file."""
-    names, lines = tuple(dict.fromkeys(names)), []
-    for name in names:
-        if name not in TEXT_METRICS:
-            raise ValueError(f"{name!r} is not one of {', '.join(TEXT_METRICS)}.")
-        for each in (name, "bleu_stderr") if name == "bleu" else (name,):
-            aggregation = "mean" if name in ANSWER_METRICS else f"{SCORES}.{each}"
-            lines.append(
-                f"  - {{metric: {each}, aggregation: {aggregation}, higher_is_better: true}}"
-            )
-    return {"names": repr(names), "metrics": "\n".join(lines)}
 
 
 def _judge_files(name: str) -> dict[str, str]:
