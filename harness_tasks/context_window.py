@@ -8,9 +8,10 @@ request like any other, of a type of its own.
 from __future__ import annotations
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM, CachingLM
+from lm_eval.api.model import LM
 
 from harness_tasks.elicitation import Reading
+from harness_tasks.late import add_request_type
 
 PROMPT_FIT = "prompt_fit"
 
@@ -41,6 +42,4 @@ def too_long(request: Instance) -> Reading | None:
     )
 
 
-# CachingLM is a proxy, not a subclass of LM; see harness_tasks.late.
-for cls in (LM, CachingLM):
-    cls.prompt_fit = prompt_fit
+add_request_type(PROMPT_FIT, prompt_fit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness_tasks.methods.likelihood import Likelihood
+from harness_tasks.methods.probe import Probe
 from harness_tasks.methods.question import Question, Reading
 from harness_tasks.methods.replies import parse_probability
 from harness_tasks.methods.samples import DistinctAnswers, Sampling
@@ -16,7 +17,7 @@ from harness_tasks.methods.verbalized import (
 )
 from harness_tasks.methods.yes_no import PIK, QuestionOnly, ZeroShotClassifier
 
-__all__ = ["METHODS", "Question", "Reading", "parse_probability"]
+__all__ = ["METHODS", "UNTRAINED", "Question", "Reading", "parse_probability"]
 
 METHODS = {
     "likelihood": Likelihood,
@@ -32,4 +33,7 @@ METHODS = {
     "semantic_clusters": SemanticClusters,
     "semantic_entropy": SemanticEntropy,
     "self_consistency": SelfConsistency,
+    "probe": Probe,
 }
+# What ``methods: all`` means: every method that needs nothing but the model.
+UNTRAINED = tuple(name for name in METHODS if name != "probe")

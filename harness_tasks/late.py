@@ -15,6 +15,7 @@ contract that fails when a new lm-eval changes it.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,13 +23,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
-KINDS = ("loglikelihood", "token_loglikelihood", "generate_until", "generate_samples")
-PARENT_TYPES = ("generate_until", "loglikelihood", "generate_samples")
-NO_LOGPROBS = (
-    "this back end returns no log-probabilities: take 'likelihood' out of the 'methods' in "
-    "--metadata, and for zero_shot_classifier, question_only and p_ik set "
-    '"yes_no": "sampled" there, with which the model replies k times instead.'
-)
+eval_logger = logging.getLogger(__name__)
 
 
 class LateInstance(Instance):
@@ -37,7 +32,7 @@ class LateInstance(Instance):
     Args:
         build: called without arguments when the request runs; returns the usual argument tuple.
         after: request type of the parent, or ``None`` when everything is known beforehand.
-        kind: one of `KINDS`.
+        kind: name of the model's method that runs it, such as ``loglikelihood``.
         **kwargs: ``doc``, ``idx`` and ``metadata`` as for any ``Instance``.
     """
 
@@ -59,9 +54,39 @@ class LateInstance(Instance):
         pass
 
 
+def add_request_type(name: str, run: Callable[[LM, list[Instance]], list]) -> None:
+    """Make `name` a request type that every back end executes by ``run(lm, requests)``."""
+    # CachingLM is a proxy, not a subclass of LM: defined there, the plain call goes through its
+    # cache; left to its __getattr__, it would reach the model uncached.
+    for cls in (LM, CachingLM):
+        setattr(cls, name, run)
+
+
 def late_type(kind: str, after: str | None) -> str:
     """Name of the request type that runs `kind` once all requests of type `after` have run."""
-    return f"{kind}_at_once" if after is None else f"{kind}_after_{after}"
+    name = f"{kind}_at_once" if after is None else f"{kind}_after_{after}"
+    if not hasattr(LM, name):
+        add_request_type(name, _runner(kind))
+    return name
+
+
+def _runner(kind: str) -> Callable[[LM, list[Instance]], list]:
+    def run(lm: LM, requests: list[Instance]) -> list:
+        responses = getattr(lm, kind)(requests)
+        return cut_at_stops(responses, requests) if kind == "generate_until" else responses
+
+    return run
+
+
+def cut_at_stops(replies: list[str], requests: list[Instance]) -> list[str]:
+    """The replies up to the first of their requests' stop strings, which some servers leave in."""
+    cut = []
+    for reply, request in zip(replies, requests, strict=True):
+        stops = request.args[1].get("until") or []
+        for stop in filter(None, [stops] if isinstance(stops, str) else stops):
+            reply = reply.split(stop)[0]
+        cut.append(reply)
+    return cut
 
 
 def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, int | None]]:
@@ -93,17 +118,44 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     """``generate_until`` for requests that are repeated to be sampled.
 
     lm-eval sends one and the same seed with every request to an API, and an API that heeds it
-    replies K times alike. There each repetition gets a seed of its own.
+    replies K times alike; there the requests get seeds of their own. If it replies alike even so,
+    to every prompt, the log warns that it may not sample at all.
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if not hasattr(model, "_create_payload"):  # only API models have it
-        return lm.generate_until(requests)
+        return cut_at_stops(lm.generate_until(requests), requests)
+    replies = cut_at_stops(lm.generate_until(_seeded(model, requests)), requests)
+    different: dict[int, set[str]] = {}
+    for request, reply in zip(requests, replies, strict=True):
+        different.setdefault(id(request), set()).add(reply)
+    if requests[0].repeats > 1 and all(len(texts) == 1 for texts in different.values()):
+        eval_logger.warning(
+            "The server gave all %d replies to each of %d prompts alike. Unless the model is that "
+            "sure, it does not sample, and these confidences mean nothing; see 'Back ends' in "
+            "harness_tasks/README.md.",
+            requests[0].repeats,
+            len(different),
+        )
+    return replies
+
+
+def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
+    """The repeated requests of an API `model`, each repetition with a seed of its own.
+
+    Were the seeds of all prompts the same, so would be their luck in the draw, and a mean over
+    many questions would be no more certain than one question. lm-eval sends at the same time only
+    requests of the same seed, so that as many neighbours share one as the user wants at a time:
+    with ``num_concurrent=1``, the default, none do.
+    """
+    together = getattr(model, "_concurrent", 1) * getattr(model, "_batch_size", 1)
+    places: dict[int, int] = {}
     drawn: Counter[int] = Counter()
     seeded = []
     for request in requests:
         context, generation = request.args
-        seed = getattr(model, "_seed", 0) + drawn[id(request)]
-        drawn[id(request)] += 1
+        place = places.setdefault(id(request), len(places))
+        seed = model._seed + place // together * request.repeats + drawn[place]
+        drawn[place] += 1
         seeded.append(
             Instance(
                 "generate_until",
@@ -113,33 +165,8 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
                 metadata=(request.task_name, request.doc_id, 1),
             )
         )
-    return lm.generate_until(seeded)
+    return seeded
 
 
-def _runner(kind: str) -> Callable[[LM, list[Instance]], list]:
-    def run(self: LM, requests: list[Instance]) -> list:
-        try:
-            return getattr(self, kind)(requests)
-        except NotImplementedError as error:
-            if "loglikelihood" not in kind:
-                raise
-            raise NotImplementedError(NO_LOGPROBS) from error
-
-    return run
-
-
-def _register() -> None:
-    # CachingLM is a proxy, not a subclass of LM: defined there, the plain call goes through its
-    # cache; left to its __getattr__, it would reach the model uncached.
-    for cls in (LM, CachingLM):
-        cls.token_loglikelihood = token_loglikelihood
-        cls.generate_samples = generate_samples
-        for parent in (*PARENT_TYPES, None):
-            for kind in KINDS:
-                setattr(cls, late_type(kind, parent), _runner(kind))
-            # A third turn, after a second one that was generated.
-            second = late_type("generate_until", parent)
-            setattr(cls, late_type("generate_until", second), _runner("generate_until"))
-
-
-_register()
+add_request_type("token_loglikelihood", token_loglikelihood)
+add_request_type("generate_samples", generate_samples)

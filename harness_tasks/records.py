@@ -7,6 +7,7 @@ of the log, so this module is the one place that knows how they are stored.
 from __future__ import annotations
 
 import json
+from collections import UserDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from typing import Any
 FIELDS = ("task", "split", "id", "method", "question", "answer", "correct", "confidence", "reason")
 
 
-class Record(dict):
-    """A record that survives lm-eval's log, which writes the ``str()`` of every response."""
+class Record(UserDict):
+    """A record that survives lm-eval's log, which writes the ``str()`` of every response.
+
+    No ``dict``: of back ends that may be sent images, as all APIs, lm-eval first copies every dict.
+    """
 
     def __str__(self) -> str:
-        return json.dumps(self, ensure_ascii=False)
+        return json.dumps(self.data, ensure_ascii=False)
 
 
 def parse_record(row: dict[str, Any]) -> dict[str, Any] | None:

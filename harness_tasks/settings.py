@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness_tasks.elicitation import METHODS
+from harness_tasks.elicitation import METHODS, UNTRAINED
 from harness_tasks.grading import GRADERS, JUDGE
 from harness_tasks.prompts import WORDINGS
 
@@ -45,7 +45,7 @@ class Settings(BaseModel):
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         if value == "all":
-            return tuple(METHODS)
+            return UNTRAINED
         return (value,) if isinstance(value, str) else tuple(value)
 
     @field_validator("methods")

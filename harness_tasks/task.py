@@ -23,6 +23,8 @@ from harness_tasks.elicitation import METHODS, Question, Reading
 from harness_tasks.frozen import check_complete, doc_hash, read_answers
 from harness_tasks.grading import JUDGE, first_line, string_grader
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
+from harness_tasks.logprobs import LOGPROBS_CHECK, check_logprobs
+from harness_tasks.methods.probe import PROBE_CHECK, check_probe
 from harness_tasks.prompts import Conversation
 from harness_tasks.records import Record
 from harness_tasks.settings import parse_settings
@@ -30,7 +32,10 @@ from harness_tasks.settings import parse_settings
 BYPASS = {"bypass": None}
 # Share of answers with a readable verdict, where a judge grades.
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
-MC_GENERATION = {"until": ["\n"], "max_gen_toks": 4}
+# Measurements, not questions to the model: they are not in the log as requests.
+MEASURED = (LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
+# No stop at the end of a line: without examples, models often begin with an empty one.
+MC_GENERATION = {"until": [], "max_gen_toks": 4}
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,9 @@ class ConfidenceTask(ConfigurableTask):
         requests = {name: m.requests(question) for name, m in self._methods.items()}
         room = question.generation.get("max_gen_toks", 0)
         fit = Instance(PROMPT_FIT, arguments=(ctx, room), idx=0, **instance)
-        everything = [*first, *(r for added in requests.values() for r in added), fit]
+        check = check_logprobs(first, requests, self.settings, conversation, instance)
+        check += check_probe(requests, instance)
+        everything = [*check, *first, *(r for added in requests.values() for r in added), fit]
         for position, request in enumerate(everything):
             request.idx = position
         self._asked[doc_id] = _Asked(question, requests, fit)
@@ -154,6 +161,9 @@ class ConfidenceTask(ConfigurableTask):
         self, conversation: Conversation, instance: dict[str, Any]
     ) -> tuple[list[Instance], Question]:
         generation = deepcopy(self.config.generation_kwargs)
+        if not self.config.num_fewshot:
+            # Nothing shows that an answer is one line, and models often begin with an empty one.
+            generation["until"] = [stop for stop in generation["until"] if stop.strip()]
         agree = string_grader(self.settings.grading)
         shared = {
             "conversation": conversation,
@@ -210,8 +220,7 @@ class ConfidenceTask(ConfigurableTask):
 
     def apply_filters(self) -> None:
         """Read every method's confidence: one filter per method, one record per question."""
-        # A measurement, not a question to the model: its finding is in the record, not in the log.
-        self._instances = [i for i in self.instances if i.request_type != PROMPT_FIT]
+        self._instances = [i for i in self.instances if i.request_type not in MEASURED]
         for instance in self.instances:
             instance.filtered_resps = dict.fromkeys(self._methods)
         first = {}

@@ -6,6 +6,7 @@ can be worked out by hand.
 
 import json
 import re
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
-from harness_tasks.elicitation import METHODS
+from harness_tasks.elicitation import METHODS, UNTRAINED
 from harness_tasks.grading import exact
 from harness_tasks.methods.question import Question
 from harness_tasks.prompts import Conversation
@@ -82,7 +83,7 @@ def records(results, method, task="calib_worldfacts"):
 
 
 def test_every_method_reads_its_confidence():
-    results = run(Scoring(), methods=list(METHODS), k=6)
+    results = run(Scoring(), methods=list(UNTRAINED), k=6)
     expected = {
         "verbalized": 0.7,
         "verbalized_top_k": 0.25,
@@ -97,7 +98,7 @@ def test_every_method_reads_its_confidence():
     for method, confidence in expected.items():
         found = [record["confidence"] for record in records(results, method)]
         assert found == pytest.approx([confidence] * 2), method
-    for method in METHODS:
+    for method in UNTRAINED:
         assert len(records(results, method)) == 2
 
 
@@ -181,9 +182,9 @@ def test_the_sentence_comes_for_frozen_answers_too(tmp_path):
 
 @pytest.mark.parametrize("task", ["calib_worldfacts", "calib_worldfacts_mc"])
 def test_every_method_gives_the_same_confidence_to_the_same_frozen_answers(task, tmp_path):
-    first = run(Scoring(), task, methods=list(METHODS), k=3)
-    again = run(Scoring(), task, methods=list(METHODS), k=3, answers=save(first, tmp_path, task))
-    for method in METHODS:
+    first = run(Scoring(), task, methods=list(UNTRAINED), k=3)
+    again = run(Scoring(), task, methods=list(UNTRAINED), k=3, answers=save(first, tmp_path, task))
+    for method in UNTRAINED:
         assert records(again, method, task) == records(first, method, task), method
         for record in records(first, method, task):
             assert record["confidence"] is None or 0 <= record["confidence"] <= 1
@@ -268,12 +269,79 @@ class SeededApi(ChatApi):
         return f" {generation.get('seed', 'none')}"
 
 
-def test_an_api_gets_a_seed_of_its_own_for_every_sample():
+def test_an_api_gets_a_seed_of_its_own_for_every_sample_of_every_question():
     results = run(SeededApi(), methods=["sampling", "distinct_answers"], k=3)
+    first, second = (record["samples"] for record in records(results, "sampling"))
+    assert (first, second) == (["1234", "1235", "1236"], ["1237", "1238", "1239"])
     for record in records(results, "sampling"):
-        assert record["samples"] == ["1234", "1235", "1236"]
         assert record["answer"] == "none"  # the answer is asked for as ever
     assert [record["confidence"] for record in records(results, "distinct_answers")] == [0, 0]
+
+
+def test_questions_that_an_api_is_asked_together_share_their_seeds():
+    # lm-eval sends at a time only requests with the same generation arguments.
+    model = SeededApi()
+    model._concurrent = 2
+    results = run(model, methods=["sampling"], k=3)
+    first, second = (record["samples"] for record in records(results, "sampling"))
+    assert first == second == ["1234", "1235", "1236"]
+
+
+def test_a_server_that_does_not_sample_is_warned_about(caplog):
+    class Deaf(SeededApi):
+        def reply(self, prompt, generation):
+            return " Paris"
+
+    run(Deaf(), methods=["sampling"], k=3)
+    assert "gave all 3 replies to each of 2 prompts alike" in caplog.text
+    caplog.clear()
+    run(SeededApi(), methods=["sampling"], k=3)
+    assert "alike" not in caplog.text
+
+
+def test_what_a_server_leaves_of_a_stop_string_is_cut_off_before_the_third_turn():
+    class Uncut(ChatApi):
+        def reply(self, prompt, generation):
+            return super().reply(prompt, generation) + generation["until"][0] + " Why?"
+
+    results = run(Uncut(), methods=["cot_verbalized"])
+    for record in records(results, "cot_verbalized"):
+        assert record["reasoning"] == "Because." and record["confidence"] == 0.6
+
+
+@pytest.mark.parametrize(
+    ("metadata", "offered"),
+    [
+        (
+            {"k": 3, "weighting": "likelihood"},
+            {
+                "methods": ["zero_shot_classifier", "verbalized", "sampling"],
+                "k": 3,
+                "yes_no": "sampled",
+            },
+        ),
+        (
+            {"methods": ["likelihood"], "split": "train"},
+            {"methods": ["zero_shot_classifier"], "split": "train", "yes_no": "sampled"},
+        ),
+        ({"methods": ["likelihood", "verbalized"]}, {"methods": ["verbalized"]}),
+    ],
+)
+def test_the_way_out_keeps_the_other_options_and_runs_before_any_question(metadata, offered):
+    model = ChatApi()
+    with pytest.raises(NotImplementedError) as caught:
+        run(model, **metadata)
+    assert not model.asked
+    words = shlex.split(str(caught.value).split("--metadata ")[1])
+    options = json.loads(words[0].rstrip(".,"))
+    assert options == offered
+    run(model, **options)
+    assert model.asked
+
+
+def test_multiple_choice_without_log_probabilities_names_the_other_form():
+    with pytest.raises(NotImplementedError, match="likeliest option; ask an open-ended task"):
+        run(ChatApi(), "calib_worldfacts_mc", yes_no="sampled")
 
 
 def read(method, reply):

@@ -65,6 +65,28 @@ def test_only_the_number_of_a_reasoned_answer_is_judged(hub):
     assert query.startswith("1003\n\nIs the proposed answer correct?")
 
 
+def test_without_examples_an_empty_first_line_does_not_end_the_answer(hub):
+    class Stops(Hashed):
+        """Writes an empty line first, and stops where it is told to."""
+
+        def generate_until(self, requests):
+            return [self.written(request.args[1]["until"]) for request in requests]
+
+        def written(self, stops):
+            text = "\n right\n\nQuestion: another"
+            return min([text.split(stop)[0] for stop in stops], key=len, default=text)
+
+    answers = {}
+    for shots in (0, 2):
+        results = run(
+            "calib_trivia_qa", include=TASKS / "trivia_qa", model=Stops(), limit=2,
+            num_fewshot=shots, metadata={"methods": ["zero_shot_classifier"]},
+        )
+        found = records(results, "calib_trivia_qa", "zero_shot_classifier")
+        answers[shots] = {record["answer"] for record in found}
+    assert answers == {0: {"right"}, 2: {""}}
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

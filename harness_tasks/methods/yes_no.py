@@ -66,9 +66,9 @@ class ZeroShotClassifier:
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         query, yes, no = self._prompt(question)
         extra = {
-            "context": question.conversation.context,
+            "context": _logged(question.conversation.context),
             "answer_text": question.answer_text,
-            "query": query,
+            "query": _logged(query),
             "yes": yes,
             "no": no,
         }
@@ -78,7 +78,7 @@ class ZeroShotClassifier:
         log_yes, log_no = (request.resps[0][0] for request in requests)
         if max(log_yes, log_no) == -math.inf:
             return Reading(None, "both replies have probability zero", extra)
-        return Reading(_sigmoid((log_yes - log_no) / self.temperature), extra=extra)
+        return Reading(sigmoid((log_yes - log_no) / self.temperature), extra=extra)
 
 
 class QuestionOnly(ZeroShotClassifier):
@@ -113,6 +113,11 @@ def parse_yes_no(reply: str, wording: Wording) -> bool | None:
     return {yes: True, no: False}.get(word)
 
 
+def _logged(prompt: str | tuple[str]) -> str:
+    """The prompt as text. For a chat API it is lm-eval's tuple of one text, messages as JSON."""
+    return prompt if isinstance(prompt, str) else prompt[0]
+
+
 def _share_of_yes(replies: Sequence[str], wording: Wording, extra: dict) -> Reading:
     votes = [parse_yes_no(reply, wording) for reply in replies]
     counted = [vote for vote in votes if vote is not None]
@@ -122,6 +127,6 @@ def _share_of_yes(replies: Sequence[str], wording: Wording, extra: dict) -> Read
     return Reading(sum(counted) / len(counted), extra=extra)
 
 
-def _sigmoid(x: float) -> float:
+def sigmoid(x: float) -> float:
     """1 / (1 + exp(-x)) without overflow, for any float including infinities."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
