@@ -6,9 +6,9 @@ Packages are imported inside the functions, so that ``calibench --help`` stays i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
+COUNT = click.IntRange(1)
+SHARE = click.FloatRange(0, 1, min_open=True)
 
 
 @click.group(context_settings=CONTEXT)
@@ -154,6 +156,8 @@ def template(
     if wrong := [column for column, (_, _, name) in zip(columns, pairs) if not name]:
         raise ValueError(f"--column {wrong[0]}: write ROLE=NAME, such as reference=Answer.")
     named = {role: column for role, _, column in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("--column: one role is given two columns; give each role one.")
     chosen = [metric.strip() for metric in metrics.split(",")]
     count = write_task(
         kind, data, output, name=name, columns=named, prompt=prompt, metrics=chosen
@@ -162,12 +166,208 @@ def template(
 
 
 @cli.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="Split of the data set for train, validation, calibration or test. Can be repeated.",
+)
+@click.option(
+    "--shares",
+    metavar="ROLE=SHARE,...",
+    help="Where rows are divided. Default: train=0.5,validation=0.1,calibration=0.1,test=0.3 for "
+    "tasks, train=0.9,validation=0.1 for records.",
+)
+@click.option(
+    "--redivide", is_flag=True, help="Divide the split a task is scored on; use no other."
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="ROLE=N",
+    help="At most N rows per source in this role. Can be repeated.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="A file's name for a column that is called otherwise there. Can be repeated.",
+)
+@click.option(
+    "--delimiter",
+    default=" ",
+    show_default=True,
+    help="Between a prompt and a completion that have no white space between them.",
+)
+@click.option("--drop-unusable", is_flag=True, help="Leave out and count unusable records.")
+@click.option("--include-path", type=FOLDER, help="Folder with lm-eval tasks of your own.")
+@click.option("--seed", default=0, show_default=True, help="Of the division and of --limit.")
+def prepare(
+    sources: tuple[str, ...],
+    output: Path,
+    splits: tuple[str, ...],
+    shares: str | None,
+    limits: tuple[str, ...],
+    columns: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Make a data set to fine-tune on, of tasks, files and data sets on the Hub.
+
+    \b
+    SOURCE is one of
+      NAME          a task or group of lm-eval, or one of `calibench tasks`
+      FILE          CSV, TSV, JSON Lines or Parquet with the columns
+                    instruction, response, [context]   as Dolly has
+                    instruction, output, [input]       as Alpaca has
+                    prompt, completion
+                    messages                           lists of role and content
+      ROLE=FILE     the same, all rows for train, validation, calibration or test
+      ID, ID:CONFIG a data set on the Hub with such columns
+
+    \b
+    Examples:
+      calibench prepare calib_worldfacts_mc -o data
+      calibench prepare calib_boolq_mc calib_nq_open --limit train=1000 -o two_tasks
+      calibench prepare dolly.jsonl -o instructions
+    """
+    from calib_adapters.prepare import Choices, describe
+    from calib_adapters.prepare import prepare as run
+
+    choices = Choices(
+        splits=_pairs("--split", splits),
+        shares=_pairs("--shares", shares.split(",") if shares else (), float),
+        limits=_pairs("--limit", limits, int),
+        columns=_pairs("--column", columns),
+        **options,
+    )
+    click.echo(describe(run(sources, output, choices)[1]))
+
+
+def _pairs(option: str, given: Iterable[str], kind: Callable[[str], Any] = str) -> dict[str, Any]:
+    """The values of an option that is written KEY=VALUE."""
+    pairs: dict[str, Any] = {}
+    for pair in given:
+        key, separator, value = pair.strip().partition("=")
+        try:
+            if not (separator and value) or key in pairs:
+                raise ValueError
+            pairs[key] = kind(value)
+        except ValueError:
+            wanted = {int: "a whole number", float: "a number"}.get(kind, "a name")
+            raise ValueError(
+                f"{option}: {pair!r} cannot be used; write KEY=VALUE with {wanted}, each key once."
+            ) from None
+    return pairs
+
+
+@cli.command("self-instruct")
+@click.argument("seeds", metavar="SEEDS")
+@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
+@click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
+@click.option(
+    "--model_args", "--model-args", "model_args", default="", help="Its arguments, as in lm-eval."
+)
+@click.option("--batch_size", "--batch-size", "batch_size", default="1", show_default=True)
+@click.option("--device", help="For back ends that take one.")
+@click.option("--chat", is_flag=True, help="Show prompts as a user's turn in a chat template.")
+@click.option(
+    "--temperature",
+    default=0.7,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="0: always the likeliest word.",
+)
+@click.option(
+    "--top_p",
+    "--top-p",
+    "top_p",
+    default=0.9,
+    show_default=True,
+    type=SHARE,
+    help="It draws from the likeliest words that together have this probability.",
+)
+@click.option(
+    "--max-tokens", default=400, show_default=True, type=COUNT, help="Per reply of the teacher."
+)
+@click.option(
+    "--prompts", default=8, show_default=True, type=COUNT, help="For new tasks, per round."
+)
+@click.option(
+    "--novelty",
+    default=0.7,
+    show_default=True,
+    type=SHARE,
+    help="Only tasks whose ROUGE-L to every other is below this are kept.",
+)
+@click.option(
+    "--max-answer-words", default=300, show_default=True, type=COUNT, help="In an answer."
+)
+@click.option("--seed", default=0, show_default=True)
+def self_instruct(
+    seeds: str,
+    output: Path,
+    batch_size: str,
+    device: str | None,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    novelty: float,
+    max_answer_words: int,
+    **plan: Any,
+) -> None:
+    """Let a teacher model write instruction data, starting from SEEDS.
+
+    SEEDS is a file, or a data set on the Hub, with the columns instruction, output, [input]. Run
+    again after an interruption: the teacher goes on after its last finished round.
+
+    \b
+    Example:
+      calibench self-instruct seeds.jsonl --rows 100 --model hf \\
+          --model_args pretrained=$(calibench model) --batch_size 8 -o instructions
+    """
+    from calib_adapters.prepare import describe
+    from calib_adapters.self_instruct import Limits, Plan, Sampling
+    from calib_adapters.self_instruct import self_instruct as run
+
+    wanted = Plan(
+        sampling=Sampling(temperature, top_p, max_tokens),
+        limits=Limits(novelty=novelty, max_answer_words=max_answer_words),
+        **plan,
+    )
+    batch = int(batch_size) if batch_size.isdigit() else batch_size
+    click.echo(describe(run(seeds, output, wanted, batch, device)[1]))
+
+
+@cli.command()
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
 @click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
 @click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the adapter.")
-def tune(recipe: str, overrides: tuple[str, ...], base: str, data: Path, output: Path) -> None:
+@click.option(
+    "--log",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb"]),
+    help="Also log to this service. Can be repeated.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="STEPS",
+    help="Write checkpoints within epochs too; there is one after every epoch in any case.",
+)
+@click.option(
+    "--push-to-hub", "push_to", metavar="REPO", help="Upload the result to this model repository."
+)
+def tune(
+    recipe: str, overrides: tuple[str, ...], base: str, data: Path, output: Path, **options: Any
+) -> None:
     """Fine-tune an adapter by RECIPE, a file or the name of one that ships with calibench.
 
     Run again after an interruption: training goes on from the last checkpoint.
@@ -179,7 +379,50 @@ def tune(recipe: str, overrides: tuple[str, ...], base: str, data: Path, output:
     """
     from calib_adapters.tune import tune as run
 
-    click.echo(run(recipe, base, data, output, overrides))
+    click.echo(run(recipe, base, data, output, overrides, **options))
+
+
+@cli.command("eval", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
+def evaluate(arguments: tuple[str, ...]) -> None:
+    """Run `lm_eval run` with the tasks here and the model calib-hf.
+
+    All arguments are lm_eval's; `lm_eval run --help` lists them. calib-hf is hf, with further
+    --model_args:
+
+    \b
+    confidence_adapter=PATH   answers by the base model, yes/no questions about them by the adapter
+    probe=PATH                what `tune` made of calibration_tuning_probe or calibration_tuning_lora,
+                              for the method `probe`; the base model answers
+    ensemble=A+B+C            probabilities averaged over adapters; texts by the first
+    mc_dropout=N              probabilities averaged over N passes with dropout; texts without
+    mc_dropout_rate=P         of mc_dropout; default: that of training
+
+    \b
+    Example:
+      calibench eval --model calib-hf \\
+          --model_args pretrained=$MODEL,confidence_adapter=adapter,probe=probe \\
+          --tasks calib_worldfacts --output_path runs/tuned --log_samples \\
+          --metadata '{"methods": ["zero_shot_classifier", "probe"]}'
+    """
+    from calib_adapters.backend import evaluate as run
+
+    run(arguments)
+
+
+@cli.command()
+def hardware() -> None:
+    """Print the folder of the configurations for `accelerate launch`.
+
+    cpu, one_gpu, ddp, fsdp and deepspeed_zero3.
+
+    \b
+    Example:
+      accelerate launch --config_file $(calibench hardware)/ddp.yaml -m calibench tune ...
+    """
+    import calib_adapters
+
+    click.echo(Path(calib_adapters.__file__).parent / "accelerate")
 
 
 @cli.group()
@@ -391,6 +634,60 @@ def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
         labels = None if group is None else np.array(groups, object)
         columns[method] = Rows(np.array(confidence, float), np.array(correct, float), labels)
     return columns
+
+
+@cli.command()
+@click.argument("baseline", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("results", type=EXISTING)
+@click.option("--update", is_flag=True, help="Write BASELINE from RESULTS instead of testing.")
+@click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
+@click.option("--level", default=0.05, show_default=True, help="Chance of a false alarm.")
+@click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
+@click.option("--resamples", default=5000, show_default=True, help="For p and intervals.")
+@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
+@click.option(
+    "--summary",
+    envvar="GITHUB_STEP_SUMMARY",
+    type=click.Path(path_type=Path),
+    help="Also append Markdown to this file.  [env var: GITHUB_STEP_SUMMARY]",
+)
+def gate(
+    baseline: Path,
+    results: Path,
+    update: bool,
+    samples: Path | None,
+    junit: Path | None,
+    json_file: Path | None,
+    summary: Path | None,
+    **options: object,
+) -> None:
+    """Test whether the scores in RESULTS are worse than those in BASELINE.
+
+    RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
+
+    Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
+    was made in another way, or a file cannot be read).
+
+    \b
+    Examples:
+      calibench gate --update baselines/my_model.yaml runs/base --samples baselines/samples
+      calibench gate baselines/my_model.yaml runs/new --junit gate.xml
+    """
+    from calib_leaderboards.gate import command
+
+    if samples and not update:
+        raise click.UsageError("--samples goes with --update.")
+    if update and (junit or json_file):
+        raise click.UsageError("--junit and --json report a test: leave out --update.")
+    if update:
+        code = command.update(baseline, results, samples)
+    else:
+        code = command.gate(
+            baseline, results, junit=junit, json_file=json_file, summary=summary, **options
+        )
+    raise SystemExit(code)
 
 
 @cli.group()

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
 
 from calib_adapters.schema import Lora
 
 
-def load_base(model: str, dtype: str, device: torch.device) -> transformers.PreTrainedModel:
-    """The causal language model in the folder, or with the Hub id, `model`."""
-    base = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
-    return base.to(device)
+def load_base(
+    model: str, dtype: str, device: torch.device, quantise: str | None = None
+) -> transformers.PreTrainedModel:
+    """The causal language model in the folder, or with the Hub id, `model`.
+
+    With ``quantise="nf4"`` the weights of its linear layers have four bits (QLoRA, Dettmers et al.
+    2023), except for the output head, and are computed with in `dtype`.
+
+    Raises:
+        ValueError: no GPU or no bitsandbytes to quantise with.
+    """
+    settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    if quantise is None:
+        base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
+        return base.to(device)
+    if device.type != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            f"quantise: {quantise} needs an NVIDIA GPU and bitsandbytes (pip install bitsandbytes),"
+            f" which are not both here; leave it out (quantise=null)."
+        )
+    settings["quantization_config"] = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantise,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+    settings["device_map"] = {"": device}
+    return transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
 
 
-def add_lora(base: transformers.PreTrainedModel, lora: Lora, name: str) -> PeftModel:
+def add_lora(
+    base: transformers.PreTrainedModel, lora: Lora, name: str, modules_to_save: Sequence[str] = ()
+) -> PeftModel:
     """`base` under a new adapter, whose weights are float32.
+
+    `modules_to_save` are modules of `base` that are trained whole and stored with the adapter.
 
     Raises:
         ValueError: a target module that the model (called `name` in the message) does not have.
@@ -35,9 +67,15 @@ def add_lora(base: transformers.PreTrainedModel, lora: Lora, name: str) -> PeftM
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.target_modules),
+        modules_to_save=list(modules_to_save) or None,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, config)
+
+
+def without_adapter(model: nn.Module) -> transformers.PreTrainedModel:
+    """The causal language model inside `model`, its LoRA layers included; `model` if it is bare."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def save_adapter(model: PeftModel, base: str, folder: Path) -> None:

@@ -22,23 +22,31 @@ The best of {epochs} epochs by negative log-likelihood, on {n} rows of the valid
 
 {table}
 
-These numbers chose the epoch, so they are optimistic; judge it on a test split. Temperature fitted
-on the same rows: {temperature:.3f}.
+These numbers chose the epoch, so they are optimistic; judge it on a test split.{temperature}
 
 ## Training
 
-{rows} rows, {seconds:.0f} s, {speed:.0f} tokens per second on {hardware}, seed {seed},
-data fingerprint `{fingerprint}`. Versions: {versions}.
+{rows} rows, {seconds:.0f} s, {speed:.0f} tokens per second, at most {memory:.2f} GB of memory on
+{hardware}, seed {seed}, data fingerprint `{fingerprint}`. Versions: {versions}.
+{figure}
 
 ```yaml
 {recipe}```
 """
 
 
+OTHERS = {"probe": "calibench"}  # methods whose weights are no model
+
+
 def write_card(
-    path: Path, job: Job, recipe: Recipe, calibration: dict[str, Any], training: dict[str, Any]
+    path: Path,
+    job: Job,
+    recipe: Recipe,
+    calibration: dict[str, Any],
+    training: dict[str, Any],
+    drawn: bool,
 ) -> None:
-    """Write the model card of a finished `job` to `path`."""
+    """Write the model card of a finished `job` to `path`; `drawn`: ``loss.png`` is beside it."""
     scores = calibration["validation"]
     name = f"{training['base_model'].split('/')[-1]}-{job.title}"
     results = [
@@ -54,22 +62,26 @@ def write_card(
     ]
     data = ModelCardData(
         base_model=training["base_model"],
-        library_name="peft",
+        library_name="peft" if recipe.lora else OTHERS.get(recipe.method, "transformers"),
         tags=["calibench", "calibration", *(["lora"] if recipe.lora else [])],
         model_name=name,
         eval_results=results,
     )
-    hardware = training["hardware"]
+    hardware, temperature = training["hardware"], calibration["temperature"]
     text = TEXT.format(
         name=name,
         description=job.description.format(base=training["base_model"]),
         table=_table(scores),
-        temperature=calibration["temperature"],
-        epochs=recipe.optimiser.epochs,
+        temperature="" if temperature is None else (
+            f" Temperature fitted\non the same rows: {temperature:.3f}."
+        ),
+        epochs=len(calibration["epochs"]),
         n=training["data"]["validation"],
         rows=training["data"]["train"],
         seconds=training["seconds"],
         speed=training["tokens_per_second"],
+        memory=training["peak_memory_bytes"] / 1e9,
+        figure="\n![Loss and perplexity](loss.png)\n" if drawn else "",
         hardware=f"{hardware['device']} ({hardware['name']}, {hardware['threads']} threads)",
         seed=training["seed"],
         fingerprint=training["data"]["fingerprint"][:12],
@@ -80,7 +92,12 @@ def write_card(
 
 
 def _table(scores: dict[str, dict[str, Any]]) -> str:
-    names, bounds = list(scores), ("value", "low", "high")
-    cells = ["{:.3f} ({:.3f}–{:.3f})".format(*(scores[n][b] for b in bounds)) for n in names]
-    rows = [[n.upper() for n in names], ["---"] * len(names), cells]
+    names = list(scores)
+    rows = [[n.upper() for n in names], ["---"] * len(names), [_cell(scores[n]) for n in names]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(found: dict[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} ({found['low']:.3f}–{found['high']:.3f})"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import datasets
 
 GRADING = "grading.json"  # written by `calibench grade`
-PREPARED = "prepared.json"  # written by `calibench prepare`
+PREPARED = "prepared.json"  # written by `calibench prepare` and `calibench self-instruct`
 
 
 def data_fingerprint(data: Path) -> str:
@@ -24,3 +32,57 @@ def data_fingerprint(data: Path) -> str:
         f"{data} holds neither graded answers nor prepared prompts; make them with "
         f"`calibench grade RESULTS -o {data}` or `calibench prepare SOURCE -o {data}`."
     )
+
+
+def fingerprint(data: datasets.DatasetDict) -> str:
+    """sha256 over the rows of all splits, independent of how they are stored."""
+    digest = hashlib.sha256()
+    for name in sorted(data):
+        for row in data[name]:
+            digest.update(json.dumps([name, row], sort_keys=True, ensure_ascii=False).encode())
+    return digest.hexdigest()
+
+
+def save_data(data: datasets.DatasetDict, files: Mapping[str, Any], out: Path) -> None:
+    """Write a data set with files beside it; the folder `out` appears when all is written.
+
+    Args:
+        data: the data set.
+        files: what the file of that name holds, as JSON; or a file to copy.
+        out: a folder that does not exist yet.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        datasets.disable_progress_bars()
+        data.save_to_disk(str(work))
+        for name, content in files.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, work / name)
+                continue
+            text = json.dumps(content, indent=1, ensure_ascii=False)
+            (work / name).write_text(text + "\n", encoding="utf-8")
+        os.chmod(work, 0o755)  # mkdtemp makes it private
+        os.replace(work, out)
+    finally:
+        datasets.enable_progress_bars()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def load_data(data: Path, name: str, command: str) -> tuple[datasets.DatasetDict, dict[str, Any]]:
+    """The data set in the folder `data` and the content of the file that describes it.
+
+    Args:
+        data: the folder.
+        name: `GRADING` or `PREPARED`.
+        command: what makes such a folder, for the error.
+
+    Raises:
+        ValueError: `data` is not a data set of that kind.
+    """
+    try:
+        description = json.loads((data / name).read_text(encoding="utf-8"))
+        return datasets.load_from_disk(str(data)), description
+    except (OSError, ValueError):
+        kind = "graded dataset" if name == GRADING else "prepared data set"
+        raise ValueError(f"{data} is not a {kind}; make one with `{command} -o {data}`.") from None

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 
 import datasets
 
-from calib_adapters.data import GRADING
+from calib_adapters.data import GRADING, fingerprint, load_data, save_data
 from harness_tasks.records import read_samples
 
 KEPT = ("id", "task", "split", "question", "answer", "correct")
@@ -80,17 +77,8 @@ def grade(
         "fingerprint": fingerprint(graded),
         "versions": {name: version(name) for name in ("calibench", "datasets", "lm_eval")},
     }
-    _save(graded, provenance, out)
+    save_data(graded, {GRADING: provenance}, out)
     return graded
-
-
-def fingerprint(graded: datasets.DatasetDict) -> str:
-    """sha256 over the rows of all splits, independent of how they are stored."""
-    digest = hashlib.sha256()
-    for name in sorted(graded):
-        for row in graded[name]:
-            digest.update(json.dumps([name, row], sort_keys=True, ensure_ascii=False).encode())
-    return digest.hexdigest()
 
 
 def load_graded(data: Path) -> tuple[datasets.DatasetDict, dict[str, Any]]:
@@ -99,14 +87,7 @@ def load_graded(data: Path) -> tuple[datasets.DatasetDict, dict[str, Any]]:
     Raises:
         ValueError: `data` is not a graded dataset.
     """
-    try:
-        provenance = json.loads((data / GRADING).read_text(encoding="utf-8"))
-        graded = datasets.load_from_disk(str(data))
-    except (OSError, ValueError):
-        raise ValueError(
-            f"{data} is not a graded dataset; make one with `calibench grade RESULTS -o {data}`."
-        ) from None
-    return graded, provenance
+    return load_data(data, GRADING, "calibench grade RESULTS")
 
 
 def _sample_files(results: Sequence[Path]) -> list[Path]:
@@ -158,21 +139,6 @@ def _by_split(rows: Any) -> datasets.DatasetDict:
     return datasets.DatasetDict(
         {name: datasets.Dataset.from_list(split, features) for name, split in splits.items()}
     )
-
-
-def _save(graded: datasets.DatasetDict, provenance: dict[str, Any], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        datasets.disable_progress_bars()
-        graded.save_to_disk(str(work))
-        text = json.dumps(provenance, indent=1, ensure_ascii=False)
-        (work / GRADING).write_text(text + "\n", encoding="utf-8")
-        os.chmod(work, 0o755)  # mkdtemp makes it private
-        os.replace(work, out)
-    finally:
-        datasets.enable_progress_bars()
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _sha256(file: Path) -> str:

@@ -46,11 +46,14 @@ class Loss(NamedTuple):
         total: sum over the units (rows or tokens), a scalar with gradient.
         count: number of units, a scalar.
         predicted: what validation reads, one entry per row, shape (B, ...).
+        nll: sum of the units' negative log-likelihoods, in nats, without penalties; logged, with
+            the perplexity. None: the loss has no such part.
     """
 
     total: Tensor
     count: Tensor
     predicted: Tensor
+    nll: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Job:
         title, description: for the card; Markdown.
         data_facts: fingerprint and sizes, for ``training.json``.
         tokens: tokens per epoch that go through the model, for the speed that is reported.
-        callbacks: for the Trainer.
+        callbacks: for the Trainer. What they know must survive an interruption: kept in `work`
+            by step, and read again when training begins behind step 0.
     """
 
     model: nn.Module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -53,7 +53,16 @@ class _Recipe(Section):
     data: Data = Data()
     evaluation: Evaluation = Evaluation()
     dtype: Literal["float32", "bfloat16"] = "float32"
+    quantise: Literal["nf4"] | None = Field(None, description="of the frozen base model (QLoRA)")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _trainable(self) -> _Recipe:
+        if self.quantise and self.lora is None:
+            raise ValueError(
+                "quantise is nf4, and such weights cannot be trained: it needs a lora section"
+            )
+        return self
 
 
 class QueryObjective(Section):
@@ -92,4 +101,70 @@ class Probe(_Recipe):
     lora: None = None
 
 
-Recipe = Annotated[LoraPrompt | LoraHead | Probe, Field(discriminator="method")]
+class PromptData(Data):
+    """Which prepared rows are used, in what mixture, and how they are written."""
+
+    tasks: tuple[str, ...] | None = Field(None, min_length=1, description="none means all")
+    weights: dict[str, Annotated[float, Field(gt=0)]] | None = Field(None, min_length=1)
+    chat_template: Literal["messages", "always", "never"] = "messages"
+    end_of_text: Literal["open", "always", "never"] = Field(
+        "open", description="learnt after the completions of these rows; open: without options"
+    )
+    max_tokens: int | None = Field(None, ge=2, description="longer rows are left out")
+
+
+class Penalty(Section):
+    """Loss of a token: NLL + alpha · regulariser (`calib_adapters.supervised.losses`)."""
+
+    regulariser: Literal["none", "ls", "mbls", "ecp"] = "none"
+    alpha: float = Field(0.1, ge=0, le=1)
+    margin: float = Field(10.0, ge=0, description="of mbls, in units of the logits")
+    classes: Literal["options", "vocabulary"] = Field(
+        "options", description="what the regulariser looks at, where a row has options"
+    )
+    reduce: Literal["mean", "sum"] | None = Field(
+        None, description="over the classes; none: mean for ls and mbls, sum for ecp"
+    )
+
+
+class Known(Section):
+    """When a row counts as known (its NLL is at most a threshold), and what follows from it."""
+
+    known: Literal["regularise", "plain", "drop"] = "regularise"
+    unknown: Literal["plain", "regularise"] = "plain"
+    style_steps: int = Field(20, ge=0, description="steps of plain loss before the first threshold")
+    interval: int | None = Field(50, ge=1, description="steps between thresholds; none: only one")
+    labels: Literal["current", "base"] = Field(
+        "current", description="whose right answers count as known when a threshold is found"
+    )
+    nll: Literal["mean", "sum"] = Field("mean", description="over the tokens of a completion")
+
+
+class _Supervised(_Recipe):
+    objective: Penalty = Penalty()
+    data: PromptData = PromptData()
+
+    @model_validator(mode="after")
+    def _precise(self) -> _Supervised:
+        if self.lora is None and self.dtype != "float32":
+            raise ValueError(
+                "lora is null, which trains all weights, and steps are too small for weights in "
+                "bfloat16: set dtype=float32 (accelerate's mixed_precision makes it fast)"
+            )
+        return self
+
+
+class Sft(_Supervised):
+    """Supervised fine-tuning on prompts and completions, with or without a regulariser."""
+
+    method: Literal["sft"]
+
+
+class CogCalib(_Supervised):
+    """CogCalib: the regulariser applies to what the model knows already."""
+
+    method: Literal["cogcalib"]
+    knowledge: Known = Known()
+
+
+Recipe = Annotated[LoraPrompt | LoraHead | Probe | Sft | CogCalib, Field(discriminator="method")]

@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from accelerate import PartialState
+from accelerate.data_loader import prepare_data_loader
 from torch import Tensor, nn
-from transformers.trainer_pt_utils import get_length_grouped_indices
+from torch.utils.data import DataLoader
 
+from calib_adapters.batches import EpochBatches
 from calib_adapters.job import Job
 from calib_adapters.schema import Recipe
 
-
-class EpochSampler(torch.utils.data.Sampler):
-    """Rows in batches of similar length, in an order that depends on seed and epoch alone.
-
-    The stock samplers continue one random stream, so a resumed run would draw its first epoch's
-    order again and end with other weights than an unbroken one. Only eight batches at a time are
-    sorted by length, and the batches are shuffled again: questions of one template have one length
-    and often one label, and sorting all rows would make batches of a single relation.
-    """
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int):
-        self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer's data loader before each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = get_length_grouped_indices(
-            self.lengths, self.batch_size, mega_batch_mult=8, generator=generator
-        )
-        batches = torch.tensor(order).split(self.batch_size)
-        whole = len(self.lengths) // self.batch_size  # a shorter batch stays last
-        shuffled = torch.randperm(whole, generator=generator).tolist()
-        for i in [*shuffled, *range(whole, len(batches))]:
-            yield from batches[i].tolist()
-
-    def __len__(self) -> int:
-        return len(self.lengths)
+LOGS = ("tensorboard", "wandb")
+RUNS = "runs"  # where the Hub looks for TensorBoard's files
 
 
 class JobTrainer(transformers.Trainer):
     """`transformers.Trainer` for a `Job`."""
 
-    def __init__(self, job: Job, args: transformers.TrainingArguments):
+    def __init__(
+        self,
+        job: Job,
+        recipe: Recipe,
+        args: transformers.TrainingArguments,
+        callbacks: Sequence[transformers.TrainerCallback] = (),
+    ):
         # DDP and FSDP synchronise only what happens in the forward of the module they wrap.
         job.model.forward = lambda **batch: job.loss(job.model, batch)
-        callbacks = list(job.callbacks)
+        callbacks = [*job.callbacks, *callbacks]
+        if recipe.evaluation.patience:
+            callbacks.append(transformers.EarlyStoppingCallback(recipe.evaluation.patience))
         super().__init__(
             model=job.model,
             args=args,
@@ -68,10 +49,23 @@ class JobTrainer(transformers.Trainer):
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
+        self.batch_size = recipe.optimiser.batch_size
+        self.nll, self.units = 0.0, 0.0  # since the last entry of the log
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        return EpochSampler(rows["length"], self.args.per_device_train_batch_size, self.args.seed)
+    def get_train_dataloader(self) -> DataLoader:
+        """This process's share of every batch, see `EpochBatches`."""
+        batches = EpochBatches(
+            self.train_dataset["length"], self.batch_size, self.args.seed,
+            self.args.process_index, self.args.world_size,
+        )
+        loader = DataLoader(
+            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # The batches are shared out already: for accelerate, this is the only process.
+        return prepare_data_loader(
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True
+        )
 
     def compute_loss(
         self,
@@ -84,15 +78,32 @@ class JobTrainer(transformers.Trainer):
 
         Each process divides by the mean count, since their gradients are averaged: the sum of the
         totals over the sum of the counts, whatever each of them holds.
+
+        Raises:
+            ValueError: the loss is not a number, in whichever process.
         """
-        total, count, predicted = model(**inputs)
-        loss = total / self.accelerator.reduce(count.float(), "mean")
-        if not math.isfinite(loss.item()):
+        found = model(**inputs)
+        nll = torch.zeros_like(found.total) if found.nll is None else found.nll
+        parts = (found.count, found.total, nll)
+        sums = torch.stack([part.detach().float() for part in parts])
+        count, total, nll = self.accelerator.reduce(sums, "mean").tolist()
+        if not math.isfinite(total):
             raise ValueError(
-                f"the loss became {loss.item()} at step {self.state.global_step}; lower "
-                f"optimiser.learning_rate, or use dtype=float32."
+                f"the loss became {total} at step {self.state.global_step}; lower "
+                f"optimiser.learning_rate, or use dtype=float32. What was reached before is in "
+                f"{self.args.output_dir}."
             )
-        return (loss, predicted) if return_outputs else loss
+        if model.training and found.nll is not None:
+            self.nll, self.units = self.nll + nll, self.units + count
+        loss = found.total / count
+        return (loss, found.predicted) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the NLL since the last entry to the loss."""
+        if "loss" in logs and self.units:
+            logs["nll"] = self.nll / self.units
+            self.nll, self.units = 0.0, 0.0
+        super().log(logs, start_time)
 
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Tensor], prediction_loss_only: bool,
@@ -105,22 +116,32 @@ class JobTrainer(transformers.Trainer):
         return loss, predicted, inputs["label"]
 
 
-def training_arguments(recipe: Recipe, folder: Path) -> transformers.TrainingArguments:
+def training_arguments(
+    recipe: Recipe, folder: Path, log: Sequence[str] = ()
+) -> transformers.TrainingArguments:
     """Trainer arguments of `recipe`: validation and a checkpoint every epoch, the best one kept.
 
     "Best" is the lowest validation NLL, the proper score that the losses estimate.
 
+    Args:
+        recipe: the recipe.
+        folder: for checkpoints, and for TensorBoard's files (``runs``).
+        log: services to log to, of `LOGS`.
+
     Raises:
-        ValueError: the batch cannot be divided among the processes.
+        ValueError: a service whose package is not installed, or FSDP without a GPU.
     """
     optimiser = recipe.optimiser
-    processes = PartialState().num_processes
-    if optimiser.batch_size % processes:
+    for name in log:
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(f"--log {name} needs the package {name}: pip install {name}")
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not torch.cuda.is_available():
         raise ValueError(
-            f"optimiser.batch_size is {optimiser.batch_size}, which {processes} processes cannot "
-            f"share equally; choose a multiple."
+            "accelerate was asked for FSDP, which it has on GPUs only, and would quietly put the "
+            "whole model into every process; use cpu.yaml."
         )
-    share = optimiser.batch_size // processes
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / RUNS)
+    share = -(-optimiser.batch_size // PartialState().num_processes)
     return transformers.TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=optimiser.epochs,
@@ -135,14 +156,15 @@ def training_arguments(recipe: Recipe, folder: Path) -> transformers.TrainingArg
         seed=recipe.seed,
         eval_strategy="epoch",
         save_strategy="epoch",
-        logging_steps=10,
+        logging_steps=0.01,  # of all steps: a hundred entries
         load_best_model_at_end=True,
         metric_for_best_model="nll",
         greater_is_better=False,
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
         label_names=["label"],
-        report_to="none",
+        report_to=list(log) or "none",
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )

@@ -7,8 +7,7 @@ import json
 import logging
 import os
 import shutil
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,43 @@ import yaml
 from accelerate import PartialState
 
 from calib_adapters.base_model import base_name
+from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
+from calib_adapters.calibration.probe import probe
 from calib_adapters.card import write_card
+from calib_adapters.checkpoints import Checkpoints, last_checkpoint, tidy
+from calib_adapters.curves import draw_curves, training_log
 from calib_adapters.data import data_fingerprint
+from calib_adapters.failures import writing_to
+from calib_adapters.hub import check_hub, push
 from calib_adapters.job import Job, Workshop
 from calib_adapters.provenance import describe_machine, describe_versions, peak_memory
 from calib_adapters.recipe import load_recipe
 from calib_adapters.schema import Recipe
-from calib_adapters.trainer import JobTrainer, training_arguments
+from calib_adapters.sharding import gathered
+from calib_adapters.supervised.cogcalib import cogcalib
+from calib_adapters.supervised.sft import sft
+from calib_adapters.trainer import RUNS, JobTrainer, training_arguments
 
-METHODS = {"lora_prompt": lora_prompt}
+METHODS: Mapping[str, Callable[[Workshop], Job]] = {
+    "lora_prompt": lora_prompt,
+    "lora": lora_head,
+    "probe": probe,
+    "sft": sft,
+    "cogcalib": cogcalib,
+}
 
 
 def tune(
-    recipe: str | Path, model: str, data: Path, output: Path, overrides: Sequence[str] = ()
+    recipe: str | Path,
+    model: str,
+    data: Path,
+    output: Path,
+    overrides: Sequence[str] = (),
+    *,
+    log: Sequence[str] = (),
+    checkpoint_every: int | None = None,
+    push_to: str | None = None,
 ) -> Path:
     """Train by a recipe.
 
@@ -44,36 +66,66 @@ def tune(
         data: folder of the data set that the recipe's method wants.
         output: folder for the result.
         overrides: ``key.sub=value`` changes to the recipe.
+        log: also log to these, of ``trainer.LOGS``.
+        checkpoint_every: steps between checkpoints, besides those after every epoch.
+        push_to: repository on the Hub that `output` is uploaded to.
 
     Returns:
         `output`: weights, model card, ``calibration.json`` (temperature and validation scores),
-        ``training.json`` (provenance) and the resolved ``recipe.yaml``.
+        ``training_log.json`` and ``loss.png``, ``training.json`` (provenance) and the resolved
+        ``recipe.yaml``.
 
     Raises:
         ValueError: unusable data, model or recipe; an `output` made by something else; a loss that
             is not a number.
+        OSError: a full disk, or a folder that may not be written to.
     """
+    output = output.absolute()  # checkpoints name each other by their paths
     settings = load_recipe(recipe, overrides)
-    fingerprint = data_fingerprint(data)
-    identity = _identity(settings, model, fingerprint)
+    identity = _identity(settings, model, data_fingerprint(data))
+    if push_to:
+        check_hub(push_to)
     if output.exists():
-        if _finished_as(output) == identity:
-            logging.getLogger(__name__).warning("%s is finished already; nothing to do.", output)
-            return output
-        raise ValueError(
-            f"{output} exists and was not made by this recipe, model and data; delete it or "
-            f"choose another folder."
-        )
+        if _finished_as(output) != identity:
+            raise ValueError(
+                f"{output} exists and was not made by this recipe, model and data; delete it or "
+                f"choose another folder."
+            )
+        logging.getLogger(__name__).warning("%s is finished already; nothing to train.", output)
+    else:
+        work = output.parent / f".{output.name}.{identity[:12]}"
+        with writing_to(output.parent):
+            work.mkdir(parents=True, exist_ok=True)
+            _train(settings, model, data, identity, work, output, log, checkpoint_every)
+    if push_to and PartialState().is_main_process:
+        logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
+    return output
+
+
+def _train(
+    settings: Recipe,
+    model: str,
+    data: Path,
+    identity: str,
+    work: Path,
+    output: Path,
+    log: Sequence[str],
+    checkpoint_every: int | None,
+) -> None:
     state = PartialState()
-    work = output.parent / f".{output.name}.{identity[:12]}"
-    work.mkdir(parents=True, exist_ok=True)
-    started = time.time()
-    transformers.set_seed(settings.seed)
+    arguments = training_arguments(settings, work, log)
     with state.main_process_first():  # what the first process caches, the others find
+        if state.is_main_process:
+            tidy(work)
+        transformers.set_seed(settings.seed)
         job = METHODS[settings.method](Workshop(settings, model, data, work, state.device))
-    trainer = JobTrainer(job, training_arguments(settings, work))
-    checkpoint = transformers.trainer_utils.get_last_checkpoint(str(work))
-    trained = trainer.train(resume_from_checkpoint=checkpoint)
+    last = last_checkpoint(work)
+    if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
+        arguments.num_train_epochs = last.epochs  # it had stopped early when it was interrupted
+    checkpoints = Checkpoints(checkpoint_every, last.seconds if last else 0.0)
+    trainer = JobTrainer(job, settings, arguments, [checkpoints])
+    trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
+    seconds = checkpoints.seconds
     calibration = {
         **job.finish(trainer),
         "epochs": [entry for entry in trainer.state.log_history if "eval_nll" in entry],
@@ -83,19 +135,23 @@ def tune(
         "base_model": base_name(model),
         "data": dict(job.data_facts),
         "seed": settings.seed,
-        "resumed": checkpoint is not None,
-        "seconds": round(time.time() - started, 1),
-        "tokens_per_second": round(
-            job.tokens * trainer.state.epoch / trained.metrics["train_runtime"], 1
-        ),
+        "resumed": last is not None,
+        "steps": trainer.state.global_step,
+        "kept_step": trainer.state.best_global_step,
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(job.tokens * trainer.state.epoch / seconds, 1),
         "peak_memory_bytes": peak_memory(),
-        "hardware": describe_machine(state),
+        "hardware": {
+            **describe_machine(state),
+            "distribution": trainer.accelerator.distributed_type.value,
+        },
         "versions": describe_versions(),
     }
-    if state.is_main_process:
-        _publish(job, settings, calibration, training, work, output)
+    with gathered(trainer):
+        if state.is_main_process:
+            curves = training_log(trainer.state.log_history)
+            _publish(job, settings, calibration, training, curves, work, output)
     state.wait_for_everyone()
-    return output
 
 
 def _identity(settings: Recipe, model: str, fingerprint: str) -> str:
@@ -116,6 +172,7 @@ def _publish(
     settings: Recipe,
     calibration: dict[str, Any],
     training: dict[str, Any],
+    curves: dict[str, list[dict[str, float]]],
     work: Path,
     output: Path,
 ) -> None:
@@ -126,9 +183,15 @@ def _publish(
     job.save(final)
     recipe = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
     (final / "recipe.yaml").write_text(recipe, encoding="utf-8")
-    for name, content in (("calibration", calibration), ("training", training)):
+    for name, content in (
+        ("calibration", calibration), ("training", training), ("training_log", curves)
+    ):
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (final / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    write_card(final / "README.md", job, settings, calibration, training)
+    kept = next(e for e in curves["validation"] if e["step"] == training["kept_step"])["epoch"]
+    drawn = draw_curves(curves, kept, final / "loss")
+    write_card(final / "README.md", job, settings, calibration, training, drawn)
+    if (work / RUNS).is_dir():
+        shutil.copytree(work / RUNS, final / RUNS)
     os.replace(final, output)
     shutil.rmtree(work)

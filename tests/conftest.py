@@ -9,3 +9,27 @@ def embedded_model_path():
     from harness_tasks.embedded_model import ensure_model
 
     return ensure_model()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, embedded_model_path):
+    """A Llama with random weights and the real tokenizer."""
+    from adapters_common import tiny_model
+
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path)
+
+
+@pytest.fixture(scope="session")
+def graded(tmp_path_factory):
+    """A graded dataset from which there is something to learn."""
+    from adapters_common import graded_answers
+
+    return graded_answers(tmp_path_factory.mktemp("graded"))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A prepared data set of multiple-choice rows."""
+    from adapters_common import prepared_questions
+
+    return prepared_questions(tmp_path_factory.mktemp("prepared") / "data")

@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from adapters_common import FAST, RECIPE
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from scipy.spatial.distance import jensenshannon
 from sklearn.linear_model import LogisticRegression
 from test_grade import record, write_run
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from calib_adapters.base_model import add_lora, load_base
 from calib_adapters.calibration.encode import encode_rows
@@ -31,44 +32,7 @@ from calib_adapters.calibration.objective import (
 )
 from calib_adapters.recipe import load_recipe
 from calib_adapters.temperature import fit_temperature
-from calib_adapters.trainer import EpochSampler
 from calib_adapters.tune import tune
-
-RECIPE = "calibration_tuning_lora_prompt"
-FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory, embedded_model_path):
-    """A Llama with random weights and the real tokenizer."""
-    folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = AutoTokenizer.from_pretrained(embedded_model_path)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2,
-        tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def graded(tmp_path_factory):
-    """Answers of which those that name a colour are correct: something to learn."""
-    folder = tmp_path_factory.mktemp("graded")
-    rng = np.random.default_rng(0)
-    rows = []
-    for i in range(60):
-        correct = int(rng.random() < 0.5)
-        right, wrong = ["red", "green", "pale blue"], ["iron", "tin", "old lead"]
-        answer = rng.choice(right if correct else wrong)
-        split = "train" if i < 40 else "validation"
-        rows.append(record(f"Land {i}", split=split, answer=str(answer), correct=correct))
-    run = write_run(folder / "run", rows, model="tiny")
-    grade([run], folder / "graded")
-    return folder / "graded"
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +158,8 @@ def test_the_folder_holds_an_adapter_its_card_and_its_provenance(adapter):
     assert training["seed"] == 0
     assert training["tokens_per_second"] > 0
     assert training["versions"]["torch"] == torch.__version__
-    assert {path.suffix for path in adapter.iterdir()} <= {".json", ".md", ".safetensors", ".yaml"}
+    kinds = {".json", ".md", ".safetensors", ".yaml", ".png", ".svg"}
+    assert {path.suffix for path in adapter.iterdir()} <= kinds
     assert [path.name for path in adapter.parent.iterdir()] == ["adapter"]
 
 
@@ -230,25 +195,6 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adap
     resumed = load_file(output / "adapter_model.safetensors")
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, rtol=0, atol=1e-6)
-
-
-def test_an_epochs_order_depends_on_seed_and_epoch_alone():
-    lengths = [10 + i % 40 for i in range(100)]
-    fresh, used = (EpochSampler(lengths, 16, seed=3) for _ in range(2))
-    used.set_epoch(0)
-    first = list(used)
-    used.set_epoch(1)
-    fresh.set_epoch(1)
-    assert list(used) == list(fresh) != first
-    assert sorted(first) == list(range(100))
-
-
-def test_batches_hold_rows_of_similar_length():
-    lengths = np.random.default_rng(0).integers(20, 120, 400)
-    order = np.array(list(EpochSampler(lengths.tolist(), 16, seed=0)))
-    spread = np.mean([np.ptp(lengths[part]) for part in np.split(order, 25)])
-    # 128 rows sorted into 8 batches: a batch spans about 1/8 of the range of 100.
-    assert spread < 100 / 4
 
 
 def test_temperature_equals_logistic_regression_without_intercept():

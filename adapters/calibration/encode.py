@@ -14,7 +14,8 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
 
     Returns:
         A dataset with ``input_ids`` (the query, up to the token before the reply), ``yes`` and
-        ``no`` (ids of the two replies), ``answer_ids`` (the prompt that was answered, with the
+        ``no`` (ids of the two replies, their first token if there are several), ``yes_tail`` and
+        ``no_tail`` (their further tokens), ``answer_ids`` (the prompt that was answered, with the
         answer), ``answer_positions`` (indices in it whose next-token distribution writes the
         answer, and the one that ends it), ``label`` and ``length`` (tokens of both).
 
@@ -39,9 +40,9 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
     query, yes, no = row["query"], row["yes"], row["no"]
     bare = query.rstrip()  # trailing white space belongs to the reply, as in lm-eval
     spaces = query[len(bare) :]
-    prompt = _tokens(bare, tokenizer)
-    yes_ids = _tokens(bare + spaces + yes, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
-    no_ids = _tokens(bare + spaces + no, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
+    prompt = tokens(bare, tokenizer)
+    yes_ids = tokens(bare + spaces + yes, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
+    no_ids = tokens(bare + spaces + no, tokenizer)["input_ids"][len(prompt["input_ids"]) :]
     shared = 0
     while shared < min(len(yes_ids), len(no_ids)) and yes_ids[shared] == no_ids[shared]:
         shared += 1
@@ -51,11 +52,13 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
             f"begins the other, so one read-out cannot tell them apart; choose another wording."
         )
     input_ids = prompt["input_ids"] + yes_ids[:shared]
-    answered = _tokens(row["context"] + row["answer_text"], tokenizer)
+    answered = tokens(row["context"] + row["answer_text"], tokenizer)
     return {
         "input_ids": input_ids,
         "yes": yes_ids[shared],
         "no": no_ids[shared],
+        "yes_tail": yes_ids[shared + 1 :],
+        "no_tail": no_ids[shared + 1 :],
         "answer_ids": answered["input_ids"],
         "answer_positions": _answer_positions(row, answered["offset_mapping"]),
         "label": float(row["correct"]),
@@ -63,7 +66,8 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
     }
 
 
-def _tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+def tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Ids (``input_ids``) and character offsets (``offset_mapping``) of `text`, as in lm-eval."""
     # A chat template has written the BOS token already; lm-eval adds no second one either.
     special = not has_bos_prefix(text, tokenizer.bos_token) if tokenizer.bos_token else True
     return tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)

@@ -49,7 +49,8 @@ def lora_prompt(shop: Workshop) -> Job:
     recipe = shop.recipe
     graded = load_rows(shop)
     tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
-    model = add_lora(load_base(shop.model, recipe.dtype, shop.device), recipe.lora, shop.model)
+    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise)
+    model = add_lora(base, recipe.lora, shop.model)
     pad = pad_token(tokenizer)
     train = _with_starts(encode_rows(graded.train, tokenizer))
     validation = encode_rows(graded.validation, tokenizer)
@@ -60,10 +61,10 @@ def lora_prompt(shop: Workshop) -> Job:
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         odds = log_odds(model, batch)
-        value = query_loss(odds, batch["label"])
+        nll = value = query_loss(odds, batch["label"])
         if "reference" in batch:
             value = value + kappa * answer_drift(model, batch)
-        return Loss(value * len(odds), odds.new_tensor(len(odds)), odds)
+        return Loss(value * len(odds), odds.new_tensor(len(odds)), odds, nll * len(odds))
 
     columns = ("input_ids", "answer_ids") if kappa else ("input_ids",)
     return Job(

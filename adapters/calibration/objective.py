@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from calib_adapters.base_model import without_adapter
+
 
 def pad_rows(rows: Sequence[Sequence[int]], limits: Sequence[int], pad: int) -> dict[str, Tensor]:
     """Right-padded token lists, with the tokens that all of them begin with split off.
@@ -52,7 +54,8 @@ def collate(
     positions, all counted from the end of the prefix; ``yes``, ``no`` and ``label`` are (B,).
 
     The answers are left out unless `reference` is given: the base model's hidden states of all
-    rows, one after the other; a row's begin at its ``reference_start``.
+    rows, one after the other; a row's begin at its ``reference_start``. Where a reply goes on
+    behind its first token, ``reply_*`` is added, see `collate_replies`.
     """
     last = [len(row["input_ids"]) - 1 for row in rows]
     query = pad_rows([row["input_ids"] for row in rows], last, pad)
@@ -61,6 +64,8 @@ def collate(
     batch["yes"] = torch.tensor([row["yes"] for row in rows])
     batch["no"] = torch.tensor([row["no"] for row in rows])
     batch["label"] = torch.tensor([row["label"] for row in rows])
+    if any(row["yes_tail"] or row["no_tail"] for row in rows):
+        batch |= collate_replies(rows, pad)
     if reference is not None and "reference_start" in rows[0]:  # validation has no drift
         batch |= collate_answers(rows, pad)
         starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
@@ -79,15 +84,36 @@ def collate_answers(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
     return batch
 
 
+def collate_replies(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
+    """The queries with their replies, first all that say yes, then all that say no.
+
+    ``reply_*`` as in `collate`, without the last token, which is only predicted; ``reply_rows``,
+    ``reply_columns`` and ``reply_tokens`` (P,): where which token of a reply is predicted.
+    """
+    told = [(row["input_ids"], [row[r], *row[f"{r}_tail"]]) for r in ("yes", "no") for row in rows]
+    limits = [len(ids) - 1 for ids, _ in told]
+    replies = pad_rows([ids + reply[:-1] for ids, reply in told], limits, pad)
+    batch = {f"reply_{name}": value for name, value in replies.items()}
+    places = [
+        (i, len(ids) - 1 + k, token)
+        for i, (ids, reply) in enumerate(told)
+        for k, token in enumerate(reply)
+    ]
+    for name, values in zip(("rows", "columns", "tokens"), zip(*places, strict=True)):
+        batch[f"reply_{name}"] = torch.tensor(values)
+    batch["reply_columns"] -= len(replies["prefix"])
+    return batch
+
+
 def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tensor:
     """Final hidden states behind the shared prefix, shape (B, L, H), without the output head.
 
-    `part` is "query" or "answer".
+    `model` is under an adapter or bare; `part` is "query", "reply" or "answer".
 
     The prefix runs once; its keys and values are repeated for every row, and gradients flow back
     through them, so the result is that of running every row whole.
     """
-    decoder = model.get_base_model().get_decoder()
+    decoder = without_adapter(model).get_decoder()
     prefix, ids, mask = (batch[f"{part}_{name}"] for name in ("prefix", "ids", "mask"))
     cache = None
     if shared := len(prefix):
@@ -102,10 +128,13 @@ def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tens
 def log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """log P(yes) - log P(no) as the reply to the query, shape (B,), float32.
 
-    Two rows of the output head are enough: the normaliser of the softmax cancels.
+    For replies of one token, two rows of the output head are enough: the normaliser of the softmax
+    cancels. Longer ones ("(ii)" and "(i)") take a forward of their own.
     """
+    if "reply_ids" in batch:
+        return _reply_log_odds(model, batch)
     hidden = hidden_states(model, batch, "query")
-    head = model.get_base_model().get_output_embeddings()
+    head = without_adapter(model).get_output_embeddings()
     rows = torch.arange(len(hidden), device=hidden.device)
     states = hidden[rows, batch["last"]].float()
     difference = head.weight[batch["yes"]].float() - head.weight[batch["no"]].float()
@@ -113,6 +142,16 @@ def log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     if head.bias is not None:
         odds = odds + head.bias[batch["yes"]] - head.bias[batch["no"]]
     return odds
+
+
+def _reply_log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    hidden = hidden_states(model, batch, "reply")
+    head = without_adapter(model).get_output_embeddings()
+    logits = head(hidden[batch["reply_rows"], batch["reply_columns"]])
+    logprobs = logits.float().log_softmax(-1).gather(-1, batch["reply_tokens"][:, None])[:, 0]
+    totals = logprobs.new_zeros(len(hidden)).index_add(0, batch["reply_rows"], logprobs)
+    yes, no = totals.chunk(2)
+    return yes - no
 
 
 def jensen_shannon(logits: Tensor, reference: Tensor) -> Tensor:
@@ -128,7 +167,7 @@ def jensen_shannon(logits: Tensor, reference: Tensor) -> Tensor:
 def answer_drift(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """Sum over the answer's tokens of the JSD to the base model, mean over the batch; a scalar."""
     hidden = hidden_states(model, batch, "answer")
-    head = model.get_base_model().get_output_embeddings()
+    head = without_adapter(model).get_output_embeddings()
     now = head(hidden[batch["answer_rows"], batch["answer_columns"]])
     with torch.no_grad():
         before = head(batch["reference"].to(now.dtype))
@@ -149,7 +188,7 @@ def check_head(model: nn.Module, batch: dict[str, Tensor]) -> None:
     ids = torch.cat([batch["query_prefix"], batch["query_ids"][0]])[None]
     with torch.no_grad():
         whole = model(input_ids=ids, output_hidden_states=True)
-        logits = model.get_base_model().get_output_embeddings()(whole.hidden_states[-1])
+        logits = without_adapter(model).get_output_embeddings()(whole.hidden_states[-1])
     if not torch.allclose(logits, whole.logits, rtol=1e-2, atol=1e-2):
         raise ValueError(
             f"{type(model.get_base_model()).__name__} changes its logits after the output head "

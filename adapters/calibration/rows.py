@@ -71,12 +71,17 @@ def validation_scores(prediction: transformers.EvalPrediction) -> dict[str, floa
     return {name: found[name].value for name in METRICS}
 
 
-def finish(trainer: transformers.Trainer) -> dict[str, Any]:
-    """A temperature fitted on the validation split, and its scores with intervals before that."""
+def finish(
+    trainer: transformers.Trainer, method: str = "zero_shot_classifier"
+) -> dict[str, Any]:
+    """A temperature fitted on the validation split, and its scores with intervals before that.
+
+    `method` is the elicitation method that reads the confidence.
+    """
     predicted = trainer.predict(trainer.eval_dataset)
     odds = np.asarray(predicted.predictions, dtype=np.float64)
     labels = predicted.label_ids.astype(int)
-    scores = score(sigmoid(odds), labels, METRICS, method="zero_shot_classifier")
+    scores = score(sigmoid(odds), labels, METRICS, method=method)
     return {
         **fit_temperature(odds, labels),
         "validation": {name: found.to_dict() for name, found in scores.items()},

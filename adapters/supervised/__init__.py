@@ -1,1 +1,1 @@
-"""Supervised fine-tuning on prompts and completions, and CogCalib on top of it."""
+"""Supervised fine-tuning: prompts in, completions out, and regularisers that keep it calibrated."""

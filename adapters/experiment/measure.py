@@ -1,0 +1,50 @@
+"""Scores of one method in a log, as it stands and after temperature scaling."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit, softmax
+
+from calib_metrics import score
+from harness_tasks.records import read_samples
+
+METRICS = ("acc", "ece", "auroc", "brier")
+
+
+def measure(log: Path, method: str, temperature: float | None = None) -> dict[str, Any]:
+    """n, the number of missing confidences, and the scores of `method`, without intervals.
+
+    With `temperature` T, a confidence c becomes sigmoid(logit(c) / T); that of a multiple-choice
+    answer under ``likelihood`` the largest of softmax(log-likelihoods of the options / T).
+
+    Raises:
+        ValueError: the log holds no record of the method.
+    """
+    rows = [(row, record) for row, record in read_samples(log) if record["method"] == method]
+    if not rows:
+        raise ValueError(f"{log} holds no record of the method {method!r}.")
+    correct = [record["correct"] for _, record in rows]
+    confidence = [_scaled(row, record, temperature) for row, record in rows]
+    found = score(confidence, correct, METRICS, method=method, resamples=0)
+    values = {name: found[name].value for name in METRICS}
+    return {
+        "n": len(rows),
+        "missing": confidence.count(None),
+        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+    }
+
+
+def _scaled(
+    row: dict[str, Any], record: dict[str, Any], temperature: float | None
+) -> float | None:
+    confidence = record["confidence"]
+    if confidence is None or temperature is None:
+        return confidence
+    if record["method"] == "likelihood":
+        options = np.array([float(reply[0][0]) for reply in row["resps"]])
+        return float(softmax(options / temperature).max())
+    return float(expit(logit(confidence) / temperature))

@@ -1,0 +1,44 @@
+"""Uploading a finished output folder to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+
+def check_hub(repo: str) -> None:
+    """See before the training, not after it, whether there is somebody to upload as.
+
+    Raises:
+        ValueError: no token, or one that the Hub does not accept.
+    """
+    try:
+        HfApi().whoami()
+    except (LocalTokenNotFoundError, HfHubHTTPError) as error:
+        raise ValueError(
+            f"--push-to-hub {repo}: the Hub does not know who you are; log in with `hf auth login` "
+            f"or set HF_TOKEN. ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def push(folder: Path, repo: str) -> str:
+    """Upload `folder` to the model repository `repo`, which is made if need be, private.
+
+    Returns:
+        Its address.
+
+    Raises:
+        RuntimeError: the upload failed; the folder is complete, so it can be repeated.
+    """
+    api = HfApi()
+    try:
+        api.create_repo(repo, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload by calibench")
+    except (HfHubHTTPError, OSError) as error:
+        raise RuntimeError(
+            f"{folder} is finished, but could not be uploaded to {repo}: {error} Give the same "
+            f"command again to repeat the upload alone."
+        ) from error
+    return f"{api.endpoint}/{repo}"
