@@ -49,21 +49,38 @@ def noise_floor(
     and is slow. Raises ValueError on bad input.
     Source: Bröcker & Smith, Weather and Forecasting 2007 (consistency resampling).
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level!r}: give a share between 0 and 1, such as 0.95.")
+    errors = noise_errors(
+        confidence, bins=bins, strategy=strategy, norm=norm, draws=draws, seed=seed
+    )
+    high = np.quantile(errors, level, method="higher")
+    return NoiseFloor(float(np.mean(errors)), float(high), errors.size, seed)
+
+
+def noise_errors(
+    confidence: ArrayLike,
+    *,
+    bins: int = 10,
+    strategy: str = "width",
+    norm: str = "l1",
+    draws: int = 1000,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Return the simulated errors, (draws,), that `noise_floor` sums up; same arguments and errors.
+
+    The share of them that reach an observed ECE is its p-value against perfect calibration.
+    """
     confidence, _ = check_rows(confidence, np.zeros(np.shape(confidence)))
     bins, draws = check_count(bins, "bins", 1), check_count(draws, "draws", 1)
     seed = check_count(seed, "seed", 0)
     check_choice(strategy, "strategy", STRATEGIES)
     check_choice(norm, "norm", NORMS)
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level!r}: give a share between 0 and 1, such as 0.95.")
     rng = np.random.default_rng(seed)
     if strategy == "sweep":
         right = (rng.random(confidence.size) < confidence for _ in range(draws))
-        errors = np.array([ece(confidence, r, strategy=strategy, norm=norm) for r in right])
-    else:
-        errors = _draw_errors(confidence, bin_index(confidence, bins, strategy), norm, draws, rng)
-    high = np.quantile(errors, level, method="higher")
-    return NoiseFloor(float(np.mean(errors)), float(high), draws, seed)
+        return np.array([ece(confidence, r, strategy=strategy, norm=norm) for r in right])
+    return _draw_errors(confidence, bin_index(confidence, bins, strategy), norm, draws, rng)
 
 
 def _draw_errors(

@@ -1,0 +1,67 @@
+"""`calibench gate`: runs the gate, writes what was asked for, and returns the exit status."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from calib_leaderboards.gate import report as reporting
+from calib_leaderboards.gate.baseline import write_atomically
+from calib_leaderboards.gate.decide import gate as decide
+from calib_leaderboards.gate.update import update as make
+
+
+def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:
+    """What cannot be read cannot be decided: 1 is kept for regressions."""
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> int:
+        try:
+            return function(*args, **options)
+        except (ValueError, OSError) as error:
+            print(f"calibench: {reporting.plain(error)}", file=sys.stderr)
+            return 2
+
+    return run
+
+
+@_two_on_error
+def gate(
+    baseline: Path,
+    results: Path,
+    *,
+    junit: Path | None = None,
+    json_file: Path | None = None,
+    summary: Path | None = None,
+    **options: Any,
+) -> int:
+    """Print the report, write it in the forms asked for, and return its exit status."""
+    report = decide(baseline, results, **options)
+    print(reporting.to_text(report))
+    if junit:
+        write_atomically(junit, reporting.to_junit(report))
+    if json_file:
+        write_atomically(json_file, reporting.to_json(report).encode())
+    if summary:
+        with summary.open("a", encoding="utf-8") as file:  # GitHub's file is the whole step's
+            file.write(reporting.to_markdown(report))
+    return report.exit_code
+
+
+@_two_on_error
+def update(baseline: Path, results: Path, samples: Path | None) -> int:
+    """Write the baseline and say what it holds."""
+    words = ["calibench", "gate", "--update", str(baseline), str(results)]
+    words += [] if samples is None else ["--samples", str(samples)]
+    made, notes = make(baseline, results, samples=samples, command=shlex.join(words))
+    for note in notes:
+        print(reporting.plain(note), file=sys.stderr)
+    scores = sum(len(task.metrics) for task in made.tasks)
+    kept = any(task.samples for task in made.tasks)
+    how = "paired with its samples" if kept else "against its values; --samples FOLDER pairs them"
+    print(reporting.plain(f"{baseline}: holds {scores} scores, tested {how}."))
+    return 0

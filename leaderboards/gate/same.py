@@ -1,0 +1,116 @@
+"""Was the run made as the baseline was? What cannot be compared is named in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calib_leaderboards.gate.baseline import Baseline, Metric, Task
+from calib_leaderboards.gate.measure import definition
+from calib_leaderboards.gate.runs import CannotDecide, TaskRun
+from calib_leaderboards.gate.samples import Column, Samples
+from calib_metrics.signature import HIGHER_IS_BETTER, base_name
+
+_UPDATE = "Evaluate it as the baseline was, or update the baseline."
+
+
+def only_run(task: str, found: Sequence[TaskRun]) -> TaskRun:
+    """The one run of a task. Raises CannotDecide for none or several."""
+    if not found:
+        raise CannotDecide(f"The results have no task {task}; evaluate it, or remove it here.")
+    if len(found) > 1:
+        raise CannotDecide(
+            f"{task} was evaluated twice, in '{found[0].path}' and '{found[1].path}'; give the "
+            "folder of one run."
+        )
+    return found[0]
+
+
+def check_settings(held: Baseline, task: Task, run: TaskRun) -> None:
+    """Raise CannotDecide if the run was made in another way than the baseline says."""
+    pairs = [
+        ("task version", task.version, run.version),
+        ("number of few-shot examples", held.num_fewshot_of(task), run.num_fewshot),
+        ("sha256 of the chat template", task.chat_template, run.chat_template or "none"),
+        ("sha256 of the system prompt", task.system_prompt, run.system_prompt or "none"),
+    ]
+    pairs = [pair for pair in pairs if pair[1] is not None]  # what is left out is not checked
+    for what, old, new in [*pairs, ("--limit", held.limit_of(task), run.limit)]:
+        if not _same(old, new):
+            raise CannotDecide(
+                f"The {what} of {task.name} is {_text(new)} in the run and {_text(old)} in the "
+                f"baseline. {_UPDATE}"
+            )
+
+
+def check_questions(task: Task, run: TaskRun, base: Samples | None, new: Samples) -> None:
+    """Raise CannotDecide unless both were asked the same and, if frozen, judge the same answers."""
+    if base is not None and base.keys != new.keys:
+        differ = sorted(set(base.keys) ^ set(new.keys))
+        raise CannotDecide(
+            f"{len(differ)} questions of {task.name} are in only one of baseline "
+            f"({len(base.keys)}) and run ({len(new.keys)}), such as {differ[0]!r}. {_UPDATE}"
+        )
+    if task.n not in (None, len(new.keys)):
+        raise CannotDecide(
+            f"{task.name} has {len(new.keys)} questions in the run and {task.n} in the baseline. "
+            f"{_UPDATE}"
+        )
+    if task.questions not in (None, new.questions):
+        raise CannotDecide(f"The questions of {task.name} are not the baseline's. {_UPDATE}")
+    if None not in (task.prompts, new.prompts) and task.prompts != new.prompts:
+        raise CannotDecide(
+            f"The prompts of {task.name} are worded differently than in the baseline. {_UPDATE}"
+        )
+    frozen = task.answers is not None and "frozen" in (task.answers, run.answers)
+    if frozen and task.answers_sha256 != new.answers:
+        raise CannotDecide(
+            f"{task.name} judges other answers than the baseline ({run.answers} in the run, "
+            f"{task.answers} in the baseline); freeze the baseline's answers, or update it."
+        )
+
+
+def check_scored_alike(metric: Metric, method: str, column: Column) -> None:
+    """Raise CannotDecide if confidences are asked for or scored in another way than before."""
+    for what, old, new in (
+        ("asked for", metric.elicitation, column.elicitation),
+        ("scored", metric.signature, definition(metric.name, method, column)),
+    ):
+        if old not in (None, new):
+            raise CannotDecide(
+                f"Confidences are {what} in another way: '{new}' in the run, '{old}' in the "
+                f"baseline. {_UPDATE}"
+            )
+
+
+def find_column(task: str, filter_: str | None, samples: Samples) -> tuple[str, Column]:
+    """A filter and its column; without a name, the only one there is."""
+    if filter_ is None and len(samples.filters) == 1:
+        return next(iter(samples.filters.items()))
+    if filter_ not in samples.filters:
+        asked = "no filter is named" if filter_ is None else f"there is no filter '{filter_}'"
+        raise CannotDecide(f"{task}: {asked}; the samples have {', '.join(samples.filters)}.")
+    return filter_, samples.filters[filter_]
+
+
+def higher_is_better(metric: Metric, column: Column, run: TaskRun) -> bool:
+    """Which way is better: as the baseline says, else as the metric's definition or the task."""
+    if metric.direction is not None:
+        return metric.direction == "higher"
+    if column.confidence is not None and base_name(metric.name) in HIGHER_IS_BETTER:
+        return HIGHER_IS_BETTER[base_name(metric.name)]
+    if metric.name in run.directions:
+        return run.directions[metric.name]
+    raise CannotDecide(
+        f"Nothing says which way {metric.name} is better; write `direction: higher` or `lower`."
+    )
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return float(one) == float(other)  # 250 and 250.0, 1 and "1.0"
+    except (TypeError, ValueError):
+        return one == other
+
+
+def _text(value: object) -> str:
+    return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
