@@ -26,12 +26,14 @@ _LABELS = {
     "semantic_clusters": "Semantic Clusters",
     "semantic_entropy": "Semantic Entropy",
     "self_consistency": "Self-Consistency",
+    "probe": "Probe",
     "question_only": "Question only",
 }
 _TUNED = {
     "zero_shot_classifier": "Fine-Tuned",
     "question_only": "Fine-Tuned (question only)",
 }
+_YES_NO = (*_TUNED, "p_ik")
 CONSTANT = "Constant (train accuracy)"
 # Methods that need no training, then what an adapter says by other means, then Fine-Tuned, then
 # the sanity rows, which a method has to beat to have learnt anything.
@@ -103,9 +105,16 @@ def model_name(run: Run) -> str:
     return str(run.results.get("model_name") or run.results.get("config", {}).get("model"))
 
 
-def adapter_name(run: Run) -> str | None:
-    """The last part of the `peft` argument; None for a run without an adapter."""
-    adapter = model_arguments(run).get("peft")
+def adapter_name(run: Run, method: str | None = None) -> str | None:
+    """The last part of the adapter's path; None for a run without an adapter.
+
+    With a `method`: the adapter under which it was asked. `peft` is on for all of a run,
+    `confidence_adapter` for yes/no questions about answers alone.
+    """
+    arguments = model_arguments(run)
+    adapter = arguments.get("peft")
+    if not adapter and method in (None, *_YES_NO):
+        adapter = arguments.get("confidence_adapter")
     return last_part(str(adapter)) if adapter else None
 
 
@@ -180,7 +189,7 @@ def _row(
 ) -> Row:
     methods = run.logs[task].methods
     if constant is None:
-        samples, adapter = list(methods[method].values()), adapter_name(run)
+        samples, adapter = list(methods[method].values()), adapter_name(run, method)
         label = label_of(method, adapter is not None)
         confidence = [sample.confidence for sample in samples]
     else:
@@ -267,7 +276,7 @@ def _check_comparable(task: str, members: Sequence[tuple[int, Run]]) -> tuple[in
             raise refuse(first, run, difference)
     frozen = [member for member in members if answers_of(member[1], task) == "frozen"]
     own = [member for member in members if answers_of(member[1], task) == "own"]
-    own.sort(key=lambda member: adapter_name(member[1]) is not None)  # the base model's come first
+    own.sort(key=lambda member: "peft" in model_arguments(member[1]))  # the base model's come first
     for _, run in frozen[1:]:
         if difference := differ(frozen[0][1], run, same_answers=True):
             raise refuse(frozen[0][1], run, difference)

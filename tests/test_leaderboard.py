@@ -221,6 +221,17 @@ def test_rows_come_in_the_order_of_the_figure_with_labels_of_the_paper(tmp_path)
     assert [row["sanity"] for row in rows] == [False] * 6 + [True] * 2
 
 
+def test_an_adapter_for_the_confidence_labels_only_what_it_was_asked(tmp_path):
+    arguments = {"pretrained": "/m/SmolLM2-135M-Instruct", "confidence_adapter": "/x/my_adapter"}
+    chosen = {name: confidences() for name in ("likelihood", "zero_shot_classifier", "sampling")}
+    write_run(tmp_path / "run", chosen, model_args=arguments)
+    build([tmp_path / "run"], tmp_path / "out", **FEW)
+    rows = rows_of(tmp_path / "out")
+    assert [(row["label"], row["adapter"]) for row in rows] == [
+        ("Likelihood", None), ("Sampling", None), ("Fine-Tuned", "my_adapter"),
+    ]
+
+
 def test_the_constant_row_knows_the_rate_and_nothing_else(tmp_path):
     docs = questions()
     write_run(tmp_path / "run", {"likelihood": confidences()}, docs)
