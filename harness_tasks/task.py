@@ -34,8 +34,10 @@ BYPASS = {"bypass": None}
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
 MEASURED = (LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
-# No stop at the end of a line: without examples, models often begin with an empty one.
-MC_GENERATION = {"until": [], "max_gen_toks": 4}
+# Without examples nothing shows that an answer is one line, and models often begin with an empty one.
+# Some stop there must be: APIs refuse an empty list.
+NEXT_QUESTION = ("Question:",)
+LETTER_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ class ConfidenceTask(ConfigurableTask):
     ) -> tuple[list[Instance], Question]:
         generation = deepcopy(self.config.generation_kwargs)
         if not self.config.num_fewshot:
-            # Nothing shows that an answer is one line, and models often begin with an empty one.
-            generation["until"] = [stop for stop in generation["until"] if stop.strip()]
+            stops = [stop for stop in generation["until"] if stop.strip()]
+            generation["until"] = stops or [*NEXT_QUESTION]
         agree = string_grader(self.settings.grading)
         shared = {
             "conversation": conversation,
@@ -211,7 +213,7 @@ class ConfidenceTask(ConfigurableTask):
             answered_by="loglikelihood" if frozen is None else None,
             agrees=begins_with,
             options=options,
-            generation=MC_GENERATION,
+            generation={"until": [*NEXT_QUESTION], "max_gen_toks": LETTER_TOKENS},
             instance=instance,
         )
         return (scored if frozen is None or "likelihood" in self._methods else []), question
