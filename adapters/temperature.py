@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,19 @@ def fit_temperature(log_odds: NDArray[np.float64], correct: NDArray[np.int_]) ->
         not lower the NLL, the temperature is 1 and the last one is false.
     """
     signed = np.where(np.asarray(correct) == 1, log_odds, -np.asarray(log_odds))
+    return best_temperature(lambda t: float(np.logaddexp(0, -signed / t).mean()))
 
-    def nll(log_temperature: float) -> float:
-        return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
 
-    best = minimize_scalar(nll, bounds=BOUNDS, method="bounded", options={"xatol": 1e-8})
-    before, after = nll(0.0), float(best.fun)
+def best_temperature(nll: Callable[[float], float]) -> dict[str, Any]:
+    """The temperature between e^-5 and e^5 that minimises `nll`, a function of it.
+
+    Returns:
+        As `fit_temperature`.
+    """
+    best = minimize_scalar(
+        lambda log_t: nll(np.exp(log_t)), bounds=BOUNDS, method="bounded", options={"xatol": 1e-8}
+    )
+    before, after = nll(1.0), float(best.fun)
     lowers = after < before
     return {
         "temperature": float(np.exp(best.x)) if lowers else 1.0,

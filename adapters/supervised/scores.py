@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from calib_adapters.supervised.batch import SUMMARY
-from calib_adapters.temperature import BOUNDS
+from calib_adapters.temperature import best_temperature
 from calib_metrics import score
 from calib_metrics.intervals import percentile_interval, standard_error
 from calib_metrics.resampling import draws
@@ -93,18 +92,7 @@ def fit_option_temperature(table: Table, gold: NDArray[np.int_]) -> dict[str, An
     scores, right = _options(table, gold)
     if not len(scores):
         return {}
-    best = minimize_scalar(
-        lambda log_t: _mean_nll(scores / np.exp(log_t), right),
-        bounds=BOUNDS, method="bounded", options={"xatol": 1e-8},
-    )
-    before, after = _mean_nll(scores, right), float(best.fun)
-    lowers = after < before
-    return {
-        "temperature": float(np.exp(best.x)) if lowers else 1.0,
-        "nll_before": before,
-        "nll_after": after if lowers else before,
-        "temperature_lowers_nll": lowers,
-    }
+    return best_temperature(lambda t: _mean_nll(scores / t, right))
 
 
 def confidences(table: Table, gold: NDArray[np.int_]) -> tuple[Table, NDArray[np.int_]]:
