@@ -19,6 +19,7 @@ from test_grade import record, write_run
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from calib_adapters.base_model import add_lora, load_base
+from calib_adapters.checkpoints import last_checkpoint
 from calib_adapters.calibration.encode import encode_rows
 from calib_adapters.grade import grade, load_graded
 from calib_adapters.calibration.objective import (
@@ -70,7 +71,8 @@ def test_answer_positions_write_the_answer_and_its_end(tiny, graded):
 
 def test_rows_behind_a_shared_prefix_give_the_logits_of_whole_rows(tiny, graded):
     model = adapted(tiny, *FAST).eval()
-    rows = some_rows(tiny, graded)
+    rows = some_rows(tiny, graded, 30)
+    assert not len(collate_answers(rows[:6], pad=2)["answer_prefix"])  # not worth a run of its own
     batch = collate_answers(rows, pad=2)
     shared = len(batch["answer_prefix"])
     assert shared > 3  # "Question: Capital of Land"
@@ -89,7 +91,8 @@ def test_gradients_flow_through_the_shared_prefix_as_through_whole_rows(tiny, gr
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.1)  # at zero, the prefix would have no gradient
-    rows = some_rows(tiny, graded)
+    rows = some_rows(tiny, graded, 30)
+    assert len(collate(rows, pad=2)["query_prefix"])
 
     def gradients(batches):
         model.zero_grad()
@@ -182,8 +185,7 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adap
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     deadline = time.time() + 120
-    # trainer_state.json is the last file of a checkpoint.
-    while not list(tmp_path.glob(".adapter.*/checkpoint-*/trainer_state.json")):
+    while last_checkpoint(next(tmp_path.glob(".adapter.*"), tmp_path)) is None:
         assert time.time() < deadline and process.poll() is None, "no checkpoint was written"
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)

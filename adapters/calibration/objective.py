@@ -20,11 +20,14 @@ from tqdm import tqdm
 
 from calib_adapters.base_model import without_adapter
 
+WORTH_A_RUN = 64  # tokens; on two CPU cores reading the weights of 135M takes as long
+
 
 def pad_rows(rows: Sequence[Sequence[int]], limits: Sequence[int], pad: int) -> dict[str, Tensor]:
     """Right-padded token lists, with the tokens that all of them begin with split off.
 
-    Few-shot prompts share most of their tokens, and these are worth one row of work, not B.
+    Few-shot prompts share most of their tokens, and these are worth one row of work, not B. A few
+    shared tokens stay with their rows: a run of their own would read all weights once more.
 
     Args:
         rows: B lists of token ids.
@@ -38,6 +41,7 @@ def pad_rows(rows: Sequence[Sequence[int]], limits: Sequence[int], pad: int) -> 
     # What the least and the greatest of the lists share, all lists between them share.
     same = (one == other for one, other in zip(first[:limit], last[:limit]))
     shared = sum(1 for _ in itertools.takewhile(bool, same))
+    shared = shared if shared * (len(rows) - 1) >= WORTH_A_RUN else 0
     own = [torch.tensor(row[shared:]) for row in rows]
     ids = nn.utils.rnn.pad_sequence(own, batch_first=True, padding_value=pad)
     mask = torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in own])
