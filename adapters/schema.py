@@ -42,9 +42,21 @@ class Data(Section):
 
 
 class Evaluation(Section):
-    """Validation is run after every epoch, and the epoch with the lowest NLL is kept."""
+    """Validation is run after every epoch; kept are the weights with the lowest NLL, or the last.
 
+    Keeping the best is in itself a cure for over-confidence: comparisons of cures need ``last``.
+    """
+
+    keep: Literal["best", "last"] = "best"
     patience: int | None = Field(None, ge=1, description="epochs without a better one, then stop")
+
+    @model_validator(mode="after")
+    def _stops_for_the_best(self) -> Evaluation:
+        if self.patience and self.keep == "last":
+            raise ValueError(
+                "evaluation.patience ends training when it no longer helps, so keep must be best"
+            )
+        return self
 
 
 class _Recipe(Section):

@@ -21,6 +21,7 @@ from calib_adapters.job import Job
 from calib_adapters.schema import Recipe
 
 LOGS = ("tensorboard", "wandb")
+SHORT = 512  # tokens; PyTorch's fused attention is slow backwards on CPUs, but saves memory
 RUNS = "runs"  # where the Hub looks for TensorBoard's files
 
 
@@ -36,6 +37,8 @@ class JobTrainer(transformers.Trainer):
     ):
         # DDP and FSDP synchronise only what happens in the forward of the module they wrap.
         job.model.forward = lambda **batch: job.loss(job.model, batch)
+        if args.device.type == "cpu" and max(job.train["length"]) <= SHORT:
+            _plain_attention(job.model)
         callbacks = [*job.callbacks, *callbacks]
         if recipe.evaluation.patience:
             callbacks.append(transformers.EarlyStoppingCallback(recipe.evaluation.patience))
@@ -98,6 +101,12 @@ class JobTrainer(transformers.Trainer):
         loss = found.total / count
         return (loss, found.predicted) if return_outputs else loss
 
+    @property
+    def kept_step(self) -> int:
+        """After training: the step whose weights the model has."""
+        best = self.args.load_best_model_at_end and self.state.best_global_step
+        return best or self.state.global_step
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the NLL since the last entry to the loss."""
         if "loss" in logs and self.units:
@@ -116,10 +125,16 @@ class JobTrainer(transformers.Trainer):
         return loss, predicted, inputs["label"]
 
 
+def _plain_attention(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.set_attn_implementation("eager")
+
+
 def training_arguments(
     recipe: Recipe, folder: Path, log: Sequence[str] = ()
 ) -> transformers.TrainingArguments:
-    """Trainer arguments of `recipe`: validation and a checkpoint every epoch, the best one kept.
+    """Trainer arguments of `recipe`: validation and a checkpoint every epoch, one of them kept.
 
     "Best" is the lowest validation NLL, the proper score that the losses estimate.
 
@@ -157,7 +172,7 @@ def training_arguments(
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_steps=0.01,  # of all steps: a hundred entries
-        load_best_model_at_end=True,
+        load_best_model_at_end=recipe.evaluation.keep == "best",
         metric_for_best_model="nll",
         greater_is_better=False,
         save_total_limit=2,

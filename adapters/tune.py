@@ -137,7 +137,7 @@ def _train(
         "seed": settings.seed,
         "resumed": last is not None,
         "steps": trainer.state.global_step,
-        "kept_step": trainer.state.best_global_step,
+        "kept_step": trainer.kept_step,
         "seconds": round(seconds, 1),
         "tokens_per_second": round(job.tokens * trainer.state.epoch / seconds, 1),
         "peak_memory_bytes": peak_memory(),

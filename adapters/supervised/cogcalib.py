@@ -37,6 +37,7 @@ from calib_adapters.supervised.sft import (
     supervised_job,
     validation_report,
 )
+from calib_adapters.trainer import JobTrainer
 from calib_metrics import score
 
 
@@ -198,7 +199,7 @@ class Thresholds(transformers.TrainerCallback):
 
 
 def _finish(
-    trainer: transformers.Trainer, prepared: Prepared, indicator: Indicator, settings: Known
+    trainer: JobTrainer, prepared: Prepared, indicator: Indicator, settings: Known
 ) -> dict[str, Any]:
     """As for ``sft``, and how the threshold of the kept epoch fares on the validation split.
 
@@ -208,7 +209,7 @@ def _finish(
     rows = prepared.splits["validation"]
     predicted = trainer.predict(rows)
     found = validation_report(predicted, rows)
-    step = trainer.state.best_global_step or trainer.state.global_step
+    step = trainer.kept_step
     entry = indicator.at(step)
     found["indicator"] = {"history": indicator.history, "kept_step": step}
     if entry is None:
