@@ -80,7 +80,7 @@ def write_log(file, rows):
     lines = []
     for number, (method, confidence, correct, options) in enumerate(rows):
         record = {**base, "id": str(number), "method": method, "confidence": confidence,
-                  "correct": correct}
+                  "correct": correct, "signature": "x|grading:option"}
         resps = [[[str(value), "False"]] for value in options]
         lines.append(json.dumps({"filtered_resps": [json.dumps(record)], "resps": resps}))
     file.write_text("\n".join(lines), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from calib_adapters.schema import Section
 
 CONFIG = "config.yaml"
+TASK = "{task}"
 
 
 class Graded(Section):
@@ -40,16 +42,24 @@ class Evaluation(Section):
     method: str
     answers: Literal["base", "own"] = "own"
     test: bool = False
+    num_fewshot: int | None = Field(None, ge=0)
     limit: int | None = None
     metadata: dict[str, Any] = {}
     model_args: dict[str, Any] = Field({}, description="of calib-hf, such as mc_dropout")
 
 
 class Config(Section):
-    """An experiment. Without a recipe, the base model is evaluated as it is, once."""
+    """An experiment. Without a recipe, the base model is evaluated as it is, once.
+
+    With `tasks` it is repeated for each of them, which stands for ``{task}`` wherever that occurs.
+    """
 
     table: str = Field(description="which table of the README its rows belong to")
     label: str = Field(description="what its rows are called there")
+    tasks: tuple[str, ...] | None = Field(None, min_length=1)
+    baseline: str | None = Field(
+        None, description="another experiment, whose ECE this one is to lower"
+    )
     data: Graded | Prepared
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
@@ -64,11 +74,23 @@ class Config(Section):
             raise ValueError("overrides change a recipe, and there is none")
         if self.ensemble and (self.recipe is None or len(self.seeds) < 2):
             raise ValueError("an ensemble needs a recipe and at least two seeds")
+        if self.ensemble and self.temperature:
+            raise ValueError("a temperature is fitted for one adapter, not for an ensemble")
+        if (self.tasks is None) == (TASK in json.dumps([*self.evaluate])):
+            raise ValueError(f"{TASK} in the names under 'evaluate' goes with a list of 'tasks'")
         if isinstance(self.data, Graded):
             for name, evaluation in self.evaluate.items():
                 if evaluation.test:
                     raise ValueError(f"evaluate.{name}: 'test' belongs to prepared data")
         return self
+
+
+def each_task(config: Config) -> list[Config]:
+    """A config for each of its tasks; itself, if it lists none."""
+    if config.tasks is None:
+        return [config]
+    text = config.model_copy(update={"tasks": None}).model_dump_json()
+    return [Config(**json.loads(text.replace(TASK, task))) for task in config.tasks]
 
 
 def load_config(folder: Path) -> Config:

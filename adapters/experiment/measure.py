@@ -13,6 +13,7 @@ from calib_metrics import score
 from harness_tasks.records import read_samples
 
 METRICS = ("acc", "ece", "auroc", "brier")
+BY_OPTION = "grading:option"  # ends the signature where the answer is one of several options
 
 
 def measure(log: Path, method: str, temperature: float | None = None) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _scaled(
     confidence = record["confidence"]
     if confidence is None or temperature is None:
         return confidence
-    if record["method"] == "likelihood":
+    if record["method"] == "likelihood" and record["signature"].endswith(BY_OPTION):
         options = np.array([float(reply[0][0]) for reply in row["resps"]])
         return float(softmax(options / temperature).max())
     return float(expit(logit(confidence) / temperature))

@@ -13,10 +13,10 @@ import numpy as np
 from accelerate import PartialState
 from scipy.special import logit
 
-from calib_adapters.experiment.config import Config, Evaluation, Graded, load_config
-from calib_adapters.experiment.measure import METRICS, measure
+from calib_adapters.experiment.config import Config, Evaluation, Graded, each_task, load_config
+from calib_adapters.experiment.measure import BY_OPTION, METRICS, measure
 from calib_adapters.experiment.steps import OUT, Steps
-from calib_adapters.prepare import TEST_SAMPLES
+from calib_adapters.prepare import TEST_SAMPLES, VALIDATION_SAMPLES
 from calib_adapters.provenance import describe_machine, describe_versions
 from calib_adapters.recipe import load_recipe
 from calib_adapters.temperature import fit_temperature
@@ -43,18 +43,10 @@ def run_experiment(folder: Path) -> Path:
     config = load_config(folder)
     temporary = folder.resolve().parent / "temporary"
     steps = Steps(temporary, {MODEL: str(ensure_model()), TEMPORARY: str(temporary)})
-    data = _data(config, steps)
-    trained = _train(config, data, steps)
-    rows = []
-    for seed, weights in trained:
-        temperature = _temperature(config, weights, steps) if config.temperature else None
-        for name, evaluation in config.evaluate.items():
-            log = _evaluate(config, evaluation, weights, data, steps)
-            scores = measure(log, evaluation.method, temperature)
-            rows.append({"seed": seed, "evaluation": name, **scores})
+    rows = [row for one in each_task(config) for row in _score(one, steps)]
     result = {
         "config": config.model_dump(mode="json"),
-        "summary": {name: _summary(rows, name) for name in config.evaluate},
+        "summary": {name: _summary(rows, name) for name in {row["evaluation"]: 0 for row in rows}},
         "rows": rows,
         "commands": steps.used,
         "machine": describe_machine(PartialState()),
@@ -65,6 +57,22 @@ def run_experiment(folder: Path) -> Path:
     part.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, file)
     return file
+
+
+def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
+    """A row of scores per seed and evaluation."""
+    data = _data(config, steps)
+    rows = []
+    for seed, weights in _train(config, data, steps):
+        for name, evaluation in config.evaluate.items():
+            temperature = (
+                _temperature(config, evaluation, weights, data, steps)
+                if config.temperature else None
+            )
+            log = _evaluate(config, evaluation, weights, data, steps)
+            scores = measure(log, evaluation.method, temperature)
+            rows.append({"seed": seed, "evaluation": name, **scores})
+    return rows
 
 
 def _data(config: Config, steps: Steps) -> Path:
@@ -79,7 +87,8 @@ def _data(config: Config, steps: Steps) -> Path:
 
 def _ask_split(data: Graded, split: str, steps: Steps) -> Path:
     metadata = {**data.metadata, "methods": [data.method], "split": split}
-    return _ask(data.grade, metadata, {}, data.limit, (), steps)
+    asked = Evaluation(task=data.grade, method=data.method, limit=data.limit)
+    return _ask(asked, metadata, {}, (), steps)
 
 
 def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, list[Path]]]:
@@ -97,20 +106,20 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
 
 
 def _evaluate(
-    config: Config, evaluation: Evaluation, weights: Sequence[Path], data: Path, steps: Steps
+    config: Config, evaluation: Evaluation, weights: Sequence[Path], data: Path, steps: Steps,
+    rows: str = TEST_SAMPLES,
 ) -> Path:
     samples = ()
     if evaluation.test:
-        chosen = json.loads((data / TEST_SAMPLES).read_text(encoding="utf-8"))
+        chosen = json.loads((data / rows).read_text(encoding="utf-8"))
         samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
     if evaluation.answers == "base":
         # Some method has to be asked beside the answer; this one costs nothing that is lost.
         first = {**evaluation.metadata, "methods": ["zero_shot_classifier"]}
-        base = _ask(evaluation.task, first, {}, evaluation.limit, samples, steps)
-        metadata["answers"] = _local(base)
+        metadata["answers"] = _local(_ask(evaluation, first, {}, samples, steps))
     arguments = {**evaluation.model_args, **_weights(config, weights)}
-    out = _ask(evaluation.task, metadata, arguments, evaluation.limit, samples, steps)
+    out = _ask(evaluation, metadata, arguments, samples, steps)
     (log,) = out.rglob(f"samples_{evaluation.task}_*.jsonl")
     return log
 
@@ -129,7 +138,7 @@ def _weights(config: Config, weights: Sequence[Path]) -> dict[str, str]:
 
 
 def _ask(
-    task: str, metadata: dict[str, Any], model_args: dict[str, Any], limit: int | None,
+    evaluation: Evaluation, metadata: dict[str, Any], model_args: dict[str, Any],
     samples: Sequence[str], steps: Steps,
 ) -> Path:
     arguments = {
@@ -137,21 +146,30 @@ def _ask(
     }
     command = ["eval", "--model", "calib-hf", "--model_args"]
     command += [",".join(f"{key}={value}" for key, value in arguments.items())]
-    command += ["--tasks", task, "--batch_size", BATCH, "--metadata", json.dumps(metadata)]
-    command += ["--limit", str(limit)] if limit else []
+    command += ["--tasks", evaluation.task, "--batch_size", BATCH]
+    command += ["--metadata", json.dumps(metadata)]
+    if evaluation.num_fewshot is not None:
+        command += ["--num_fewshot", str(evaluation.num_fewshot)]
+    command += ["--limit", str(evaluation.limit)] if evaluation.limit else []
     command += [*samples, "--output_path", OUT, "--log_samples"]
-    return steps.run(f"asked-{task}", command)
+    return steps.run(f"asked-{evaluation.task}", command)
 
 
-def _temperature(config: Config, weights: Sequence[Path], steps: Steps) -> float:
-    """Fitted on validation rows: by the training, or here for the base model."""
+def _temperature(
+    config: Config, evaluation: Evaluation, weights: Sequence[Path], data: Path, steps: Steps
+) -> float:
+    """Fitted on validation rows: by the training if it could, or here, on the answers to them."""
     if len(weights) == 1:
         found = json.loads((weights[0] / "calibration.json").read_text(encoding="utf-8"))
-        return found["temperature"]
-    if weights or not isinstance(config.data, Graded):
-        raise ValueError("a temperature is fitted for one adapter, or the base model's own answers")
-    (log,) = _ask_split(config.data, "validation", steps).rglob("samples_*.jsonl")
+        if found["temperature"] is not None:
+            return found["temperature"]
+    if isinstance(config.data, Graded):
+        (log,) = _ask_split(config.data, "validation", steps).rglob("samples_*.jsonl")
+    else:
+        log = _evaluate(config, evaluation, weights, data, steps, VALIDATION_SAMPLES)
     records = [record for _, record in read_samples(log) if record["confidence"] is not None]
+    if records[0]["signature"].endswith(BY_OPTION):
+        raise ValueError("a temperature of options is fitted by training; this has no one adapter.")
     odds = logit(np.array([record["confidence"] for record in records]))
     return fit_temperature(odds, np.array([r["correct"] for r in records]))["temperature"]
 

@@ -23,7 +23,8 @@ from calib_adapters.prepare.records import WHOLE, file_source, hub_source
 from calib_adapters.prepare.row import ROLES, Row, Source, to_dataset
 from harness_tasks.rows import FILES
 
-TEST_SAMPLES = "test_samples.json"  # for lm_eval's --samples: {task: [numbers of the test rows]}
+# For lm_eval's --samples, {task: [numbers of the rows]}; validation rows too if the tasks score them.
+TEST_SAMPLES, VALIDATION_SAMPLES = "test_samples.json", "validation_samples.json"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,10 @@ def prepare(
         "fingerprint": fingerprint(data),
         "versions": {name: version(name) for name in ("calibench", "datasets", "lm_eval")},
     }
-    save_data(data, {PREPARED: described, TEST_SAMPLES: _test_samples(found, kept)}, out)
+    facts = {PREPARED: described, TEST_SAMPLES: _samples(found, kept.get("test", {}))}
+    if choices.redivide:
+        facts[VALIDATION_SAMPLES] = _samples(found, kept["validation"])
+    save_data(data, facts, out)
     return data, described
 
 
@@ -207,12 +211,9 @@ def _files(sources: Sequence[str]) -> dict[str, dict[str, Path]]:
     return files
 
 
-def _test_samples(
-    found: Sequence[Source], kept: Mapping[str, Mapping[str, list[Row]]]
-) -> dict[str, list[int]]:
+def _samples(found: Sequence[Source], rows: Mapping[str, list[Row]]) -> dict[str, list[int]]:
     tasks = [source.name for source in found if source.facts["kind"] == "task"]
-    test = kept.get("test", {})
-    return {name: [row.place for row in test[name]] for name in tasks if test.get(name)}
+    return {name: [row.place for row in rows[name]] for name in tasks if rows.get(name)}
 
 
 def describe(prepared: Mapping[str, Any]) -> str:
