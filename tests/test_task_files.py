@@ -59,6 +59,8 @@ SAME_PROMPT = {
         TASKS / "commonsense_qa", STOCK / "commonsense_qa", "commonsense_qa"
     ),
     "calib_boolq_mc": (TASKS / "boolq", STOCK / "super_glue/boolq", "boolq"),
+    "calib_piqa_cloze": (TASKS / "piqa", STOCK / "piqa", "piqa"),
+    "calib_arc_easy_cloze": (TASKS / "arc", STOCK / "arc", "arc_easy"),
 }
 
 

@@ -19,6 +19,18 @@ def test_options_stand_under_letters_however_many_there_are(hub):
     assert [prompt.count("\n") for prompt in prompts] == [4, 5, 6]
 
 
+def test_a_cloze_form_asks_options_of_the_same_text_once(hub, monkeypatch):
+    plain = ROWS["allenai/sciq"]
+    monkeypatch.setitem(ROWS, "allenai/sciq", lambda i: {**plain(i), "distractor3": f"wrong 1 {i}"})
+    results = run("calib_sciq_cloze", include=TASKS / "sciq", num_fewshot=0,
+                  metadata={"methods": ["likelihood"]})
+    for row in results["samples"]["calib_sciq_cloze"]:
+        asked = [argument[1] for argument in row["arguments"]]
+        i = row["doc_id"]
+        assert sorted(asked) == [f" right {i}", f" wrong 1 {i}", f" wrong 2 {i}"]
+        assert asked[int(row["target"])] == f" right {i}"
+
+
 @pytest.mark.parametrize("name", ["sciq", "truthfulqa_mc"])
 def test_the_right_option_stands_everywhere_where_the_data_has_it_in_one_place(name):
     path = {"sciq": "allenai/sciq", "truthfulqa_mc": "truthfulqa/truthful_qa"}[name]
