@@ -1,6 +1,7 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
 # make publish  the same job at full size; makes the table in leaderboards/ (an hour and a half)
+# make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
 # give the same command again.
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test publish clean
+.PHONY: demo test publish experiments clean
 .DELETE_ON_ERROR:
 
 demo: demo/leaderboard/README.md
@@ -124,3 +125,12 @@ runs/hidden_ood/done: runs/hidden_adapter/README.md runs/base_ood/done
 PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own hidden hidden_ood)
 leaderboards/README.md: $(PUBLISHED:=/done)
 	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o leaderboards
+
+# ------------------------------------------------------------------------------------ experiments
+# A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
+EXPERIMENTS := $(wildcard adapters/experiments/*/config.yaml)
+experiments: $(EXPERIMENTS:config.yaml=result.json)
+	$(BIN)/python -m calib_adapters.experiment table adapters/experiments
+
+adapters/experiments/%/result.json: adapters/experiments/%/config.yaml | $(READY)
+	$(BIN)/python -m calib_adapters.experiment run $(@D)

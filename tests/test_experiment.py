@@ -5,11 +5,11 @@ import math
 
 import pytest
 
-from calib_adapters.experiment.config import load_config
+from calib_adapters.experiment.config import each_task, load_config
 from calib_adapters.experiment.measure import measure
-from calib_adapters.experiment.run import _summary, _weights
+from calib_adapters.experiment.run import _result_of, _summary, _weights, run_experiment
 from calib_adapters.experiment.steps import OUT, Steps
-from calib_adapters.experiment.table import BEGIN, END, write_tables
+from calib_adapters.experiment.table import BEGIN, END, tables, write_tables
 
 CONFIG = """\
 table: Calibration tuning
@@ -136,8 +136,61 @@ def test_the_readme_has_mean_and_standard_deviation_over_seeds(tmp_path):
     text = readme.read_text(encoding="utf-8")
     assert "old" not in text and text.startswith("# Title") and text.endswith("The end.\n")
     # The standard deviation of .1, .2 and .3 is .1.
-    assert ("| LoRA + Prompt | test | 50 | 3 | 0.500 ± 0.000 | 0.200 ± 0.100 | undefined | "
+    assert ("| test | LoRA + Prompt | 50 | 3 | 0.500 ± 0.000 | 0.200 ± 0.100 | undefined | "
             "0.200 ± 0.000 |") in text
     readme.write_text("# Title\n", encoding="utf-8")
     with pytest.raises(ValueError, match="has no lines <!-- tables -->"):
         write_tables(tmp_path)
+
+
+SEVERAL = """\
+table: CogCalib
+label: {label}
+tasks: [task_a, task_b]
+baseline: sft
+data: {{prepare: ["{{task}}"], options: [--redivide]}}
+recipe: sft
+evaluate:
+  "{{task}}": {{task: "{{task}}", method: likelihood, test: true, num_fewshot: 0}}
+"""
+
+
+def test_a_config_of_several_tasks_is_one_for_each(tmp_path):
+    config = load_config(experiment(tmp_path / "x", SEVERAL.format(label="SFT")))
+    first, second = each_task(config)
+    assert first.data.prepare == ("task_a",) and second.data.prepare == ("task_b",)
+    assert [*first.evaluate] == ["task_a"] and second.evaluate["task_b"].task == "task_b"
+    single = load_config(experiment(tmp_path / "y"))
+    assert each_task(single) == [single]
+    with pytest.raises(ValueError, match="goes with a list of 'tasks'"):
+        load_config(experiment(tmp_path / "z", CONFIG.replace("  test:", '  "{task}":')))
+
+
+def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path):
+    # .4 to .1 is 75 % lower, .2 to .15 is 25 % lower: 50 % on average.
+    for name, values in (("sft", (0.4, 0.2)), ("ls", (0.1, 0.15))):
+        folder = experiment(tmp_path / name, SEVERAL.format(label=name.upper()))
+        summary = {
+            task: {"n": 30, "seeds": 1, "ece": {"mean": ece, "sd": None},
+                   "acc": {"mean": 0.5, "sd": None}}
+            for task, ece in zip(("task_a", "task_b"), values)
+        }
+        config = load_config(folder).model_dump(mode="json")
+        result = json.dumps({"config": config, "summary": summary})
+        (folder / "result.json").write_text(result, encoding="utf-8")
+    text = tables(tmp_path)
+    assert "| LS | 0.100 | 0.150 | 0.125 | 50 % |" in text
+    assert "| SFT | 0.500 | 0.500 | 0.500 |" in text
+
+
+def test_a_result_of_the_same_config_is_left_and_one_of_another_is_not(tmp_path):
+    folder = experiment(tmp_path / "x")
+    config = load_config(folder).model_dump(mode="json")
+    result = folder / "result.json"
+    result.write_text(json.dumps({"config": config, "rows": []}), encoding="utf-8")
+    before = result.read_bytes()
+    assert run_experiment(folder) == result
+    assert result.read_bytes() == before
+    text = CONFIG.replace("LoRA + Prompt", "another")
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    assert not _result_of(load_config(folder), result)

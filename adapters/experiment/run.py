@@ -15,7 +15,7 @@ from scipy.special import logit
 
 from calib_adapters.experiment.config import Config, Evaluation, Graded, each_task, load_config
 from calib_adapters.experiment.measure import BY_OPTION, METRICS, measure
-from calib_adapters.experiment.steps import OUT, Steps
+from calib_adapters.experiment.steps import OUT, Steps, import_once
 from calib_adapters.prepare import TEST_SAMPLES, VALIDATION_SAMPLES
 from calib_adapters.provenance import describe_machine, describe_versions
 from calib_adapters.recipe import load_recipe
@@ -34,13 +34,19 @@ def run_experiment(folder: Path) -> Path:
     """Do what the config in `folder` says and write ``result.json`` there.
 
     The result holds the config, one row of scores per seed and evaluation, their mean and standard
-    deviation, and the commands, versions and machine behind them.
+    deviation, and the commands, versions and machine behind them. One that is there already, for
+    the same config, is left as it is.
 
     Raises:
         FileNotFoundError, ValueError: a config that cannot be used.
         RuntimeError: a command failed.
     """
     config = load_config(folder)
+    file = folder / RESULT
+    if _result_of(config, file):
+        file.touch()
+        return file
+    import_once()
     temporary = folder.resolve().parent / "temporary"
     steps = Steps(temporary, {MODEL: str(ensure_model()), TEMPORARY: str(temporary)})
     rows = [row for one in each_task(config) for row in _score(one, steps)]
@@ -52,11 +58,17 @@ def run_experiment(folder: Path) -> Path:
         "machine": describe_machine(PartialState()),
         "versions": describe_versions(),
     }
-    file = folder / RESULT
     part = file.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, file)
     return file
+
+
+def _result_of(config: Config, file: Path) -> bool:
+    if not file.is_file():
+        return False
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return found["config"] == config.model_dump(mode="json")
 
 
 def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:

@@ -16,10 +16,7 @@ from typing import Any
 
 OUT = "{out}"
 DONE = "done.json"
-# Each command has a process of its own, which begins with everything imported: of a training that
-# takes a minute, importing would be a seventh.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["calib_adapters.tune", "calib_adapters.backend"])
+PROCESSES = multiprocessing.get_context("forkserver")  # see `import_once`
 
 
 class Steps:
@@ -84,6 +81,14 @@ class Steps:
         seconds = round(time.monotonic() - started, 1)
         part.write_text(json.dumps({"command": shown, "seconds": seconds}), encoding="utf-8")
         os.replace(part, done)
+
+
+def import_once() -> None:
+    """Let the commands' processes begin with everything imported.
+
+    Of a training that takes a minute, importing would be a seventh.
+    """
+    PROCESSES.set_forkserver_preload(["calib_adapters.tune", "calib_adapters.backend"])
 
 
 def _quoted(word: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,16 @@ from calib_adapters.experiment.run import RESULT
 
 README = "README.md"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
-HEADS = {"acc": "accuracy", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
+HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
+OVER_TASKS = ("ece", "acc")
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment's config, and by evaluation n, the number of seeds, and mean and sd of scores."""
+
+    config: Config
+    summary: Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(folder: Path) -> Path:
@@ -36,25 +48,74 @@ def write_tables(folder: Path) -> Path:
 
 
 def tables(folder: Path) -> str:
-    """Markdown: for each table that configs name, a row per experiment and evaluation."""
-    files = sorted(folder.glob(f"*/{RESULT}"))
-    if not files:
+    """Markdown: for each table that configs name, a row per experiment and evaluation.
+
+    Experiments over several tasks have a row each in a table per score, and a column per task.
+    """
+    groups: dict[str, dict[str, Result]] = {}
+    for file in sorted(folder.glob(f"*/{RESULT}")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        result = Result(Config(**found["config"]), found["summary"])
+        groups.setdefault(result.config.table, {})[file.parent.name] = result
+    if not groups:
         raise FileNotFoundError(f"no experiment in {folder} has a {RESULT} yet.")
-    groups: dict[str, list[str]] = {}
-    for file in files:
-        result = json.loads(file.read_text(encoding="utf-8"))
-        config = Config(**result["config"])
-        for name, summary in result["summary"].items():
-            cells = [config.label, name, str(summary["n"]), str(summary["seeds"])]
-            cells += [_cell(summary.get(metric)) for metric in METRICS]
-            groups.setdefault(config.table, []).append(f"| {' | '.join(cells)} |")
-    columns = ["", "evaluated on", "n", "seeds", *(HEADS[metric] for metric in METRICS)]
-    head = f"| {' | '.join(columns)} |\n|---|---|--:|--:|" + "--:|" * len(METRICS)
-    return "\n".join(f"### {name}\n\n{head}\n" + "\n".join(rows) + "\n"
-                     for name, rows in groups.items())
+    parts = []
+    for name, results in groups.items():
+        several = any(result.config.tasks for result in results.values())
+        made = _over_tasks(results) if several else _by_evaluation(results)
+        parts.append(f"### {name}\n\n{made}")
+    return "\n".join(parts)
 
 
-def _cell(found: dict[str, Any] | None) -> str:
+def _by_evaluation(results: Mapping[str, Result]) -> str:
+    names = {name: 0 for result in results.values() for name in result.summary}
+    rows = []
+    for name in names:
+        for result in results.values():
+            if summary := result.summary.get(name):
+                cells = [name, result.config.label, str(summary["n"]), str(summary["seeds"])]
+                rows.append([*cells, *(_cell(summary.get(metric)) for metric in METRICS)])
+    head = ["evaluated on", "", "n", "seeds", *(HEADS[metric] for metric in METRICS)]
+    return _markdown(head, rows, texts=2)
+
+
+def _over_tasks(results: Mapping[str, Result]) -> str:
+    tasks = {name: 0 for result in results.values() for name in result.summary}
+    parts = []
+    for metric in OVER_TASKS:
+        rows = []
+        for result in results.values():
+            found = [(result.summary.get(task) or {}).get(metric) for task in tasks]
+            mean = statistics.fmean(f["mean"] for f in found) if all(found) else None
+            cells = [result.config.label, *map(_cell, found), "" if mean is None else f"{mean:.3f}"]
+            rows.append([*cells, _reduction(result, results)] if metric == "ece" else cells)
+        head = [HEADS[metric], *tasks, "mean"]
+        head += ["lower than the baseline by"] if metric == "ece" else []
+        parts.append(_markdown(head, rows, texts=1))
+    sizes = next(iter(results.values())).summary
+    asked = ", ".join(f"{task} {sizes[task]['n']}" for task in tasks if task in sizes)
+    return "\n".join([*parts, f"Questions of the test split: {asked}.\n"])
+
+
+def _reduction(result: Result, results: Mapping[str, Result]) -> str:
+    """Mean over tasks of 1 - ECE / ECE of the baseline, in percent."""
+    baseline = results.get(result.config.baseline or "")
+    if baseline is None:
+        return ""
+    shares = [
+        1 - summary["ece"]["mean"] / baseline.summary[task]["ece"]["mean"]
+        for task, summary in result.summary.items()
+    ]
+    return f"{100 * statistics.fmean(shares):.0f} %"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+    align = ["---"] * texts + ["--:"] * (len(head) - texts)
+    lines = [f"| {' | '.join(head)} |", f"|{'|'.join(align)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "undefined"
     return f"{found['mean']:.3f}" + (f" ± {found['sd']:.3f}" if found["sd"] is not None else "")
