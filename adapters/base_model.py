@@ -14,6 +14,8 @@ from torch import nn
 
 from calib_adapters.schema import Lora
 
+SHORT = 512  # tokens
+
 
 def load_base(
     model: str, dtype: str, device: torch.device, quantise: str | None = None
@@ -71,6 +73,21 @@ def add_lora(
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, config)
+
+
+def suit_attention(model: nn.Module, longest: int, device: torch.device) -> None:
+    """Plain attention for short rows on a CPU, where the fused one is slow backwards.
+
+    Args:
+        model: what is trained, a language model or something around one.
+        longest: tokens of the longest row; for long ones the fused form saves memory.
+        device: where the model is.
+    """
+    if device.type != "cpu" or longest > SHORT:
+        return
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.set_attn_implementation("eager")
 
 
 def without_adapter(model: nn.Module) -> transformers.PreTrainedModel:

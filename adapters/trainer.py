@@ -21,7 +21,6 @@ from calib_adapters.job import Job
 from calib_adapters.schema import Recipe
 
 LOGS = ("tensorboard", "wandb")
-SHORT = 512  # tokens; PyTorch's fused attention is slow backwards on CPUs, but saves memory
 RUNS = "runs"  # where the Hub looks for TensorBoard's files
 
 
@@ -37,8 +36,6 @@ class JobTrainer(transformers.Trainer):
     ):
         # DDP and FSDP synchronise only what happens in the forward of the module they wrap.
         job.model.forward = lambda **batch: job.loss(job.model, batch)
-        if args.device.type == "cpu" and max(job.train["length"]) <= SHORT:
-            _plain_attention(job.model)
         callbacks = [*job.callbacks, *callbacks]
         if recipe.evaluation.patience:
             callbacks.append(transformers.EarlyStoppingCallback(recipe.evaluation.patience))
@@ -123,12 +120,6 @@ class JobTrainer(transformers.Trainer):
         with torch.no_grad():
             loss, predicted = self.compute_loss(model, inputs, return_outputs=True)
         return loss, predicted, inputs["label"]
-
-
-def _plain_attention(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, transformers.PreTrainedModel):
-            module.set_attn_implementation("eager")
 
 
 def training_arguments(

@@ -15,7 +15,7 @@ import transformers
 import yaml
 from accelerate import PartialState
 
-from calib_adapters.base_model import base_name
+from calib_adapters.base_model import base_name, suit_attention
 from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
 from calib_adapters.calibration.probe import probe
@@ -119,6 +119,7 @@ def _train(
             tidy(work)
         transformers.set_seed(settings.seed)
         job = METHODS[settings.method](Workshop(settings, model, data, work, state.device))
+        suit_attention(job.model, max(job.train["length"]), state.device)
     last = last_checkpoint(work)
     if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
         arguments.num_train_epochs = last.epochs  # it had stopped early when it was interrupted

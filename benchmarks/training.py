@@ -51,6 +51,7 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
     import torch
     import transformers
 
+    from calib_adapters.base_model import suit_attention
     from calib_adapters.calibration import lora_prompt as method
     from calib_adapters.job import Workshop
     from calib_adapters.provenance import peak_memory
@@ -70,6 +71,7 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
             passes: list[float] = []
             method._reference = timed(method._reference, passes)
             job = method.lora_prompt(Workshop(recipe, model, data, Path(folder), device))
+            suit_attention(job.model, max(job.train["length"]), device)
             (before,) = passes
             run, tokens = (ours if form == "ours" else bare)(recipe, job, folder), job.tokens
         started = clock()
