@@ -52,19 +52,26 @@ def tables(folder: Path) -> str:
 
     Experiments over several tasks have a row each in a table per score, and a column per task.
     """
-    groups: dict[str, dict[str, Result]] = {}
+    results = {}
     for file in sorted(folder.glob(f"*/{RESULT}")):
         found = json.loads(file.read_text(encoding="utf-8"))
-        result = Result(Config(**found["config"]), found["summary"])
-        groups.setdefault(result.config.table, {})[file.parent.name] = result
-    if not groups:
+        results[file.parent.name] = Result(Config(**found["config"]), found["summary"])
+    if not results:
         raise FileNotFoundError(f"no experiment in {folder} has a {RESULT} yet.")
+    groups: dict[str, dict[str, Result]] = {}
+    for name in sorted(results, key=lambda name: _place(results[name].config)):
+        groups.setdefault(results[name].config.table, {})[name] = results[name]
     parts = []
     for name, results in groups.items():
         several = any(result.config.tasks for result in results.values())
         made = _over_tasks(results) if several else _by_evaluation(results)
         parts.append(f"### {name}\n\n{made}")
     return "\n".join(parts)
+
+
+def _place(config: Config) -> tuple[bool, bool]:
+    """The untrained model first, then what has no baseline to be lower than; names decide ties."""
+    return config.recipe is not None, config.baseline is not None
 
 
 def _by_evaluation(results: Mapping[str, Result]) -> str:
