@@ -146,7 +146,7 @@ def _notes(judged: list[Judgement], level_each: float) -> Iterator[str]:
         needed = math.ceil(-math.log2(level_each))
         yield (
             f"No difference at all: {', '.join(map(_name, same))}. Without noise between the runs, "
-            f"a mean that is worse on {needed} questions and better on none is found."
+            f"a mean without tolerance, worse on {needed} questions and better on none, is found."
         )
     for judgement in tested:
         evidence, notes = judgement.evidence, []
