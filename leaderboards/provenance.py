@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -13,7 +14,11 @@ from calib_leaderboards.rows import adapter_name, answers_of, limit_of, model_ar
 from calib_leaderboards.runs import Run
 
 _SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
-_OPTIONS = ("methods", "k", "weighting", "wording", "temperature", "grading", "split", "answers")
+_JUDGE = "judge:"  # before a path, in the option `grading`
+_OPTIONS = (
+    "methods", "k", "weighting", "wording", "temperature", "yes_no", "guesses", "reasoning_tokens",
+    "nli", "grading", "split", "answers",
+)
 _SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
 
 
@@ -23,9 +28,18 @@ def provenance(run: Run) -> dict[str, Any]:
     Absolute paths are cut to their last part and arguments that look like credentials are left
     out, because the description is meant to be published. What lm-eval did not record is None.
     """
+    tasks = {task: _task(run, task) for task in sorted(run.logs)}
+    return {**describe(run, sorted(run.logs)), "tasks": tasks}
+
+
+def describe(run: Run, tasks: Sequence[str], *, stock: bool = False) -> dict[str, Any]:
+    """What `provenance` says of a run but for its tasks; the command evaluates `tasks` alone.
+
+    stock: whether they are tasks of lm-eval, which need no --include_path and no options.
+    """
     results, config = run.results, run.results.get("config", {})
     return {
-        "command": _command(run),
+        "command": _command(run, tasks, stock),
         "model": model_name(run),
         "adapter": adapter_name(run),
         "backend": config.get("model"),
@@ -49,7 +63,6 @@ def provenance(run: Run) -> dict[str, Any]:
         "date": _date(results.get("date")),
         "wall_time_seconds": _seconds(results.get("total_evaluation_time_seconds")),
         "results": {"file": run.path.name, "sha256": run.sha256},
-        "tasks": {task: _task(run, task) for task in sorted(run.logs)},
     }
 
 
@@ -65,23 +78,32 @@ def _task(run: Run, task: str) -> dict[str, Any]:
     }
 
 
-def _command(run: Run) -> str:
-    """The lm_eval command that repeats the run, rebuilt from what lm-eval recorded of it."""
-    config = run.results.get("config", {})
-    tasks = sorted(run.logs)
+def _command(run: Run, tasks: Sequence[str], stock: bool) -> str:
+    """The command that repeats the run, rebuilt from what lm-eval recorded of it."""
+    results, config = run.results, run.results.get("config", {})
+    backend = str(config.get("model"))
     arguments = {key: _without_folder(value) for key, value in sorted(model_arguments(run).items())
                  if not _SECRET.search(key)}
-    metadata = run.results["configs"][tasks[0]].get("metadata") or {}
-    options = {key: _without_folder(metadata[key]) if key == "answers" else metadata[key]
+    metadata = {} if stock else results["configs"][tasks[0]].get("metadata") or {}
+    options = {key: metadata[key] if key == "methods" else _without_folder(metadata[key])
                for key in _OPTIONS if metadata.get(key) is not None}
-    parts = ["lm_eval", "run", "--model", str(config.get("model"))]
+    program = ["calibench", "eval"] if backend.startswith("calib-") else ["lm_eval", "run"]
+    parts = [*program, "--model", backend]
     parts += ["--model_args", ",".join(f"{key}={value}" for key, value in arguments.items())]
-    parts += ["--include_path", "harness_tasks", "--tasks", ",".join(tasks)]
-    shots = run.results.get("n-shot", {}).get(tasks[0])
+    parts += [] if stock else ["--include_path", "harness_tasks"]
+    parts += ["--tasks", ",".join(tasks)]
+    shots = results.get("n-shot", {}).get(tasks[0])
     parts += [] if shots is None else ["--num_fewshot", str(shots)]
     for name in ("batch_size", "device", "limit"):
         parts += [] if config.get(name) is None else [f"--{name}", str(config[name])]
-    parts += ["--apply_chat_template"] if run.results.get("chat_template_sha") else []
+    if generation := config.get("gen_kwargs"):
+        parts += ["--gen_kwargs", json.dumps(generation, sort_keys=True)]
+    if system := results.get("system_instruction"):
+        parts += ["--system_instruction", str(system)]
+    if results.get("chat_template_sha"):
+        parts += ["--apply_chat_template"]
+        one_turn = results.get("fewshot_as_multiturn") is False
+        parts += ["--fewshot_as_multiturn", "false"] if one_turn else []
     seeds = [str(config.get(name)) for name in _SEEDS]
     parts += ["--seed", ",".join(seeds)]
     parts += ["--metadata", json.dumps(options, sort_keys=True)] if options else []
@@ -102,6 +124,8 @@ def _hardware(environment: Any) -> dict[str, str | None]:
 
 def _without_folder(value: Any) -> Any:
     if isinstance(value, str):
+        if value.startswith(_JUDGE):
+            return _JUDGE + str(_without_folder(value.removeprefix(_JUDGE)))
         if value.startswith("~") or PurePosixPath(value).is_absolute():
             return PurePosixPath(value).name
         return PureWindowsPath(value).name if PureWindowsPath(value).drive else value
@@ -122,9 +146,10 @@ def _torch_version(environment: Any) -> str | None:
 
 
 def _date(seconds: Any) -> str | None:
-    if not isinstance(seconds, (int, float)):
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc).date().isoformat()
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).date().isoformat()
 
 
 def _seconds(value: Any) -> float | None:

@@ -208,7 +208,7 @@ def _row(
         elicitation=run.logs[task].signatures.get(method, ""),
         confidence=confidence,
         correct=correct,
-        scores=_scores(confidence, correct, method, resamples, seed),
+        scores=score_columns(confidence, correct, method, resamples, seed),
     )
 
 
@@ -220,7 +220,7 @@ def usable(
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _scores(
+def score_columns(
     confidence: list[float | None], correct: list[int], method: str, resamples: int, seed: int
 ) -> dict[str, Score]:
     """All scores but those without a finite value beside a confidence: nll at 0 and 1."""

@@ -1,0 +1,221 @@
+"""Adds runs to a store: all of what is given or nothing, each file at once, one add at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock, Timeout
+
+from calib_leaderboards.rows import last_part
+from calib_leaderboards.store.entry import Entry, entry_from_json, entry_to_json
+from calib_leaderboards.store.make import make_entries
+from calib_leaderboards.store.paths import entry_path, refuse_links, samples_path, slug
+from calib_leaderboards.store.read import read_entry
+from calib_leaderboards.store.results import find_results
+from calib_leaderboards.store.setting import adapter_names
+
+LOCK = ".lock"
+_PATIENCE = 120.0  # seconds that an add waits for another
+_log = logging.getLogger(__name__)
+
+Made = dict[PurePosixPath, tuple[Entry, bytes | None]]
+
+
+def add(
+    results: Sequence[Path],
+    store: Path,
+    replace: bool = False,
+    *,
+    adapters: Sequence[Path] = (),
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Path]:
+    """Add every task of the lm-eval runs below `results` to the store; return the entries' files.
+
+    replace: put the new entry in the place of one of the same model, task and setting.
+    adapters: folders of adapters that the runs used; the sha256 of their weights is recorded.
+    resamples, seed: of the bootstrap behind the intervals.
+
+    What is left out (see `make_entries`) is logged as a warning. Everything is made and checked
+    before the first file is written, so that an error leaves the store as it was.
+
+    Raises ValueError for a run that cannot be published (`make_entries`), a duplicate, another
+    version of a task or other questions than the store has, or a store with symbolic links;
+    FileNotFoundError for missing results, logs or adapters; RuntimeError if another add does not
+    finish.
+    """
+    store = Path(store)
+    runs = find_results(results)
+    folders = _by_name(adapters, {name for run in runs for name in adapter_names(run)})
+    made: Made = {}
+    for run in runs:
+        entries, notes = make_entries(run, adapters=folders, resamples=resamples, seed=seed)
+        for note in notes:
+            _log.warning("%s", note)
+        for entry, packed in entries:
+            path = entry_path(entry)
+            if path in made:
+                other = made[path][0].provenance.results.file
+                raise ValueError(
+                    f"'{other}' and '{run.path.name}' both give the entry '{path}'; give only one "
+                    "of them."
+                )
+            made[path] = (entry, packed)
+    if not made:
+        names = ", ".join(f"'{run.path}'" for run in runs)
+        raise ValueError(f"There is no score to publish in {names}.")
+    with _locked(store):
+        _check(store, made, replace)
+        _write(store, made)
+    return [store / path for path in made]
+
+
+def _by_name(adapters: Sequence[Path], used: set[str]) -> Mapping[str, Path]:
+    folders: dict[str, Path] = {}
+    for folder in adapters:
+        name = last_part(str(folder.resolve()))
+        if name not in used:
+            known = ", ".join(sorted(used)) or "none"
+            raise ValueError(
+                f"No run used an adapter of the name of '{folder}'; those used are: {known}."
+            )
+        if name in folders:
+            raise ValueError(f"'{folders[name]}' and '{folder}' have one name; add them in turn.")
+        folders[name] = folder
+    return folders
+
+
+@contextmanager
+def _locked(store: Path) -> Iterator[None]:
+    """Hold the store for this add alone; it is made if it does not exist."""
+    store.mkdir(parents=True, exist_ok=True)
+    refuse_links(store, PurePosixPath(LOCK))
+    lock = FileLock(store / LOCK, timeout=_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(
+            f"Another add has held '{store / LOCK}' for {_PATIENCE:.0f} seconds; wait for it, or "
+            "end it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check(store: Path, made: Made, replace: bool) -> None:
+    """Raise ValueError if an entry may not be written."""
+    for path, (entry, packed) in made.items():
+        for file in (path, samples_path(path)):
+            refuse_links(store, file)
+        if (store / path).exists():
+            _check_duplicate(store / path, path, entry, replace)
+        else:
+            _check_leftover(store / samples_path(path), packed)
+    for task in {entry.task.name for entry, _ in made.values()}:
+        known = [(path, entry) for path, (entry, _) in made.items() if entry.task.name == task]
+        for file in sorted(store.glob(f"*/*/{slug(task)}--*.json")):
+            path = PurePosixPath(file.relative_to(store).as_posix())
+            if path not in made:
+                known.insert(0, (path, read_entry(store, path)))
+        _check_same_task(task, known)
+
+
+def _check_duplicate(file: Path, path: PurePosixPath, entry: Entry, replace: bool) -> None:
+    if not replace:
+        raise ValueError(
+            f"'{file}' is already in the store; give --replace to put "
+            f"{entry.provenance.results.file} in its place."
+        )
+    try:
+        old = entry_from_json(file.read_bytes(), f"'{file}'")
+    except ValueError:
+        return  # damaged: that is what --replace is for
+    if (old.model.name, old.task.name) != (entry.model.name, entry.task.name):
+        raise ValueError(
+            f"'{file}' is an entry of {old.model.name} on {old.task.name}; {path} cannot take its "
+            "place."
+        )
+
+
+def _check_leftover(samples: Path, packed: bytes | None) -> None:
+    """Samples without an entry are an interrupted add's; other bytes than ours are not replaced."""
+    if samples.exists() and samples.read_bytes() != packed:
+        raise ValueError(
+            f"'{samples}' exists without an entry and holds something else; remove it and add the "
+            "run again."
+        )
+
+
+def _check_same_task(task: str, known: Sequence[tuple[PurePosixPath, Entry]]) -> None:
+    """All entries of a task have one version and, for confidence tasks, one set of questions.
+
+    The questions of other tasks have no ids, and some tasks shuffle their options: their
+    fingerprints may differ for no reason.
+    """
+    (first_path, first), *others = known
+    for path, entry in others:
+        if entry.task.version != first.task.version:
+            raise ValueError(
+                f"{task} has version {entry.task.version} in '{path}', and version "
+                f"{first.task.version} in '{first_path}': their scores cannot be compared. "
+                "Evaluate with the same version, or keep the versions in two stores."
+            )
+    of_data: dict[str | None, tuple[PurePosixPath, str]] = {}
+    for path, entry in known:
+        if entry.task.source == "calibench":
+            data = entry.provenance.data_fingerprint
+            other, expected = of_data.setdefault(entry.task.split, (path, data))
+            if data != expected:
+                raise ValueError(
+                    f"{task}: '{path}' and '{other}' are about different questions or targets "
+                    f"(split {entry.task.split}): their scores cannot be compared. Evaluate on the "
+                    "same data, or keep them in two stores."
+                )
+
+
+def _write(store: Path, made: Made) -> None:
+    """Write all parts first, then move them into place: an interruption leaves no half file."""
+    parts: list[tuple[Path, Path]] = []
+    stale: list[Path] = []
+    try:
+        for path, (entry, packed) in made.items():
+            file = store / path
+            _make_folder(file.parent)
+            if packed is None:
+                stale.append(samples_path(file))
+            else:
+                _stage(samples_path(file), packed, parts)
+            _stage(file, entry_to_json(entry), parts)
+        for part, file in parts:
+            os.replace(part, file)
+        for file in stale:
+            file.unlink(missing_ok=True)
+    finally:
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"'{folder}' cannot be made, because a file has the name of one of its folders; remove "
+            "that file."
+        ) from error
+
+
+def _stage(file: Path, content: bytes, parts: list[tuple[Path, Path]]) -> None:
+    part = file.with_name(f".{secrets.token_hex(8)}.part")
+    parts.append((part, file))
+    with part.open("xb") as out:  # "x": never through a link, never over a file
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())

@@ -1,0 +1,75 @@
+"""Reads a store; every entry is checked against its schema and its place."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from calib_leaderboards.store.entry import Entry, entry_from_json
+from calib_leaderboards.store.paths import entry_path, refuse_links, samples_path
+from calib_leaderboards.store.samples import Samples
+from calib_leaderboards.store.samples import read_samples as _read_samples
+
+LARGEST_ENTRY = 16 * 2**20  # bytes
+
+
+def read_entries(folder: Path) -> list[Entry]:
+    """Every entry of a store, in the order of their paths (`entry_path` gives them).
+
+    Hidden files and folders are passed over. Raises FileNotFoundError if there is no such folder,
+    or if samples that an entry names are not beside it; ValueError, naming the file, for a JSON
+    file that is no entry or lies elsewhere than its content says, and for symbolic links.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no store '{folder}'; make it with `calibench leaderboard add`."
+        )
+    return [read_entry(folder, path) for path in _files(folder)]
+
+
+def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
+    """One entry of a store, by its path in it. Raises as `read_entries` does."""
+    refuse_links(folder, relative)
+    file = folder / relative
+    if (size := file.stat().st_size) > LARGEST_ENTRY:
+        raise ValueError(f"'{file}' has {size:,} bytes, too many for an entry; remove it.")
+    entry = entry_from_json(file.read_bytes(), f"'{file}'")
+    if entry_path(entry) != PurePosixPath(relative.as_posix()):
+        raise ValueError(
+            f"'{file}' holds the entry of '{entry_path(entry)}'; it was moved or edited. Remove it "
+            "and add the run again."
+        )
+    samples = samples_path(file)
+    if entry.samples.file not in (None, samples.name):
+        raise ValueError(
+            f"'{file}' names other samples than its own ('{entry.samples.file}'); it was edited. "
+            "Add the run again with --replace."
+        )
+    if entry.samples.file is not None and not samples.is_file():
+        raise FileNotFoundError(
+            f"'{file}' names samples that are not beside it ('{samples.name}'); add the run again "
+            "with --replace."
+        )
+    return entry
+
+
+def read_samples(entry_file: Path) -> Samples:
+    """The compact samples beside an entry's file, as arrays.
+
+    Raises FileNotFoundError if there are none, ValueError if the file is not the entry's.
+    """
+    entry = entry_from_json(entry_file.read_bytes(), f"'{entry_file}'")
+    return _read_samples(entry, samples_path(entry_file))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        if path.is_symlink():
+            refuse_links(folder, relative)
+        if path.suffix == ".json" and path.is_file():
+            found.append(relative)
+    return found

@@ -1,0 +1,128 @@
+"""The compact samples of an entry: what a paired comparison needs, and no text of anyone's."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib_leaderboards.store.entry import Entry
+from calib_leaderboards.store.log import Log
+
+Floats = NDArray[np.float64]
+_LARGEST_UNPACKED = 2**30  # bytes
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One number per question and method, in the order of `ids`, which are sorted.
+
+    questions, answers: the first 16 hex digits of their sha256. Tasks with confidences have
+    answers, correct (0 or 1, NaN where ungraded) and confidence by method (NaN where missing); the
+    others have values by "metric,filter".
+    """
+
+    ids: tuple[str, ...]
+    questions: tuple[str, ...]
+    answers: tuple[str, ...] | None
+    correct: Floats | None
+    confidence: dict[str, Floats]
+    values: dict[str, Floats]
+
+
+def samples_of(log: Log, published: list[tuple[str, str]]) -> Samples:
+    """A log's compact samples. published: metric and filter of a stock task's scores."""
+    values = {}
+    if log.correct is None:
+        values = {f"{metric},{name}": log.values[name][metric] for metric, name in published}
+    return Samples(log.ids, log.questions, log.answers, log.correct, log.confidence, values)
+
+
+def pack_samples(samples: Samples) -> bytes:
+    """One JSON object per line, gzipped: the same bytes for the same samples."""
+    lines = []
+    for i, key in enumerate(samples.ids):
+        row: dict[str, Any] = {"id": key, "question_sha256": samples.questions[i]}
+        if samples.correct is None:
+            row["values"] = {name: _plain(column[i]) for name, column in samples.values.items()}
+        else:
+            row["answer_sha256"] = samples.answers[i]
+            row["correct"] = _plain(samples.correct[i])
+            row["confidence"] = {
+                name: _plain(column[i]) for name, column in samples.confidence.items()
+            }
+        lines.append(json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n")
+    return gzip.compress("".join(lines).encode("ascii"), compresslevel=9, mtime=0)
+
+
+def read_samples(entry: Entry, file: Path) -> Samples:
+    """Read the compact samples of an entry, and check them against it.
+
+    Raises FileNotFoundError if they are not there or were not kept, ValueError if they are not the
+    entry's.
+    """
+    if entry.samples.sha256 is None:
+        raise FileNotFoundError(f"The samples of '{file}' were too large to be kept.")
+    if not file.is_file() or file.is_symlink():
+        raise FileNotFoundError(
+            f"There is no file '{file}', which an entry names; add the entry again with --replace."
+        )
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry.samples.sha256:
+        raise ValueError(
+            f"'{file}' is not the file that its entry was made with (its sha256 differs); "
+            "add the entry again with --replace."
+        )
+    try:
+        return _columns([json.loads(line) for line in _unpack(content).splitlines()])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
+        raise ValueError(
+            f"'{file}' holds no samples of an entry ({error!r}); add the entry again with "
+            "--replace."
+        ) from error
+
+
+def _unpack(content: bytes) -> bytes:
+    """At most `_LARGEST_UNPACKED` bytes: a small file can unpack to any size."""
+    unpacker = zlib.decompressobj(wbits=31)
+    text = unpacker.decompress(content, _LARGEST_UNPACKED)
+    if not unpacker.eof:
+        raise ValueError("it is cut off, or unpacks to more than 1 GiB")
+    return text
+
+
+def _columns(rows: list[dict[str, Any]]) -> Samples:
+    ids = tuple(row["id"] for row in rows)
+    questions = tuple(row["question_sha256"] for row in rows)
+    if "values" in rows[0]:
+        names = list(rows[0]["values"])
+        values = {name: _array([row["values"][name] for row in rows]) for name in names}
+        return Samples(ids, questions, None, None, {}, values)
+    methods = list(rows[0]["confidence"])
+    return Samples(
+        ids,
+        questions,
+        tuple(row["answer_sha256"] for row in rows),
+        _array([row["correct"] for row in rows]),
+        {name: _array([row["confidence"][name] for row in rows]) for name in methods},
+        {},
+    )
+
+
+def _plain(value: float) -> float | None:
+    """null for NaN, 1 for 1.0: most columns are zeros and ones."""
+    if math.isnan(value):
+        return None
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _array(values: list[float | None]) -> Floats:
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,235 @@
+"""Recomputes every score from a log's columns and holds it against the one that lm-eval printed."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calib_metrics
+from calib_leaderboards.rows import (
+    adapter_name,
+    label_of,
+    model_arguments,
+    score_columns,
+    usable,
+)
+from calib_leaderboards.runs import Run
+from calib_leaderboards.store.entry import Cost, Metric, Reliability, RiskCoverage, Score
+from calib_leaderboards.store.log import Log
+from calib_metrics.scores import resample
+from calib_metrics.signature import VERSION, Options
+
+Floats = NDArray[np.float64]
+BINS = 10
+POINTS = 101  # of a risk-coverage curve
+_TOLERANCE = 1e-9
+# Whose aggregation lm-eval takes to be the mean where a task names none.
+_MEANS = (
+    "acc", "acc_norm", "acc_mutual_info", "acc_bytes", "acc_all", "exact_match", "likelihood",
+)
+
+
+def confidence_scores(
+    run: Run, task: str, log: Log, costs: Mapping[str, int], resamples: int, seed: int
+) -> list[Score]:
+    """The scores of every method of a confidence task.
+
+    costs: requests per question by method. Ungraded answers are left out of every score and
+    counted as missing. Raises ValueError if a score is not lm-eval's, or no answer is graded.
+    """
+    graded = ~np.isnan(log.correct)
+    if not graded.any():
+        raise ValueError(f"'{log.path}': no answer is graded, so there is nothing to score.")
+    correct = [int(value) for value in log.correct[graded]]
+    options = Options(resamples=resamples, seed=seed)
+    scores = []
+    for method, column in log.confidence.items():
+        confidence = [None if math.isnan(value) else value for value in column[graded].tolist()]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an undefined score is null
+            found = score_columns(confidence, correct, method, resamples, seed)
+        for name, score in found.items():
+            _check_printed(run, task, log, name, method, score.value)
+        metrics = {name: _metric(**score.to_dict()) for name, score in found.items()}
+        metrics |= _means(run, task, log, method, options)
+        known = usable(confidence, correct)
+        ensemble = bool(model_arguments(run).get("ensemble"))
+        adapted = ensemble or adapter_name(run, method) is not None
+        cost = costs.get(method)
+        scores.append(
+            Score(
+                method=method,
+                label=label_of(method, adapted),
+                elicitation=log.signatures.get(method, ""),
+                n=len(log.ids),
+                n_missing=len(log.ids) - len(known[0]),
+                metrics=metrics,
+                reliability=_reliability(*known) if known[0] else None,
+                risk_coverage=_risk_coverage(*known) if known[0] else None,
+                cost=None if cost is None else Cost(requests_per_question=float(cost)),
+            )
+        )
+    _check_filters(run, task, log)
+    return scores
+
+
+def stock_scores(
+    run: Run, task: str, log: Log, resamples: int, seed: int
+) -> tuple[list[Score], list[tuple[str, str]]]:
+    """The scores of another task of lm-eval that are means over questions, by filter.
+
+    Also returns (metric, filter) of those that lm-eval printed and that are no such means: they
+    cannot be recomputed, and are left out. Raises ValueError if a mean is not lm-eval's.
+    """
+    options = Options(resamples=resamples, seed=seed)
+    scores, left_out = [], []
+    for name in log.filters:
+        metrics = _means(run, task, log, name, options)
+        printed = [
+            key.removesuffix(f",{name}") for key, value in run.results["results"][task].items()
+            if key.endswith(f",{name}") and _is_number(value)
+        ]
+        left_out += [
+            (metric, name) for metric in printed
+            if metric not in metrics and not metric.endswith("_stderr")
+        ]
+        if metrics:
+            scores.append(
+                Score(
+                    method=name,
+                    label="Answers" if name == "none" else name,
+                    elicitation="",
+                    n=len(log.ids),
+                    n_missing=0,
+                    metrics=metrics,
+                    reliability=None,
+                    risk_coverage=None,
+                    cost=None,
+                )
+            )
+    _check_filters(run, task, log)
+    return scores, left_out
+
+
+def _means(
+    run: Run, task: str, log: Log, filter_: str, options: Options
+) -> dict[str, Metric]:
+    """The printed scores of a filter that are the mean of a value in the log."""
+    listed = run.results["configs"][task].get("metric_list") or []
+    stated = {row["metric"]: row.get("aggregation") for row in listed}
+    directions = (run.results.get("higher_is_better") or {}).get(task) or {}
+    columns = {}
+    for name, column in log.values[filter_].items():
+        value = float(np.mean(column))
+        by_default = stated.get(name) is None and name in _MEANS
+        if stated.get(name) == "mean" or by_default:
+            if not math.isfinite(value):
+                where = log.ids[int(np.flatnonzero(~np.isfinite(column))[0])]
+                raise ValueError(
+                    f"'{log.path}': {name} of question '{where}' is not a finite number, so that "
+                    f"{name} has no mean; run the evaluation again."
+                )
+            _check_printed(run, task, log, name, filter_, value)
+        printed = run.results["results"][task].get(f"{name},{filter_}")
+        if _is_number(printed) and math.isfinite(value) and _equal(printed, value):
+            columns[name] = column
+    n = len(log.ids)
+    intervals = {}
+    if columns and n > 1:
+        matrix = np.stack(list(columns.values()), axis=1)
+
+        def statistic(counts: Floats) -> dict[str, Floats]:
+            return dict(zip(columns, (counts @ matrix / n).T))
+
+        values = {name: float(np.mean(column)) for name, column in columns.items()}
+        intervals = resample(statistic, values, n, options)
+    metrics = {}
+    for name, column in columns.items():
+        low, high, stderr = intervals.get(name, (None, None, None))
+        up = directions.get(name)
+        metrics[name] = _metric(
+            value=float(np.mean(column)), low=low, high=high, stderr=stderr,
+            higher_is_better=up if isinstance(up, bool) else None,
+            signature=f"{name}|aggregation:mean|filter:{filter_}|n:{n}|v:{VERSION}"
+            f"|boot:{options.resamples}|seed:{options.seed}",
+        )
+    return metrics
+
+
+def _check_printed(
+    run: Run, task: str, log: Log, name: str, filter_: str, value: float
+) -> None:
+    printed = run.results["results"][task].get(f"{name},{filter_}")
+    if _is_number(printed) and not _equal(printed, value):
+        raise ValueError(
+            f"'{run.path}' gives {name},{filter_} = {printed!r} for {task}, but its samples in "
+            f"'{log.path.name}' give {value!r}: one of the two files was changed or cut short, so "
+            "run the evaluation again."
+        )
+
+
+def _check_filters(run: Run, task: str, log: Log) -> None:
+    """Results and log must have the same filters, or one of them is not the other's."""
+    keys = [key for key, value in run.results["results"][task].items() if _is_number(value)]
+    printed = {key.partition(",")[2] for key in keys if "," in key}
+    if odd := sorted(printed ^ set(log.filters)):
+        place = f"'{run.path}'" if odd[0] in printed else f"'{log.path}'"
+        raise ValueError(
+            f"Only {place} has scores of the filter '{odd[0]}' for {task}: results and samples are "
+            "not of one run, or one of them was changed."
+        )
+
+
+def _metric(
+    value: Any, low: Any, high: Any, stderr: Any, higher_is_better: bool | None, signature: str,
+    **_: Any,
+) -> Metric:
+    return Metric(
+        value=_rounded(value),
+        low=_rounded(low),
+        high=_rounded(high),
+        stderr=_rounded(stderr),
+        higher_is_better=higher_is_better,
+        signature=signature,
+    )
+
+
+def _reliability(confidence: list[float], correct: list[int]) -> Reliability:
+    bins = calib_metrics.reliability_bins(confidence, correct, bins=BINS)
+    columns = {
+        name: [_rounded(value) for value in np.asarray(getattr(bins, name)).tolist()]
+        for name in ("lower", "upper", "confidence", "accuracy")
+    }
+    return Reliability(**columns, count=[int(value) for value in bins.count])
+
+
+def _risk_coverage(confidence: list[float], correct: list[int]) -> RiskCoverage:
+    """The curve at 101 of its points at most, evenly chosen, the last among them."""
+    curve = calib_metrics.risk_coverage(confidence, correct)
+    size = curve.coverage.size
+    chosen = np.unique(np.linspace(0, size - 1, min(size, POINTS)).round().astype(int))
+    return RiskCoverage(
+        coverage=[_rounded(value) for value in curve.coverage[chosen].tolist()],
+        risk=[_rounded(value) for value in curve.risk[chosen].tolist()],
+    )
+
+
+def _rounded(value: Any) -> float | None:
+    """Ten digits: enough for any table, and the same on every machine. None where undefined."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(f"{value:.10g}")
+
+
+def _equal(printed: float, value: float) -> bool:
+    both_undefined = math.isnan(printed) and math.isnan(value)
+    return both_undefined or math.isclose(printed, value, rel_tol=_TOLERANCE, abs_tol=1e-12)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
