@@ -695,26 +695,121 @@ def leaderboard() -> None:
     """Publish results as tables and figures."""
 
 
+STORE = click.option(
+    "--store",
+    default="leaderboards/results",
+    show_default=True,
+    type=FOLDER,
+    help="Folder of the entries.",
+)
+
+
 @leaderboard.command()
-@click.argument("results", nargs=-1, required=True, type=EXISTING)
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for table and figures.")
+@click.argument("results", nargs=-1, type=EXISTING)
+@STORE
+@click.option(
+    "-o",
+    "--output",
+    default="leaderboards",
+    show_default=True,
+    type=FOLDER,
+    help="Folder for tables, figures and site.",
+)
 @click.option(
     "--graded",
     type=EXISTING,
-    help="Graded dataset; adds the sanity row that always says the train accuracy.",
+    help="Graded dataset; adds the sanity row that always says the train accuracy (with RESULTS).",
 )
-def build(results: tuple[Path, ...], output: Path, graded: Path | None) -> None:
-    """Build the table and the figures from lm_eval output folders (made with --log_samples).
+@click.pass_context
+def build(
+    context: click.Context,
+    results: tuple[Path, ...],
+    store: Path,
+    output: Path,
+    graded: Path | None,
+) -> None:
+    """Publish the entries of a store: README, CSV, Parquet, LaTeX and a site.
+
+    With RESULTS, lm_eval output folders (made with --log_samples): a table and figures of these
+    runs alone, which may be of a part of the questions.
 
     \b
-    Example:
+    Examples:
+      calibench leaderboard build
       calibench leaderboard build runs/base runs/tuned --graded graded -o leaderboard
     """
+    given = context.get_parameter_source
+    if not results:
+        from calib_leaderboards.pages.publish import build_store
+
+        if graded is not None:
+            raise click.UsageError("--graded goes with RESULTS.")
+        click.echo(build_store(store, output))
+        return
+    if given("store") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--store is not read when RESULTS are given.")
+    if given("output") is click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("Give -o with RESULTS: the folder for their table.")
     from calib_leaderboards import build as run
     from calib_leaderboards import read_train_accuracy
 
     accuracy = None if graded is None else read_train_accuracy(graded)
     click.echo(run(results, output, train_accuracy=accuracy))
+
+
+@leaderboard.command()
+@click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
+@STORE
+@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the files.")
+def export(form: str, store: Path, output: Path) -> None:
+    """Write the entries of a store in another format.
+
+    eee: one JSON file per entry in the schema of Every Eval Ever. model-index: YAML for the head of
+    a model card. dataset: a folder that `datasets` reads and the Hugging Face Hub shows.
+
+    \b
+    Example:
+      calibench leaderboard export dataset -o exported
+    """
+    from calib_leaderboards.export import export as run
+
+    for path in run(store, form, output):
+        click.echo(path)
+
+
+@leaderboard.command()
+@click.argument("results", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--store",
+    default="leaderboards/results",
+    show_default=True,
+    type=FOLDER,
+    help="Folder of the entries.",
+)
+@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    type=EXISTING,
+    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
+)
+def add(
+    results: tuple[Path, ...], store: Path, replace: bool, adapters: tuple[Path, ...]
+) -> None:
+    """Add lm_eval output folders (whole runs, made with --log_samples) to a store of entries.
+
+    Every score is recomputed from the samples and held against the one that lm_eval printed. Prints
+    the file of each entry: one per model, task and setting.
+
+    \b
+    Example:
+      calibench leaderboard add runs/base runs/tuned --adapter adapter
+    """
+    from calib_leaderboards.store import add as run
+
+    for path in run(results, store, replace, adapters=adapters):
+        click.echo(path)
 
 
 def main() -> None:

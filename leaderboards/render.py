@@ -82,7 +82,7 @@ def _task(task: str, table: dict[str, Any], runs: Sequence[dict[str, Any]]) -> l
     return [
         f"## {escape(task)}",
         " · ".join(facts) + ".",
-        _markdown_table(head, body, align),
+        markdown_table(head, body, align),
         _signatures(rows),
         *_figures(task, table),
     ]
@@ -171,7 +171,7 @@ def _provenance(board: dict[str, Any]) -> list[str]:
     return [
         "## Provenance",
         sentence,
-        _markdown_table(head, body, ["---"] * (len(head) - 1) + ["---:"]),
+        markdown_table(head, body, ["---"] * (len(head) - 1) + ["---:"]),
         _details("Commands, prompts and file hashes", "\n\n".join(details)),
     ]
 
@@ -201,9 +201,10 @@ def _details(summary: str, content: str) -> str:
     return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
-def _markdown_table(
+def markdown_table(
     head: Sequence[str], body: Iterable[Sequence[str]], align: Sequence[str]
 ) -> str:
+    """A table in Markdown; cells are escaped already, `align` is "---" or "---:" per column."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, align, *body))
 
 

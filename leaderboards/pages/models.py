@@ -1,0 +1,189 @@
+"""The page of one model: what its template shows, all as text and numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from calib_leaderboards.pages import charts
+from calib_leaderboards.pages.names import anchor, distinct, size_text
+from calib_leaderboards.store.entry import Entry
+from calib_leaderboards.store.paths import entry_path
+from calib_leaderboards.tables import (
+    MAIN,
+    TableRow,
+    best_first,
+    by_task,
+    direction,
+    heading,
+    interval,
+    main_metric,
+    metric_names,
+    number,
+)
+
+_MOST_BARS = 16
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+Group = tuple[str, str, str]
+
+
+def model_page(rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[str, Any]:
+    """The values of model.html for the rows of one model; titles: what to call each task."""
+    models = [row.entry.model for row in rows]
+    name = models[0].name
+    facts = {
+        "{} parameters": {size_text(model.parameters) for model in models if not model.adapter},
+        "{}": {model.dtype or "" for model in models},
+        "revision {}": {model.revision or "" for model in models},
+    }
+    return {
+        "name": name,
+        "facts": [
+            text.format(", ".join(sorted(filter(None, values))))
+            for text, values in facts.items() if any(values)
+        ],
+        "hub": f"https://huggingface.co/{name}" if _HUB_NAME.fullmatch(name) else None,
+        "tables": [_table(group, members, titles) for group, members in by_task(rows).items()],
+    }
+
+
+def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
+    """ECE and AUROC of rows about one task, as two charts; none without confidences.
+
+    Rows that are there to be beaten are left out, and all but the best by ECE if there are many.
+    """
+    shown = [row for row in rows if "ece" in row.score.metrics and not row.sanity]
+    if not shown:
+        return []
+    best = {id(row) for row in best_first(shown, "ece")[:_MOST_BARS]}
+    shown = sorted((row for row in shown if id(row) in best), key=lambda row: bool(row.adapter))
+    labels = distinct([
+        (row.score.label, row.entry.model.name, row.adapter, row.entry.setting.slug)
+        for row in shown
+    ])
+    drawn = []
+    for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
+        values = [
+            (label, row.score.metrics.get(name), bool(row.adapter))
+            for label, row in zip(labels, shown)
+        ]
+        drawn.append(charts.bars(values, heading(name, direction(shown, name)), alone=alone,
+                                 **options))
+    return drawn
+
+
+def shown_metrics(rows: Sequence[TableRow]) -> list[str]:
+    """The metrics for which a table of a task has columns."""
+    names = metric_names(rows)
+    if any(name in names for name in ("ece", "auroc", "brier")):
+        return [name for name in (*MAIN, "answered") if name in names]
+    return names[:6]
+
+
+def _table(group: Group, rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[str, Any]:
+    names = shown_metrics(rows)
+    entries: dict[str, list[TableRow]] = {}
+    for row in rows:
+        entries.setdefault(row.key, []).append(row)
+    return {
+        "id": f"task.{'.'.join(group)}".replace(" ", "-"),
+        "task": titles[group],
+        "version": group[1],
+        "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in rows})),
+        "bars": [Markup(chart) for chart in bar_charts(rows)],
+        "head": [heading(name, direction(rows, name)) for name in names],
+        "rows": [_row(row, names) for row in best_first(rows, main_metric(rows))],
+        "entries": [_entry(members) for members in entries.values()],
+    }
+
+
+def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
+    cells = []
+    for name in names:
+        metric = row.score.metrics.get(name)
+        cells.append({
+            "value": number(metric.value) if metric else "",
+            "interval": interval(metric) if metric else "",
+            "rank": row.ranks.get(name),
+        })
+    return {
+        "id": anchor(row.key, row.score.method),
+        "label": row.score.label,
+        "adapter": row.adapter,
+        "setting": row.entry.setting.slug,
+        "sanity": row.sanity,
+        "cells": cells,
+        "n": f"{row.score.n:,}",
+    }
+
+
+def _entry(rows: Sequence[TableRow]) -> dict[str, Any]:
+    entry = rows[0].entry
+    who = f"with {rows[0].adapter}, " if rows[0].adapter else ""
+    return {
+        "id": rows[0].key,
+        "title": f"{entry.task.name}, {who}{entry.setting.slug}",
+        "command": entry.provenance.command,
+        "facts": _facts(entry),
+        "scores": [_score(row) for row in rows],
+    }
+
+
+def _score(row: TableRow) -> dict[str, Any]:
+    score = row.score
+    drawn = []
+    if score.reliability and any(score.reliability.count):
+        chart = charts.reliability(score.reliability, f"Reliability of {score.label}")
+        drawn.append(("Reliability: accuracy against confidence", Markup(chart)))
+    if score.risk_coverage and score.risk_coverage.coverage:
+        chart = charts.risk_coverage(score.risk_coverage, f"Risk and coverage of {score.label}")
+        drawn.append(("Risk and coverage: how many of the most confident are wrong", Markup(chart)))
+    facts = [f"{score.n:,} questions"]
+    if score.n_missing:
+        facts.append(f"{score.n_missing:,} without a confidence")
+    if score.cost:
+        facts.append(f"{score.cost.requests_per_question:g} requests per question")
+    if score.elicitation:
+        facts.append(score.elicitation)
+    return {
+        "id": anchor(row.key, score.method),
+        "label": score.label,
+        "facts": " · ".join(facts),
+        "charts": drawn,
+        "signatures": "\n".join(metric.signature for metric in score.metrics.values()),
+    }
+
+
+def _facts(entry: Entry) -> list[tuple[str, str]]:
+    model, task, origin = entry.model, entry.task, entry.provenance
+    adapter = model.adapter
+    seconds = origin.wall_time_seconds
+    pairs: list[tuple[str, Any]] = [
+        ("Model revision", model.revision), ("Model sha", model.sha), ("Dtype", model.dtype),
+        ("Adapter", adapter and f"{adapter.name} ({adapter.use})"),
+        ("Adapter revision", adapter and adapter.revision),
+        ("Adapter weights, sha256", adapter and adapter.sha256),
+        ("Task", f"{task.name}, version {task.version}, from {task.source}"),
+        ("Split", task.split), ("Answers", entry.setting.answers),
+        ("Backend", origin.backend), ("Device", origin.device),
+        ("Hardware", _named(origin.hardware)), ("Batch size", origin.batch_size),
+        ("Seeds", _named(origin.seeds)), ("Versions", _named(origin.versions)),
+        ("Date", origin.date), ("Wall time", None if seconds is None else f"{seconds:,.0f} s"),
+        ("Questions, fingerprint", origin.data_fingerprint),
+        ("Answers, fingerprint", origin.answers_fingerprint),
+        ("Prompts, sha256", origin.prompts_sha256),
+        ("Chat template, sha256", origin.chat_template_sha),
+        ("System prompt, sha256", origin.system_instruction_sha),
+        ("Results", f"{origin.results.file}, sha256 {origin.results.sha256}"),
+        ("Samples", f"{origin.samples.file}, sha256 {origin.samples.sha256}"),
+        ("Entry", entry_path(entry)),
+    ]
+    return [(name, str(value)) for name, value in pairs if value not in (None, "")]
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)

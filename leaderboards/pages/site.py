@@ -1,0 +1,107 @@
+"""All files of a build, one after the other, from the entries of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from calib_leaderboards.pages.data import board_script, group_names, samples_script
+from calib_leaderboards.pages.models import bar_charts, model_page
+from calib_leaderboards.pages.names import counted, model_pages, size_text
+from calib_leaderboards.pages.readme import MOST_ROWS, readme
+from calib_leaderboards.store.paths import slug
+from calib_leaderboards.store.read import read_entries
+from calib_leaderboards.tables import (
+    TableRow,
+    by_task,
+    flat,
+    table_rows,
+    to_csv,
+    to_latex,
+    to_parquet,
+)
+
+_HERE = Path(__file__).parent
+
+
+def files(store: Path, link: str | None) -> Iterator[tuple[str, bytes]]:
+    """Every file of a build as (path below the output folder, content).
+
+    link: where the store lies below the output folder; None if it lies elsewhere.
+
+    Raises FileNotFoundError if the store has no entries, and as `read_entries` does.
+    """
+    entries = read_entries(store)
+    if not entries:
+        raise FileNotFoundError(
+            f"'{store}' has no entries; add runs with `calibench leaderboard add`."
+        )
+    rows = table_rows(entries)
+    tables = by_task(rows)
+    titles = group_names(list(tables))
+    lines = flat(rows)
+    yield "leaderboard.csv", to_csv(lines)
+    yield "leaderboard.parquet", to_parquet(lines)
+    yield "leaderboard.tex", to_latex(rows, MOST_ROWS)
+    figures: dict[tuple[str, str, str], list[str]] = {}
+    for group, members in tables.items():
+        stem = f"figures/{slug('_'.join(filter(None, (group[0], group[2][:8]))))}"
+        for name, chart in zip(("ece", "auroc"), bar_charts(members, alone=True)):
+            path = f"{stem}_{name}.svg"
+            figures.setdefault(group, []).append(path)
+            yield path, chart.encode("utf-8")
+    yield "README.md", readme(rows, titles, figures, link)
+    yield from _site(rows, titles, store)
+
+
+def _site(
+    rows: list[TableRow], titles: dict[tuple[str, str, str], str], store: Path
+) -> Iterator[tuple[str, bytes]]:
+    # autoescape: names come from anyone's files.
+    templates = Environment(
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )
+
+    def page(template: str, **values: object) -> bytes:
+        return templates.get_template(template).render(**values).encode("utf-8")
+
+    of_model: dict[str, list[TableRow]] = {}
+    for row in rows:
+        of_model.setdefault(row.entry.model.name, []).append(row)
+    pages = model_pages(of_model)
+    entries = {row.key: row.entry for row in rows}
+    yield "site/.nojekyll", b""
+    for path in sorted((_HERE / "assets").iterdir()):
+        yield f"site/assets/{path.name}", path.read_bytes()
+    yield "site/data.js", board_script(rows, pages)
+    yield "site/index.html", page(
+        "index.html", root="", here="Leaderboard",
+        counts=[
+            counted(len(entries), "entry", "entries"), counted(len(of_model), "model"),
+            counted(len(titles), "task"),
+        ],
+    )
+    yield "site/compare.html", page("compare.html", root="", here="Compare two")
+    listed = [
+        {
+            "name": name,
+            "page": pages[name],
+            "facts": [
+                *filter(None, [size_text(max(row.entry.model.parameters or 0 for row in members)
+                                         or None)]),
+                counted(len({row.group for row in members}), "task"),
+            ],
+        }
+        for name, members in sorted(of_model.items(), key=lambda item: item[0].lower())
+    ]
+    yield "site/models.html", page("models.html", root="", here="Models", models=listed)
+    for name, members in of_model.items():
+        model = model_page(members, titles)
+        yield f"site/{pages[name]}", page("model.html", root="../", here="", model=model)
+    for key, entry in entries.items():
+        if entry.samples.file is not None:
+            packed = (store / key).with_name(entry.samples.file).read_bytes()
+            yield f"site/samples/{key}.js", samples_script(key, packed)
