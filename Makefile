@@ -126,7 +126,11 @@ runs/hidden_ood/done: runs/hidden_adapter/README.md runs/base_ood/done
 
 PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own hidden hidden_ood)
 leaderboards/README.md: $(PUBLISHED:=/done)
-	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o leaderboards
+	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o runs/leaderboard
+	cp runs/leaderboard/figures/calib_worldfacts_bars.* leaderboards/figures
+	$(BIN)/calibench leaderboard add $(PUBLISHED) --replace \
+		--adapter runs/adapter --adapter runs/hidden_adapter
+	$(BIN)/calibench leaderboard build
 
 # ------------------------------------------------------------------------------------ experiments
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json

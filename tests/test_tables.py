@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
@@ -15,6 +17,7 @@ from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.tables import best_first, table_rows
 
+UNSTABLE = (".parquet", "build.json")  # Parquet's bytes and the digest depend on the code's versions
 HOSTILE = '</script><script>alert(1)</script>|`x`'
 
 
@@ -247,3 +250,13 @@ def test_the_command_builds_a_store_and_explains_what_does_not_fit(tmp_path):
     assert done.exit_code == 0 and done.output.strip() == str(out / "README.md")
     assert run(cli, [*given, str(tmp_path)]).exit_code == 2
     assert "Give -o" in run(cli, ["leaderboard", "build", str(tmp_path)]).output
+
+
+def test_the_published_tables_and_site_are_those_of_the_published_entries(tmp_path):
+    board = Path(__file__).parents[1] / "leaderboards"
+    shutil.copytree(board / "results", tmp_path / "results")
+    build_store(tmp_path / "results", tmp_path)
+    made = {name: data for name, data in contents(tmp_path).items() if not name.endswith(UNSTABLE)}
+    assert made.keys() >= {"README.md", "leaderboard.csv", "site/index.html", "site/data.js"}
+    for name, data in made.items():
+        assert (board / name).read_bytes() == data, f"{name}: run `calibench leaderboard build`"
