@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from calib_leaderboards.export_eee import eee_files
+from calib_leaderboards.files import write_atomically
 from calib_leaderboards.pages.names import distinct
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
@@ -79,7 +78,7 @@ def export(store: Path, form: str, out: Path) -> list[Path]:
         "model-index": lambda: model_index_files(entries),
         "dataset": lambda: _dataset_files(entries, Path(store)),
     }[form]()
-    return [_write(Path(out) / name, content) for name, content in made]
+    return [write_atomically(Path(out) / name, content) for name, content in made]
 
 
 def model_index_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
@@ -178,14 +177,3 @@ def _add(writer, schema, n: int, shared: dict, **columns: object) -> None:
         for field in schema
     ]
     writer.write_table(pyarrow.table(arrays, schema=schema))
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from calib_leaderboards.files import write_atomically
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -148,17 +149,6 @@ def write_baseline(path: Path, baseline: Baseline, command: str) -> None:
     data = baseline.model_dump(exclude_none=True)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     write_atomically(path, f"# {_one_line(command)}\n{body}".encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at once: a reader sees the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _describe(problem: Any) -> str:

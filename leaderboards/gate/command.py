@@ -9,8 +9,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from calib_leaderboards.files import write_atomically
 from calib_leaderboards.gate import report as reporting
-from calib_leaderboards.gate.baseline import write_atomically
 from calib_leaderboards.gate.decide import gate as decide
 from calib_leaderboards.gate.update import update as make
 

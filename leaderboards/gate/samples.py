@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calib_leaderboards.hashes import fingerprint
 from calib_metrics.signature import HIGHER_IS_BETTER
 from harness_tasks.records import parse_record
 
@@ -52,7 +53,7 @@ class Samples:
     @property
     def questions(self) -> str:
         """The fingerprint of the questions."""
-        return _fingerprint(self.keys)
+        return fingerprint(self.keys)
 
 
 def read_log(path: Path) -> Samples:
@@ -100,8 +101,8 @@ def read_log(path: Path) -> Samples:
     return Samples(
         keys,
         {name: _column([of_filter[key] for key in keys]) for name, of_filter in rows.items()},
-        _fingerprint(prompts) if len(prompts) == len(keys) else None,
-        _fingerprint(answers) if len(answers) == len(keys) else None,
+        fingerprint(prompts) if len(prompts) == len(keys) else None,
+        fingerprint(answers) if len(answers) == len(keys) else None,
     )
 
 
@@ -243,11 +244,3 @@ def _arrays(column: Column) -> list[NDArray[np.float64]]:
 
 def _from_json(values: list[float | None] | None) -> NDArray[np.float64] | None:
     return None if values is None else np.array(values, dtype=np.float64)
-
-
-def _fingerprint(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        text = part.encode("utf-8", "surrogatepass")
-        digest.update(len(text).to_bytes(8, "big") + text)
-    return digest.hexdigest()

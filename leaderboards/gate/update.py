@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from calib_leaderboards.files import write_atomically
 from calib_leaderboards.gate.baseline import (
     Baseline,
     KeptSamples,
     Metric,
     Task,
     read_baseline,
-    write_atomically,
     write_baseline,
 )
 from calib_leaderboards.gate.measure import definition, standard_error, value_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from calib_leaderboards.files import write_atomically
 from calib_leaderboards.render import MARK
 
 _HERE = Path(__file__).parent
@@ -111,17 +111,9 @@ def _unchanged(out: Path, files: dict[str, int]) -> bool:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and leave it alone if it has these bytes already."""
-    try:
-        if path.stat().st_size == len(content) and path.read_bytes() == content:
-            return
-    except OSError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+        return
+    write_atomically(path, content)
 
 
 def _remove(out: Path, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calib_leaderboards.store.hashes import fingerprint, sha256, short_sha256
+from calib_leaderboards.hashes import fingerprint, sha256, short_sha256
 from calib_leaderboards.store.results import decode, parse_object
 from calib_metrics.signature import HIGHER_IS_BETTER
 from harness_tasks.records import parse_record
