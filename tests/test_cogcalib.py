@@ -1,22 +1,16 @@
 """CogCalib: which rows count as known, what follows for the loss; a killed run ends the same."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import torch
-from adapters_common import prepared_row, write_prepared
+from adapters_common import prepared_row, tune_and_be_killed, write_prepared
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from sklearn.metrics import roc_curve
 
-from calib_adapters.checkpoints import MARK
 from calib_adapters.job import Workshop
 from calib_adapters.recipe import load_recipe, shipped_recipes
 from calib_adapters.supervised.cogcalib import cogcalib
@@ -174,22 +168,7 @@ def test_a_killed_run_continues_with_the_same_thresholds_to_the_same_weights(
     tmp_path, tiny, prepared, adapter
 ):
     output = tmp_path / "adapter"
-    code = (
-        "import sys; from pathlib import Path; from calib_adapters.tune import tune;"
-        f"tune('cogcalib_ls', sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), {FAST!r})"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, tiny, str(prepared), str(output)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    try:
-        while not list(tmp_path.glob(f".adapter.*/checkpoint-5/{MARK}")):  # of 10 steps
-            assert process.poll() is None, "it ended by itself"
-            time.sleep(0.005)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert not output.exists()
+    tune_and_be_killed("cogcalib_ls", tiny, prepared, output, FAST)
     tune("cogcalib_ls", tiny, prepared, output, FAST)
     assert json.loads((output / "training.json").read_text())["resumed"]
     whole, resumed = (

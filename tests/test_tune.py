@@ -1,16 +1,11 @@
 """Calibration tuning on a tiny random model: the loss, the read-out, resuming, refusing."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import torch
-from adapters_common import FAST, RECIPE
+from adapters_common import FAST, RECIPE, tune_and_be_killed
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from scipy.spatial.distance import jensenshannon
@@ -19,7 +14,6 @@ from test_grade import record, write_run
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from calib_adapters.base_model import add_lora, load_base
-from calib_adapters.checkpoints import last_checkpoint
 from calib_adapters.calibration.encode import encode_rows
 from calib_adapters.grade import grade, load_graded
 from calib_adapters.calibration.objective import (
@@ -176,21 +170,7 @@ def test_a_finished_adapter_is_returned_and_another_ones_folder_is_refused(tiny,
 
 def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adapter):
     output = tmp_path / "adapter"
-    code = (
-        "import sys; from pathlib import Path; from calib_adapters.tune import tune;"
-        f"tune({RECIPE!r}, sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), {FAST!r})"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, tiny, str(graded), str(output)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    deadline = time.time() + 120
-    while last_checkpoint(next(tmp_path.glob(".adapter.*"), tmp_path)) is None:
-        assert time.time() < deadline and process.poll() is None, "no checkpoint was written"
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not output.exists()
+    tune_and_be_killed(RECIPE, tiny, graded, output, FAST)
     tune(RECIPE, tiny, graded, output, FAST)
     assert json.loads((output / "training.json").read_text())["resumed"]
     whole = load_file(adapter / "adapter_model.safetensors")
