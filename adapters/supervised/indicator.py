@@ -92,7 +92,8 @@ def knowledge(
     value = table[:, 0] / table[:, 1] if nll == "mean" else table[:, 0]
     known = table[:, SUMMARY - 1] == 1
     has = gold >= 0
-    known[has] = table[has, SUMMARY:].argmax(axis=1) == gold[has]
+    if has.any():  # without any, the table has no columns for options
+        known[has] = table[has, SUMMARY:].argmax(axis=1) == gold[has]
     return value, known
 
 
