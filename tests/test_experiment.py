@@ -112,6 +112,21 @@ def test_a_temperature_divides_the_options_log_likelihoods(tmp_path):
     assert measure(log, "likelihood", temperature=2.0)["brier"] == pytest.approx(0.2**2)
 
 
+def test_options_can_be_compared_per_token(tmp_path):
+    # 1/4 each in all; per token 1/4 and 1/2, of which softmax makes a third and two thirds.
+    log = write_log(tmp_path / "log.jsonl", [("likelihood", 0.5, 0, [])])
+    row = json.loads(log.read_text(encoding="utf-8"))
+    row["arguments"] = {"a": {"arg_1": " no"}, "b": {"arg_1": " oh yes"}}
+    row["doc"] = {"choices": ["no", "oh yes"], "gold": 1}
+    row["resps"] = [[[str(math.log(1 / 4)), "False"]], [[str(2 * math.log(1 / 2)), "False"]]]
+    log.write_text(json.dumps(row), encoding="utf-8")
+    found = measure(log, "likelihood", tokens=lambda text: len(text.split()))
+    assert found["acc"] == 1 and found["ece"] == pytest.approx(1 / 3)
+    row["doc"]["gold"] = 0
+    log.write_text(json.dumps(row), encoding="utf-8")
+    assert measure(log, "likelihood", tokens=lambda text: len(text.split()))["acc"] == 0
+
+
 def test_trained_weights_reach_the_back_end_by_the_argument_of_their_method(tmp_path):
     config = load_config(experiment(tmp_path / "x"))
     weights = [tmp_path / "trained-1" / "out", tmp_path / "trained-2" / "out"]

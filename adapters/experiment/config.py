@@ -35,13 +35,15 @@ class Evaluation(Section):
     """A task that is asked, by one method.
 
     With ``answers: base`` the answers judged are those of the base model, whatever was trained;
-    with ``test: true`` only the test rows of the prepared data are asked.
+    with ``test: true`` only the test rows of the prepared data are asked; with ``per_token: true``
+    options are compared by log-likelihood per token instead of in all.
     """
 
     task: str
     method: str
     answers: Literal["base", "own"] = "own"
     test: bool = False
+    per_token: bool = False
     num_fewshot: int | None = Field(None, ge=0)
     limit: int | None = None
     metadata: dict[str, Any] = {}
@@ -76,6 +78,8 @@ class Config(Section):
             raise ValueError("an ensemble needs a recipe and at least two seeds")
         if self.ensemble and self.temperature:
             raise ValueError("a temperature is fitted for one adapter, not for an ensemble")
+        if self.temperature and any(each.per_token for each in self.evaluate.values()):
+            raise ValueError("a temperature is fitted to whole log-likelihoods, not per token")
         if (self.tasks is None) == (TASK in json.dumps([*self.evaluate])):
             raise ValueError(f"{TASK} in the names under 'evaluate' goes with a list of 'tasks'")
         if isinstance(self.data, Graded):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from accelerate import PartialState
+from pydantic import ValidationError
 from scipy.special import logit
+from transformers import AutoTokenizer
 
 from calib_adapters.experiment.config import Config, Evaluation, Graded, each_task, load_config
 from calib_adapters.experiment.measure import BY_OPTION, METRICS, measure
@@ -68,7 +70,10 @@ def _result_of(config: Config, file: Path) -> bool:
     if not file.is_file():
         return False
     found = json.loads(file.read_text(encoding="utf-8"))
-    return found["config"] == config.model_dump(mode="json")
+    try:
+        return Config(**found["config"]) == config  # as models: keys may have got new defaults
+    except ValidationError:
+        return False
 
 
 def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
@@ -82,9 +87,15 @@ def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
                 if config.temperature else None
             )
             log = _evaluate(config, evaluation, weights, data, steps)
-            scores = measure(log, evaluation.method, temperature)
+            tokens = _token_counter(steps) if evaluation.per_token else None
+            scores = measure(log, evaluation.method, temperature, tokens)
             rows.append({"seed": seed, "evaluation": name, **scores})
     return rows
+
+
+def _token_counter(steps: Steps) -> Callable[[str], int]:
+    tokenizer = AutoTokenizer.from_pretrained(steps.names[MODEL])
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _data(config: Config, steps: Steps) -> Path:
