@@ -17,12 +17,10 @@ TEXT = """
 {description}
 ## Validation
 
-The best of {epochs} epochs by negative log-likelihood, on {n} rows of the validation split, with
-95 % intervals:
+{kept}, on {n} rows of the validation split, with 95 % intervals:
 
 {table}
-
-These numbers chose the epoch, so they are optimistic; judge it on a test split.{temperature}
+{chosen}{temperature}
 
 ## Training
 
@@ -35,6 +33,12 @@ These numbers chose the epoch, so they are optimistic; judge it on a test split.
 """
 
 
+# By `evaluation.keep`: which weights these are, and what that means for their scores.
+KEPT = {
+    "best": "The best of {epochs} epochs by negative log-likelihood",
+    "last": "The last of {epochs} epochs",
+}
+CHOSEN = "\nThese numbers chose the epoch, so they are optimistic; judge it on a test split."
 OTHERS = {"probe": "calibench"}  # methods whose weights are no model
 
 
@@ -70,12 +74,13 @@ def write_card(
     hardware, temperature = training["hardware"], calibration["temperature"]
     text = TEXT.format(
         name=name,
-        description=job.description.format(base=training["base_model"]),
+        description=job.description.format(base=training["base_model"], asked=_asked(training)),
         table=_table(scores),
         temperature="" if temperature is None else (
-            f" Temperature fitted\non the same rows: {temperature:.3f}."
+            f"\nTemperature fitted on the same rows: {temperature:.3f}."
         ),
-        epochs=len(calibration["epochs"]),
+        kept=KEPT[recipe.evaluation.keep].format(epochs=len(calibration["epochs"])),
+        chosen=CHOSEN if recipe.evaluation.keep == "best" else "",
         n=training["data"]["validation"],
         rows=training["data"]["train"],
         seconds=training["seconds"],
@@ -89,6 +94,12 @@ def write_card(
         recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
     )
     ModelCard(f"---\n{data.to_yaml()}\n---\n{text}").save(path)
+
+
+def _asked(training: dict[str, Any]) -> str:
+    """How the graded answers were asked about, by task; nothing for supervised methods."""
+    by_task = training["data"].get("asked", {})
+    return ", ".join(f"`{task}` by `{how}`" for task, how in by_task.items())
 
 
 def _table(scores: dict[str, dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -33,17 +34,24 @@ def grade(
 
     Raises:
         FileNotFoundError: no logged samples.
-        ValueError: test rows, two models, a question with two answers, a method that was not
-            logged, or an `out` that exists.
+        ValueError: test rows, two models, a question with two answers, a task asked or graded in
+            two ways, a method that was not logged, or an `out` that exists.
     """
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
-    sources, models, rows = [], set(), {}
+    sources, models, rows, asked, ungraded = [], set(), {}, {}, 0
     for file in _sample_files(results):
         count = 0
         for record in _records(file, method):
             if record["correct"] is None:  # a judge's verdict that could not be read
+                ungraded += 1
                 continue
+            how = record.get("signature")
+            if asked.setdefault(record["task"], how) != how:
+                raise ValueError(
+                    f"{file} has {record['task']} asked and graded as {how}, another file as "
+                    f"{asked[record['task']]}; an adapter learns one of them."
+                )
             row = {name: record[name] for name in (*KEPT, *PROMPTS)}
             known = rows.setdefault((row["task"], row["id"]), row)
             if known["answer"] != row["answer"]:
@@ -57,7 +65,8 @@ def grade(
             models.add(_model(file))
     if not rows:
         raise ValueError(
-            f"no sample of the method {method!r} in {', '.join(map(str, results))}. Run the task "
+            f"no graded sample of the method {method!r} in {', '.join(map(str, results))} "
+            f"({ungraded} without a verdict). Run the task "
             f'with --log_samples and --metadata \'{{"methods": ["{method}"], "split": "train"}}\'.'
         )
     if len(models) > 1:
@@ -65,10 +74,16 @@ def grade(
             f"the samples come from different models ({', '.join(sorted(map(str, models)))}); "
             f"an adapter learns to judge the answers of one."
         )
+    if ungraded:
+        logging.getLogger(__name__).warning(
+            "%d answers were left out: the judge's verdicts on them could not be read.", ungraded
+        )
     graded = _by_split(rows.values())
     provenance = {
         "model": models.pop(),
         "method": method,
+        "asked": asked,
+        "ungraded": ungraded,
         "sources": sources,
         "splits": {
             name: {"n": len(split), "accuracy": sum(split["correct"]) / len(split)}

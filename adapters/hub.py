@@ -5,21 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalTokenNotFoundError
+from huggingface_hub.utils import validate_repo_id
+
+UNREACHED = (HTTPError, OSError)  # HTTPError: of the HTTP library below huggingface_hub
 
 
 def check_hub(repo: str) -> None:
     """See before the training, not after it, whether there is somebody to upload as.
 
     Raises:
-        ValueError: no token, or one that the Hub does not accept.
+        ValueError: `repo` cannot be a repository's name, or no token that the Hub accepts.
+        OSError: the Hub cannot be reached.
     """
+    validate_repo_id(repo)
     try:
         HfApi().whoami()
     except (LocalTokenNotFoundError, HfHubHTTPError) as error:
         raise ValueError(
             f"--push-to-hub {repo}: the Hub does not know who you are; log in with `hf auth login` "
             f"or set HF_TOKEN. ({str(error).splitlines()[0]})"
+        ) from None
+    except UNREACHED as error:
+        raise OSError(
+            f"--push-to-hub {repo}: the Hub cannot be reached ({error}). Train without this option "
+            f"now; the same command with it, given later, uploads alone."
         ) from None
 
 
@@ -36,7 +46,7 @@ def push(folder: Path, repo: str) -> str:
     try:
         api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload by calibench")
-    except (HfHubHTTPError, OSError) as error:
+    except UNREACHED as error:
         raise RuntimeError(
             f"{folder} is finished, but could not be uploaded to {repo}: {error} Give the same "
             f"command again to repeat the upload alone."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -100,17 +100,17 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
         return f"{key} is {first['input']!r}: {message}." if key else f"{message}."
-    section: Any = _methods()[method]
-    for part in path[:-1]:
-        section = _section(section.model_fields[part].annotation)
-    near = difflib.get_close_matches(str(path[-1]), section.model_fields, n=1, cutoff=0.0)
-    return f"unknown key {key!r}; the nearest known one is {near[0]!r}."
+    (near,) = difflib.get_close_matches(key, list(_keys(_methods()[method])), n=1, cutoff=0.0)
+    return f"unknown key {key!r}; the nearest known one is {near!r}."
 
 
-def _section(annotation: Any) -> type[BaseModel]:
-    """The section in ``Section | None``, or in plain ``Section``."""
-    kinds = get_args(annotation) or (annotation,)
-    return next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The keys of a section, and of the sections in it, as overrides name them."""
+    for name, known in section.model_fields.items():
+        yield prefix + name
+        for kind in (known.annotation, *get_args(known.annotation)):  # Section, or Section | None
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _keys(kind, f"{prefix}{name}.")
 
 
 def _methods() -> dict[str, type[BaseModel]]:

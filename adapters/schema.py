@@ -1,4 +1,4 @@
-"""What a recipe may say: one model per method, with the defaults of its paper where it gives them."""
+"""What a recipe may say: one model per method, with the defaults of its paper where it has any."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Section(BaseModel):
     """A mapping in a recipe; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Lora(Section):
@@ -94,7 +94,7 @@ class LoraPrompt(_Recipe):
 class Head(Section):
     """An MLP with ReLU on the last hidden state; two outputs, wrong and correct."""
 
-    sizes: tuple[int, ...] = (256, 128, 64)
+    sizes: tuple[Annotated[int, Field(ge=1)], ...] = (256, 128, 64)
 
 
 class LoraHead(_Recipe):

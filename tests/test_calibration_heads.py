@@ -27,7 +27,9 @@ from calib_adapters.calibration.head import (
     save_head,
 )
 from calib_adapters.calibration.objective import collate, log_odds, query_loss
+from calib_adapters.calibration.rows import load_rows
 from calib_adapters.grade import grade, load_graded
+from calib_adapters.job import Workshop
 from calib_adapters.recipe import load_recipe
 from calib_adapters.schema import Lora
 from calib_adapters.tune import tune
@@ -171,10 +173,26 @@ def test_an_interrupted_run_continues_to_the_same_weights(
             torch.testing.assert_close(resumed[name], weight, rtol=0, atol=1e-6)
 
 
-def test_a_fraction_of_the_data_is_the_beginning_of_one_order(tmp_path, tiny, graded):
-    output = tune(PROBE, tiny, graded, tmp_path / "out",
-                  (*CHANGES[PROBE], "data.fraction=0.25", "optimiser.epochs=1"))
-    assert json.loads((output / "training.json").read_text())["data"]["train"] == 10
+def test_a_fraction_of_the_data_is_the_beginning_of_one_order_that_the_seed_draws(tiny, graded):
+    def ids(*overrides):
+        shop = Workshop(load_recipe(PROBE, overrides), tiny, graded, graded, torch.device("cpu"))
+        return list(load_rows(shop).train["id"])
+
+    whole = ids()
+    assert ids("data.fraction=0.25") == whole[:10]
+    assert ids("data.max_train=20") == whole[:20]
+    assert ids("seed=1") != whole and sorted(ids("seed=1")) == sorted(whole)
+
+
+def test_a_card_says_which_epochs_weights_it_is_about(tmp_path, tiny, graded, trained):
+    last = tune(PROBE, tiny, graded, tmp_path / "out",
+                (*CHANGES[PROBE], "optimiser.epochs=2", "evaluation.keep=last"))
+    assert json.loads((last / "training.json").read_text())["kept_step"] == 10
+    text = (last / "README.md").read_text()
+    assert "The last of 2 epochs, on 20 rows" in text and "chose the epoch" not in text
+    text = (trained[PROBE] / "README.md").read_text()
+    assert "The best of 10 epochs by negative log-likelihood, on 20 rows" in text
+    assert "These numbers chose the epoch, so they are optimistic" in text
 
 
 def test_the_head_of_another_shape_is_read_from_its_file(tmp_path):

@@ -62,6 +62,13 @@ def test_a_choice_is_known_by_its_likeliest_option_and_an_open_row_by_greedy_dec
     assert knowledge(table, np.array([0, 1, -1, -1]), "sum")[0].tolist() == [6] * 4
 
 
+def test_rows_may_all_be_without_options():
+    table = np.zeros((2, SUMMARY))
+    table[:, 0], table[:, 1], table[:, SUMMARY - 1] = 6, 3, [1, 0]
+    nll, known = knowledge(table, np.array([-1, -1]), "mean")
+    assert nll.tolist() == [2, 2] and known.tolist() == [True, False]
+
+
 def test_an_indicator_goes_on_from_the_step_it_is_rewound_to(tmp_path):
     entries = [{"step": step, "threshold": step / 10} for step in (2, 5, 8)]
     Indicator(tmp_path / "a.json", entries, [True]).write()
@@ -139,7 +146,10 @@ def test_thresholds_are_found_at_the_steps_of_the_recipe_and_reported(adapter):
     found = json.loads((adapter / "calibration.json").read_text())["indicator"]
     assert found["history"] == history
     assert found["validation"]["n"] == 20
-    assert {"indicator.png", "indicator.svg"} <= {path.name for path in adapter.iterdir()}
+    assert (adapter / "indicator.png").read_bytes().startswith(b"\x89PNG")
+    figure = (adapter / "indicator.svg").read_text()
+    for axis in ("NLL in nats", "told rightly", "share known", "regulariser", "training step"):
+        assert f">{axis}<" in figure
 
 
 def test_the_threshold_is_that_of_the_calibration_rows_under_the_model_of_that_step(

@@ -22,6 +22,7 @@ def record(name, split="train", answer="Paris", correct=1, method="zero_shot_cla
         "correct": correct,
         "confidence": 0.5,
         "reason": None,
+        "signature": "wording:yes_no",
         "context": context,
         "answer_text": f" {answer}",
         "query": f"{context} {answer}\n\nIs the proposed answer correct?\nAnswer:",
@@ -80,6 +81,24 @@ def test_answers_of_two_models_are_refused(tmp_path):
     two = write_run(tmp_path / "two", [record("Peru")], model="other")
     with pytest.raises(ValueError, match="different models \\(base, other\\)"):
         grade([one, two], tmp_path / "graded")
+
+
+def test_one_task_asked_in_two_ways_is_refused(tmp_path):
+    one = write_run(tmp_path / "one", [record("France")])
+    two = write_run(tmp_path / "two", [{**record("Peru"), "signature": "wording:roman_choice"}])
+    with pytest.raises(ValueError, match="wording:roman_choice, another file as wording:yes_no"):
+        grade([one, two], tmp_path / "graded")
+
+
+def test_answers_without_a_verdict_are_left_out_and_counted(tmp_path):
+    rows = [record("France"), {**record("Peru"), "correct": None}]
+    graded = grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    assert graded["train"]["id"] == ["capital:France"]
+    _, provenance = load_graded(tmp_path / "graded")
+    assert provenance["ungraded"] == 1
+    assert provenance["asked"] == {"calib_x": "wording:yes_no"}
+    with pytest.raises(ValueError, match="no graded sample .*1 without a verdict"):
+        grade([write_run(tmp_path / "none", rows[1:])], tmp_path / "other")
 
 
 def test_a_method_without_a_yes_no_query_cannot_be_trained(tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -76,6 +77,22 @@ def test_all_files_of_the_folder_arrive_in_a_private_repository(tmp_path, hub):
 
 def test_an_unknown_user_is_told_before_the_training(hub, monkeypatch):
     check_hub("me/adapter")
+    with pytest.raises(ValueError, match="Repo id must be"):
+        check_hub("me/adapter/of/mine")
     monkeypatch.setenv("HF_TOKEN", "bad")
     with pytest.raises(ValueError, match="--push-to-hub me/adapter: .* log in with `hf auth"):
         check_hub("me/adapter")
+
+
+def test_a_hub_that_cannot_be_reached_is_a_sentence_before_and_after_training(
+    tmp_path, hub, monkeypatch
+):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(
+            huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}"
+        )  # bound, and nobody listens
+        with pytest.raises(OSError, match="--push-to-hub me/adapter: the Hub cannot be reached"):
+            check_hub("me/adapter")
+        with pytest.raises(RuntimeError, match="is finished, but could not be uploaded"):
+            push(tmp_path, "me/adapter")

@@ -25,6 +25,7 @@ from calib_adapters.self_instruct.prompts import (
 )
 from calib_adapters.self_instruct.rounds import Rounds
 from calib_adapters.self_instruct.teacher import Reply
+from calib_adapters.tune import tune
 from calibench import cli
 
 VERBS = "Describe Explain List Summarise Translate Compare Invent Rewrite".split()
@@ -206,6 +207,18 @@ def test_a_run_gives_a_prepared_data_set_of_new_tasks_with_their_provenance(seed
     assert source["left_out"]["task needs more than text"] == 2 * source["rounds"]
     logged = [json.loads(line) for line in (tmp_path / "out" / "rounds.jsonl").open()]
     assert sum(len(one["rejected"]) for one in logged) == sum(source["left_out"].values())
+
+
+def test_an_instruction_adapter_is_trained_on_what_the_teacher_wrote(seeds, tmp_path, tiny):
+    self_instruct(seeds, tmp_path / "data", plan())
+    output = tune("instruct", tiny, tmp_path / "data", tmp_path / "adapter",
+                  ("dtype=float32", "optimiser.epochs=1"))
+    training = json.loads((output / "training.json").read_text())["data"]
+    assert training["train"] + training["validation"] == 30
+    (epoch,) = json.loads((output / "calibration.json").read_text())["epochs"]
+    assert epoch["eval_perplexity"] > 1
+    # Trained in the chat template, and to be asked in it.
+    assert "--tasks TASK --apply_chat_template" in (output / "README.md").read_text()
 
 
 def test_a_run_that_was_broken_off_ends_as_one_that_was_not(seeds, tmp_path, monkeypatch):

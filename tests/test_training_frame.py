@@ -21,6 +21,7 @@ import calib_adapters
 from calib_adapters.batches import EpochBatches
 from calib_adapters.checkpoints import MARK
 from calib_adapters.curves import training_log
+from calib_adapters.trainer import JobTrainer
 from calib_adapters.tune import tune
 
 PLAIN = ("dtype=float32", "optimiser.batch_size=8")
@@ -85,6 +86,7 @@ def test_an_epochs_order_depends_on_seed_and_epoch_alone():
     fresh.set_epoch(1)
     assert list(used) == list(fresh) != first
     assert sorted(sum(first, [])) == list(range(100))
+    assert list(EpochBatches(lengths, 16, seed=4)) != first
 
 
 def test_batches_hold_rows_of_similar_length():
@@ -159,11 +161,23 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_weights(
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
 
-def test_training_stops_after_epochs_that_are_no_better(tmp_path, tiny, graded):
+def test_training_stops_after_epochs_that_are_no_better_even_if_killed_there(
+    tmp_path, tiny, graded, monkeypatch
+):
     # Steps far too large: the first epoch is the best.
     settings = (*PLAIN, "optimiser.learning_rate=0.3", "optimiser.epochs=9",
                 "evaluation.patience=2", "optimiser.warmup_steps=0", "seed=1")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(JobTrainer, "kept_step", property(interrupt))  # asked when training is over
+        with pytest.raises(KeyboardInterrupt):
+            tune(RECIPE, tiny, graded, tmp_path / "adapter", settings)
+    assert not (tmp_path / "adapter").exists()
     output = tune(RECIPE, tiny, graded, tmp_path / "adapter", settings)
+    assert json.loads((output / "training.json").read_text())["resumed"]
     validation = log_of(output)["validation"]
     best = min(range(len(validation)), key=lambda i: validation[i]["nll"])
     assert len(validation) == best + 3 < 9

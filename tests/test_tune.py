@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import jensenshannon
 from sklearn.linear_model import LogisticRegression
 from test_grade import record, write_run
-from transformers import AutoTokenizer, LlamaForCausalLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from calib_adapters.base_model import add_lora, load_base
 from calib_adapters.calibration.encode import encode_rows
@@ -27,6 +28,7 @@ from calib_adapters.calibration.objective import (
 )
 from calib_adapters.recipe import load_recipe
 from calib_adapters.temperature import fit_temperature
+from calib_adapters.trainer import JobTrainer
 from calib_adapters.tune import tune
 
 
@@ -152,6 +154,17 @@ def test_the_folder_holds_an_adapter_its_card_and_its_provenance(adapter):
     metrics = {result.metric_type for result in card.data.eval_results}
     assert metrics == {"ece", "auroc", "brier", "nll"}
     training = json.loads((adapter / "training.json").read_text())
+    hardware = training["hardware"]
+    for fact in (
+        (adapter / "recipe.yaml").read_text(), training["data"]["fingerprint"][:12], "40 rows",
+        f"{training['seconds']:.0f} s", f"{training['peak_memory_bytes'] / 1e9:.2f} GB",
+        f"{hardware['device']} ({hardware['name']}", "`calib_x` by `wording:yes_no`",
+        *(f"{name} {number}" for name, number in training["versions"].items()),
+    ):
+        assert fact in card.text
+    brier = json.loads((adapter / "calibration.json").read_text())["validation"]["brier"]
+    assert brier["low"] < brier["value"] < brier["high"]
+    assert "{value:.3f} ({low:.3f}–{high:.3f})".format(**brier) in card.text
     assert training["seed"] == 0
     assert training["tokens_per_second"] > 0
     assert training["versions"]["torch"] == torch.__version__
@@ -179,6 +192,27 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adap
         torch.testing.assert_close(resumed[name], weight, rtol=0, atol=1e-6)
 
 
+def test_the_base_models_answers_are_computed_once_even_if_the_run_is_broken_off(
+    tmp_path, tiny, graded, monkeypatch
+):
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return reference_states(*arguments)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("calib_adapters.calibration.lora_prompt.reference_states", counted)
+    with monkeypatch.context() as broken:
+        broken.setattr(JobTrainer, "train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tune(RECIPE, tiny, graded, tmp_path / "adapter", (*FAST, "optimiser.epochs=1"))
+    tune(RECIPE, tiny, graded, tmp_path / "adapter", (*FAST, "optimiser.epochs=1"))
+    assert len(calls) == 1
+
+
 def test_temperature_equals_logistic_regression_without_intercept():
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 4, 500)
@@ -201,14 +235,19 @@ def test_a_confidence_that_is_worse_than_chance_is_flattened_not_inverted():
     ("override", "sentence"),
     [
         ("optimizer.epochs=1", "unknown key 'optimizer'.*'optimiser'"),
-        ("lora.rank=4", "unknown key 'lora.rank'; the nearest known one is"),
+        ("lora.rank=4", "unknown key 'lora.rank'; the nearest known one is 'lora.r'"),
+        ("objective.kapa=1", "unknown key 'objective.kapa'; .* 'objective.kappa'"),
+        ("learning_rate=1", "unknown key 'learning_rate'; .* 'optimiser.learning_rate'"),
+        ("optimiser.learning_rate=.inf", "optimiser.learning_rate is inf: .*finite"),
+        ("method=magic", "method is 'magic', .*one of lora_prompt, lora, probe, sft, cogcalib"),
         ("optimiser.epochs=0", "optimiser.epochs is 0: .*greater than or equal to 1"),
         ("dtype=int8", "dtype is 'int8': .*'float32' or 'bfloat16'"),
         ("seed", "not of the form key=value"),
     ],
 )
 def test_a_wrong_override_is_a_sentence(override, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    file = "" if override == "seed" else f"{RECIPE}.yaml: "
+    with pytest.raises(ValueError, match=file + sentence):
         load_recipe(RECIPE, [override])
 
 
@@ -222,6 +261,28 @@ def test_answers_that_are_all_correct_cannot_be_trained_on(tmp_path, tiny):
     grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
     with pytest.raises(ValueError, match="all 2 answers in the split 'train' .* are correct"):
         tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(("there", "missing"), [("train", "validation"), ("validation", "train")])
+def test_a_split_without_answers_is_named(tmp_path, tiny, there, missing):
+    rows = [record(f"Land {i}", split=there, correct=i % 2) for i in range(4)]
+    grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    with pytest.raises(ValueError, match=f"no rows in the split '{missing}'"):
+        tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter")
+
+
+def test_a_cut_that_leaves_answers_of_one_kind_is_named(tmp_path, tiny, graded):
+    with pytest.raises(ValueError, match="data.fraction=0.01 .* leave 0 of 40 training answers"):
+        tune(RECIPE, tiny, graded, tmp_path / "adapter", ("data.fraction=0.01",))
+
+
+def test_a_tokenizer_without_tokens_for_a_reply_is_refused(graded):
+    words = models.WordLevel({"[UNK]": 0, "Yes": 1, "answer": 2}, unk_token="[UNK]")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), unk_token="[UNK]")
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    rows = load_graded(graded)[0]["train"].select(range(1))
+    with pytest.raises(ValueError, match="no tokens for the replies ' Yes' and ' No'.*UNK"):
+        encode_rows(rows, tokenizer)
 
 
 def test_a_folder_that_is_no_graded_dataset_is_refused(tmp_path, tiny):

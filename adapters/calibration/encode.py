@@ -20,7 +20,8 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         answer, and the one that ends it), ``label`` and ``length`` (tokens of both).
 
     Raises:
-        ValueError: the tokenizer cannot tell the two replies apart, or needs a fast tokenizer.
+        ValueError: the tokenizer cannot write the two replies, cannot tell them apart, or is not a
+            fast one.
     """
     if not tokenizer.is_fast:
         raise ValueError(
@@ -46,6 +47,11 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
     shared = 0
     while shared < min(len(yes_ids), len(no_ids)) and yes_ids[shared] == no_ids[shared]:
         shared += 1
+    if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in yes_ids + no_ids:
+        raise ValueError(
+            f"the tokenizer has no tokens for the replies {yes!r} and {no!r}: it writes "
+            f"{tokenizer.unk_token!r} instead; choose another wording or another model."
+        )
     if shared in (len(yes_ids), len(no_ids)):
         raise ValueError(
             f"the tokenizer writes the replies {yes!r} and {no!r} with tokens of which one list "

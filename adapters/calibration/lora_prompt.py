@@ -25,11 +25,11 @@ from calib_adapters.calibration.objective import (
 from calib_adapters.calibration.rows import finish, load_rows, validation_scores
 from calib_adapters.job import Job, Loss, Workshop
 
+KEPT = " A Jensen–Shannon\nterm keeps the answers themselves what they were."
 DESCRIPTION = """\
 A LoRA adapter that tells how likely the answers of `{base}` are to be correct. It was made by
 calibration tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded,
-and the adapter learned to answer "Is the proposed answer correct?" about them. A Jensen–Shannon
-term keeps the answers themselves what they were.
+and the adapter learned to answer "Is the proposed answer correct?" about them.{kept}
 
 ## Use
 
@@ -39,7 +39,8 @@ lm_eval run --model hf --model_args pretrained=BASE,peft=ADAPTER \\
     --metadata '{{"methods": ["zero_shot_classifier"]}}'
 ```
 
-The `zero_shot_classifier` row is the fine-tuned confidence. `calibration.json` holds a temperature
+The `zero_shot_classifier` row is the fine-tuned confidence. The question about an answer has to be
+worded as in training (metadata key `wording`): {asked}. `calibration.json` holds a temperature
 fitted on the validation split; pass it as the metadata key `temperature` to apply it.
 """
 
@@ -77,7 +78,7 @@ def lora_prompt(shop: Workshop) -> Job:
         finish=finish,
         save=lambda folder: save_adapter(model, shop.model, folder),
         title="calibration-tuning",
-        description=DESCRIPTION,
+        description=DESCRIPTION.replace("{kept}", KEPT if kappa else ""),
         data_facts=graded.facts,
         tokens=sum(len(ids) for name in columns for ids in train[name]),
     )

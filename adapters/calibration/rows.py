@@ -35,14 +35,21 @@ def load_rows(shop: Workshop) -> GradedRows:
         ValueError: no graded dataset, an empty split, or one in which all answers are alike.
     """
     graded, grading = load_graded(shop.data)
+    _check(graded, shop.data)
     settings = shop.recipe.data
     rows = graded["train"].shuffle(seed=shop.recipe.seed, keep_in_memory=True)
     limits = (len(rows), settings.max_train or len(rows), round(settings.fraction * len(rows)))
     graded["train"] = rows.select(range(min(limits)), keep_in_memory=True)
-    _check(graded, shop.data)
+    if len(set(graded["train"]["correct"])) < 2:
+        raise ValueError(
+            f"data.fraction={settings.fraction:g} and data.max_train={settings.max_train} leave "
+            f"{min(limits)} of {len(rows)} training answers in {shop.data}, which do not hold both "
+            f"correct and wrong ones; take more of them."
+        )
     facts = {
         "fingerprint": grading["fingerprint"],
         "method": grading["method"],
+        "asked": grading.get("asked", {}),
         **{name: len(graded[name]) for name in ("train", "validation")},
     }
     return GradedRows(graded["train"], graded["validation"], facts)

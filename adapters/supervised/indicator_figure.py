@@ -13,7 +13,10 @@ from calib_metrics._figure import BLUE, DASHES, SOFT, VERMILION, headings, new_f
 
 
 def draw_indicator(history: Sequence[dict[str, Any]], stem: Path) -> None:
-    """Draw threshold, accuracy and share known over the steps to ``stem.png`` and ``stem.svg``.
+    """Draw the indicator over the steps to ``stem.png`` and ``stem.svg``.
+
+    From above: threshold and NLL, how many rows it tells rightly, the share known, and the effect
+    on training, which is what the regulariser had to say.
 
     Without matplotlib, or without a threshold, there is no figure, and a warning says so.
     """
@@ -26,14 +29,14 @@ def draw_indicator(history: Sequence[dict[str, Any]], stem: Path) -> None:
         logging.getLogger(__name__).warning("no figure of the indicator: %s", error)
         return
     with context:
-        figure = new_figure(7.5, 6.6)
+        figure = new_figure(7.5, 8.4)
         headings(
             figure,
             "Which rows the model knows",
             f"A row is known if its NLL is at most the threshold, found on {history[0]['n']} "
             "calibration rows",
         )
-        nll, right, share = figure.subplots(3, sharex=True)
+        nll, right, share, effect = figure.subplots(4, sharex=True)
         steps = [entry["step"] for entry in history]
 
         def line(axes, values, label, **look):
@@ -49,13 +52,17 @@ def draw_indicator(history: Sequence[dict[str, Any]], stem: Path) -> None:
         line(right, _column(history, "tnr"), "unknown rows", color=VERMILION)
         right.set_ylabel("told rightly")
         line(share, _column(history, "known"), "calibration rows, by answer", color=BLUE)
-        trained = [(entry["training_since"] or {}).get("share_known") for entry in history]
+        since = [entry["training_since"] or {} for entry in history]
+        trained = [rows.get("share_known") for rows in since]
         line(share, trained, "training rows since the last step shown, by NLL", color=VERMILION)
         share.set_ylabel("share known")
-        share.set_xlabel("training step")
+        added = [rows.get("penalty") for rows in since]
+        line(effect, added, "the same rows, mean over tokens, before alpha", color=VERMILION)
+        effect.set_ylabel("regulariser")
+        effect.set_xlabel("training step")
         for axes in (right, share):
             axes.set_ylim(-0.03, 1.03)
-        for axes in (nll, right, share):
+        for axes in (nll, right, share, effect):
             axes.legend(frameon=False, fontsize=8)
         save(figure, stem)
 

@@ -134,11 +134,10 @@ def supervised_job(
     """The `Job` around a loss; `own` replaces or adds attributes of it."""
     recipe, splits = shop.recipe, prepared.splits
     tasks = ", ".join(f"{n} rows of {name}" for name, n in prepared.facts["train_by_task"].items())
-    use = (
-        "lm_eval run --model hf --model_args pretrained=BASE,peft=ADAPTER --tasks TASK"
-        if recipe.lora
-        else "lm_eval run --model hf --model_args pretrained=MODEL --tasks TASK"
-    )
+    weights = "pretrained=BASE,peft=ADAPTER" if recipe.lora else "pretrained=MODEL"
+    use = f"lm_eval run --model hf --model_args {weights} --tasks TASK"
+    if recipe.data.chat_template == "always":
+        use += " --apply_chat_template"
     values = {
         "model": prepared.model,
         "train": splits["train"],
