@@ -17,6 +17,7 @@ READY := $(VENV)/.ready
 demo: demo/leaderboard/README.md
 	@echo && echo "The picture:  demo/leaderboard/figures/calib_worldfacts_bars.png"
 	@echo "The table:    $<"
+	@echo "The site:     demo/leaderboard/site/index.html"
 
 # Two files at a time, each on one thread; in the order of their names, since the longest come early.
 test: $(READY)

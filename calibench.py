@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calib_leaderboards import commands
+
 if TYPE_CHECKING:
     from calib_metrics.files import Rows
 
@@ -397,6 +399,7 @@ def evaluate(arguments: tuple[str, ...]) -> None:
     ensemble=A+B+C            probabilities averaged over adapters; texts by the first
     mc_dropout=N              probabilities averaged over N passes with dropout; texts without
     mc_dropout_rate=P         of mc_dropout; default: that of training
+    fast=False                runs every request as hf does; without it the same numbers come faster
 
     \b
     Example:
@@ -405,7 +408,7 @@ def evaluate(arguments: tuple[str, ...]) -> None:
           --tasks calib_worldfacts --output_path runs/tuned --log_samples \\
           --metadata '{"methods": ["zero_shot_classifier", "probe"]}'
     """
-    from calib_adapters.backend import evaluate as run
+    from calib_adapters.evaluate import evaluate as run
 
     run(arguments)
 
@@ -636,180 +639,8 @@ def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
     return columns
 
 
-@cli.command()
-@click.argument("baseline", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("results", type=EXISTING)
-@click.option("--update", is_flag=True, help="Write BASELINE from RESULTS instead of testing.")
-@click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
-@click.option("--level", default=0.05, show_default=True, help="Chance of a false alarm.")
-@click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
-@click.option("--resamples", default=5000, show_default=True, help="For p and intervals.")
-@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
-@click.option(
-    "--summary",
-    envvar="GITHUB_STEP_SUMMARY",
-    type=click.Path(path_type=Path),
-    help="Also append Markdown to this file.  [env var: GITHUB_STEP_SUMMARY]",
-)
-def gate(
-    baseline: Path,
-    results: Path,
-    update: bool,
-    samples: Path | None,
-    junit: Path | None,
-    json_file: Path | None,
-    summary: Path | None,
-    **options: object,
-) -> None:
-    """Test whether the scores in RESULTS are worse than those in BASELINE.
-
-    RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
-
-    Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
-    was made in another way, or a file cannot be read).
-
-    \b
-    Examples:
-      calibench gate --update baselines/my_model.yaml runs/base --samples baselines/samples
-      calibench gate baselines/my_model.yaml runs/new --junit gate.xml
-    """
-    from calib_leaderboards.gate import command
-
-    if samples and not update:
-        raise click.UsageError("--samples goes with --update.")
-    if update and (junit or json_file):
-        raise click.UsageError("--junit and --json report a test: leave out --update.")
-    if update:
-        code = command.update(baseline, results, samples)
-    else:
-        code = command.gate(
-            baseline, results, junit=junit, json_file=json_file, summary=summary, **options
-        )
-    raise SystemExit(code)
-
-
-@cli.group()
-def leaderboard() -> None:
-    """Publish results as tables and figures."""
-
-
-STORE = click.option(
-    "--store",
-    default="leaderboards/results",
-    show_default=True,
-    type=FOLDER,
-    help="Folder of the entries.",
-)
-
-
-@leaderboard.command()
-@click.argument("results", nargs=-1, type=EXISTING)
-@STORE
-@click.option(
-    "-o",
-    "--output",
-    default="leaderboards",
-    show_default=True,
-    type=FOLDER,
-    help="Folder for tables, figures and site.",
-)
-@click.option(
-    "--graded",
-    type=EXISTING,
-    help="Graded dataset; adds the sanity row that always says the train accuracy (with RESULTS).",
-)
-@click.pass_context
-def build(
-    context: click.Context,
-    results: tuple[Path, ...],
-    store: Path,
-    output: Path,
-    graded: Path | None,
-) -> None:
-    """Publish the entries of a store: README, CSV, Parquet, LaTeX and a site.
-
-    With RESULTS, lm_eval output folders (made with --log_samples): a table and figures of these
-    runs alone, which may be of a part of the questions.
-
-    \b
-    Examples:
-      calibench leaderboard build
-      calibench leaderboard build runs/base runs/tuned --graded graded -o leaderboard
-    """
-    given = context.get_parameter_source
-    if not results:
-        from calib_leaderboards.pages.publish import build_store
-
-        if graded is not None:
-            raise click.UsageError("--graded goes with RESULTS.")
-        click.echo(build_store(store, output))
-        return
-    if given("store") is not click.core.ParameterSource.DEFAULT:
-        raise click.UsageError("--store is not read when RESULTS are given.")
-    if given("output") is click.core.ParameterSource.DEFAULT:
-        raise click.UsageError("Give -o with RESULTS: the folder for their table.")
-    from calib_leaderboards import build as run
-    from calib_leaderboards import read_train_accuracy
-
-    accuracy = None if graded is None else read_train_accuracy(graded)
-    click.echo(run(results, output, train_accuracy=accuracy))
-
-
-@leaderboard.command()
-@click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
-@STORE
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the files.")
-def export(form: str, store: Path, output: Path) -> None:
-    """Write the entries of a store in another format.
-
-    eee: one JSON file per entry in the schema of Every Eval Ever. model-index: YAML for the head of
-    a model card. dataset: a folder that `datasets` reads and the Hugging Face Hub shows.
-
-    \b
-    Example:
-      calibench leaderboard export dataset -o exported
-    """
-    from calib_leaderboards.export import export as run
-
-    for path in run(store, form, output):
-        click.echo(path)
-
-
-@leaderboard.command()
-@click.argument("results", nargs=-1, required=True, type=EXISTING)
-@click.option(
-    "--store",
-    default="leaderboards/results",
-    show_default=True,
-    type=FOLDER,
-    help="Folder of the entries.",
-)
-@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    type=EXISTING,
-    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
-)
-def add(
-    results: tuple[Path, ...], store: Path, replace: bool, adapters: tuple[Path, ...]
-) -> None:
-    """Add lm_eval output folders (whole runs, made with --log_samples) to a store of entries.
-
-    Every score is recomputed from the samples and held against the one that lm_eval printed. Prints
-    the file of each entry: one per model, task and setting.
-
-    \b
-    Example:
-      calibench leaderboard add runs/base runs/tuned --adapter adapter
-    """
-    from calib_leaderboards.store import add as run
-
-    for path in run(results, store, replace, adapters=adapters):
-        click.echo(path)
+cli.add_command(commands.gate)
+cli.add_command(commands.leaderboard)
 
 
 def main() -> None:

@@ -10,8 +10,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from calib_leaderboards.rows import adapter_name, answers_of, limit_of, model_arguments, model_name
-from calib_leaderboards.runs import Run
+from calib_leaderboards.runs import Run, adapter_name, model_arguments, model_name
 
 _SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
 _JUDGE = "judge:"  # before a path, in the option `grading`
@@ -22,19 +21,11 @@ _OPTIONS = (
 _SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
 
 
-def provenance(run: Run) -> dict[str, Any]:
-    """Describe a run as JSON: model, arguments, versions, seeds, and the hash of every file.
+def describe(run: Run, tasks: Sequence[str], *, stock: bool = False) -> dict[str, Any]:
+    """Describe a run as JSON: model, arguments, versions, seeds, and a command for `tasks` alone.
 
     Absolute paths are cut to their last part and arguments that look like credentials are left
     out, because the description is meant to be published. What lm-eval did not record is None.
-    """
-    tasks = {task: _task(run, task) for task in sorted(run.logs)}
-    return {**describe(run, sorted(run.logs)), "tasks": tasks}
-
-
-def describe(run: Run, tasks: Sequence[str], *, stock: bool = False) -> dict[str, Any]:
-    """What `provenance` says of a run but for its tasks; the command evaluates `tasks` alone.
-
     stock: whether they are tasks of lm-eval, which need no --include_path and no options.
     """
     results, config = run.results, run.results.get("config", {})
@@ -63,18 +54,6 @@ def describe(run: Run, tasks: Sequence[str], *, stock: bool = False) -> dict[str
         "date": _date(results.get("date")),
         "wall_time_seconds": _seconds(results.get("total_evaluation_time_seconds")),
         "results": {"file": run.path.name, "sha256": run.sha256},
-    }
-
-
-def _task(run: Run, task: str) -> dict[str, Any]:
-    log = run.logs[task]
-    return {
-        "version": run.results.get("versions", {}).get(task),
-        "answers": answers_of(run, task),
-        "n": len(log.answered),
-        "limit": limit_of(run, task),
-        "n_shot": run.results.get("n-shot", {}).get(task),
-        "samples": {"file": log.path.name, "sha256": log.sha256, "rows": log.rows},
     }
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from calib_leaderboards.labels import SANITY
 from calib_leaderboards.store.entry import Entry, Metric, Score
 from calib_leaderboards.store.paths import entry_path
+from calib_leaderboards.store.setting import preview_note
 
 # The metrics that come first, with what tables call them; others follow under their own names.
 TITLES = {
@@ -25,7 +27,6 @@ TITLES = {
     "nll": "NLL",
 }
 MAIN = ("ece", "auroc", "brier", "acc")
-SANITY = ("question_only", "constant")  # methods that are there to be beaten
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -74,8 +75,8 @@ def table_rows(entries: Iterable[Entry]) -> list[TableRow]:
 
     The rank of a row under a metric is 1 plus the number of rows whose whole 95 % interval is
     better than this row's interval. Rows whose intervals overlap are thus not put in an order that
-    the data do not support; several rows can share a rank. Rows are ranked against those with the same
-    task, task version and questions. Sanity rows, and rows without an interval, have no rank.
+    the data do not support; several rows can share a rank. Rows are ranked against those with the
+    same task, task version and questions. Sanity rows, and rows without an interval, have no rank.
     """
     rows = [
         TableRow(entry, score, str(entry_path(entry).with_suffix("")))
@@ -117,6 +118,12 @@ def by_task(rows: Iterable[TableRow]) -> dict[tuple[str, str, str], list[TableRo
     for row in rows:
         tables.setdefault(row.group, []).append(row)
     return tables
+
+
+def preview(rows: Iterable[TableRow]) -> str:
+    """A sentence about those rows that are of a part of the questions; "" if none is."""
+    notes = {preview_note(row.entry.setting) for row in rows} - {""}
+    return "; ".join(sorted(notes))
 
 
 def metric_names(rows: Iterable[TableRow]) -> list[str]:
@@ -260,10 +267,12 @@ def to_latex(rows: Sequence[TableRow], limit: int) -> bytes:
             cells += [_tex_score(row.score.metrics.get(name)) for name in names]
             lines.append("    " + " & ".join([*cells, f"{row.score.n:,}"]) + r" \\")
         shape = "llll" + "r" * (len(names) + 1)
+        note = f"; {preview(members)}" if preview(members) else ""
         top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
         parts.append("\n".join([
             r"\begin{table}", r"  \centering", r"  \small",
-            rf"  \caption{{{_tex(task)} (version {_tex(version)}); 95\,\% intervals in brackets.}}",
+            rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
+            r"95\,\% intervals in brackets.}",
             rf"  \begin{{tabular}}{{{shape}}}", r"    \toprule", f"    {top} " + r"\\",
             r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
         ]))

@@ -1,17 +1,23 @@
-"""Leaderboards built from files in the format that lm-eval writes."""
+"""A look at runs: pages and figures of files in the format that lm-eval writes."""
 
+import csv
 import hashlib
 import json
 import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from calib_leaderboards import build, read_train_accuracy
-from calib_leaderboards.render import escape
-from calib_leaderboards.rows import last_part
+from calib_leaderboards.commands import read_train_accuracy
+from calib_leaderboards.markdown import escape
+from calib_leaderboards.pages.publish import build_runs
+from calib_leaderboards.runs import last_part
+from calib_leaderboards.store import add
+from calib_leaderboards.store.make import make_all
+from calib_leaderboards.store.results import find_results
 
 TASK = "calib_worldfacts"
 FEW = {"resamples": 20}  # intervals are not under test here
@@ -53,12 +59,14 @@ def write_run(
     model_args=None,
     answers=None,
     limit=None,
+    whole=None,
     summary=None,
 ):
     """Write results_*.json and samples_*.jsonl as lm-eval 0.4.13 does.
 
     methods: confidences by method; lm-eval turns each filtered response into text.
-    summary: changes to the printed scores. Returns both paths.
+    whole: how many questions the task has, if not those of `docs`. summary: changes to the printed
+    scores. Returns both paths.
     """
     docs = docs or questions()
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +116,7 @@ def write_run(
         "configs": {task: {"task": task, "metadata": {"version": 1.0, "answers": answers}}},
         "versions": {task: 1.0},
         "n-shot": {task: 0},
-        "n-samples": {task: {"original": limit and 900 or len(docs), "effective": len(docs)}},
+        "n-samples": {task: {"original": whole or len(docs), "effective": len(docs)}},
         "config": {
             "model": "hf",
             "model_args": model_args
@@ -141,24 +149,49 @@ def write_adapter_run(folder, methods, docs=None, **options):
     return write_run(folder, methods, docs, model_args=adapter, **options)
 
 
-def board_of(out):
-    return json.loads((out / "leaderboard.json").read_text(encoding="utf-8"))
+def build(runs, out, **options):
+    """Build the pages of runs; return the text of the README."""
+    return build_runs(runs, out, **{**FEW, **options}).read_text(encoding="utf-8")
 
 
-def rows_of(out, task=TASK):
-    return board_of(out)["tasks"][task]["rows"]
+def scores_of(out, **wanted):
+    """metric -> line of leaderboard.csv, of the rows that have all the wanted values."""
+    with (out / "leaderboard.csv").open(encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines)
+                if all(row[name] == value for name, value in wanted.items())]
+    assert len({row["metric"] for row in rows}) == len(rows), "not one row"
+    return {row["metric"]: row for row in rows}
+
+
+def values_of(out, **wanted):
+    return {name: float(row["value"]) for name, row in scores_of(out, **wanted).items()}
+
+
+def labels_of(out, task=TASK):
+    """label -> line of leaderboard.csv about its accuracy; in the order of the file."""
+    with (out / "leaderboard.csv").open(encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines)
+                if (row["metric"], row["task"]) == ("acc", task)]
+    return {row["label"]: row for row in rows}
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+# ------------------------------------------------------------------------------------------ scores
 
 
 def test_scores_equal_those_of_scikit_learn(tmp_path):
     confidence, docs = confidences(), questions()
     write_run(tmp_path / "run", {"zero_shot_classifier": confidence}, docs)
-    build([tmp_path / "run"], tmp_path / "out", **FEW)
-    (row,) = rows_of(tmp_path / "out")
+    build([tmp_path / "run"], tmp_path / "out")
     expected = sklearn_scores(confidence, [doc["correct"] for doc in docs])
-    got = {name: row["scores"][name]["value"] for name in expected}
-    assert got == pytest.approx(expected, rel=1e-9)
-    assert row["elicitation"] == "wording:yes_no"
-    assert row["n"] == 60 and row["limit"] is None and row["scores"]["answered"]["value"] == 1
+    got = values_of(tmp_path / "out")
+    assert {name: got[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    row = scores_of(tmp_path / "out")["answered"]
+    assert row["elicitation"] == "wording:yes_no" and row["n"] == "60" and row["value"] == "1.0"
 
 
 def test_missing_confidences_are_left_out_of_the_scores_and_counted(tmp_path):
@@ -166,25 +199,22 @@ def test_missing_confidences_are_left_out_of_the_scores_and_counted(tmp_path):
     for i in (0, 7, 8):
         confidence[i] = None
     write_run(tmp_path / "run", {"verbalized": confidence}, docs)
-    build([tmp_path / "run"], tmp_path / "out", **FEW)
-    (row,) = rows_of(tmp_path / "out")
+    build([tmp_path / "run"], tmp_path / "out")
     kept = [(c, d["correct"]) for c, d in zip(confidence, docs) if c is not None]
-    expected = sklearn_scores(*zip(*kept))
-    assert row["scores"]["brier"]["value"] == pytest.approx(expected["brier"], rel=1e-9)
-    assert row["scores"]["brier"]["n_missing"] == 3
-    assert row["scores"]["answered"]["value"] == pytest.approx(57 / 60)
-    all_answers = np.mean([doc["correct"] for doc in docs])
-    assert row["scores"]["acc"]["value"] == pytest.approx(all_answers)
+    got = values_of(tmp_path / "out")
+    assert got["brier"] == pytest.approx(sklearn_scores(*zip(*kept))["brier"], rel=1e-9)
+    assert got["answered"] == pytest.approx(57 / 60)
+    assert got["acc"] == pytest.approx(np.mean([doc["correct"] for doc in docs]))
+    assert scores_of(tmp_path / "out")["brier"]["n_missing"] == "3"
 
 
 def test_a_method_that_never_gives_a_confidence_still_has_a_row(tmp_path):
     undefined = {f"{name},verbalized": float("nan") for name in ("ece", "auroc", "brier")}
     write_run(tmp_path / "run", {"verbalized": [None] * 60}, summary=undefined)
-    with pytest.warns(UserWarning):
-        page = build([tmp_path / "run"], tmp_path / "out", **FEW)
-    (row,) = rows_of(tmp_path / "out")
-    assert row["scores"]["ece"]["value"] is None and row["reliability"] is None
-    assert "| Verbalized | undefined | undefined | undefined |" in page.read_text(encoding="utf-8")
+    page = build([tmp_path / "run"], tmp_path / "out")
+    assert scores_of(tmp_path / "out")["ece"]["value"] == ""
+    assert "| Verbalized | 0-shot | undefined | undefined | undefined |" in page
+    assert "Reliability" not in (tmp_path / "out/site/model/SmolLM2-135M-Instruct.html").read_text()
 
 
 def test_reliability_bins_hold_every_row(tmp_path):
@@ -193,193 +223,194 @@ def test_reliability_bins_hold_every_row(tmp_path):
     for doc, right in zip(docs, [0, 1, 1, 1, 0, 1]):
         doc["correct"] = right
     write_run(tmp_path / "run", {"sampling": confidence}, docs)
-    build([tmp_path / "run"], tmp_path / "out", **FEW)
-    bins = rows_of(tmp_path / "out")[0]["reliability"]
-    assert bins["count"] == [2, 1, 0, 0, 0, 0, 0, 0, 0, 3]
-    assert bins["accuracy"][0] == 0.5 and bins["accuracy"][2] is None
-    assert bins["accuracy"][9] == pytest.approx(2 / 3)
-
-
-def test_rows_come_in_the_order_of_the_figure_with_labels_of_the_paper(tmp_path):
-    write_run(tmp_path / "base", {name: confidences(seed=i) for i, name in enumerate(METHODS)})
-    tuned = ("question_only", "zero_shot_classifier", "verbalized")
-    write_adapter_run(tmp_path / "tuned", {name: confidences() for name in tuned})
-    build([tmp_path / "tuned", tmp_path / "base"], tmp_path / "out", train_accuracy=0.55, **FEW)
-    rows = rows_of(tmp_path / "out")
-    assert [row["label"] for row in rows] == [
-        "Likelihood",
-        "Zero-Shot Classifier",
-        "Verbalized",
-        "Sampling",
-        "Verbalized (adapter)",
-        "Fine-Tuned",
-        "Fine-Tuned (question only)",
-        "Constant (train accuracy)",
-    ]
-    assert {row["model"] for row in rows} == {"SmolLM2-135M-Instruct"}
-    assert [row["answers"] for row in rows] == ["own"] * 4 + ["frozen"] * 3 + ["own"]
-    assert [row["sanity"] for row in rows] == [False] * 6 + [True] * 2
-
-
-def test_an_adapter_for_the_confidence_labels_only_what_it_was_asked(tmp_path):
-    arguments = {"pretrained": "/m/SmolLM2-135M-Instruct", "confidence_adapter": "/x/my_adapter"}
-    chosen = {name: confidences() for name in ("likelihood", "zero_shot_classifier", "sampling")}
-    write_run(tmp_path / "run", chosen, model_args=arguments)
-    build([tmp_path / "run"], tmp_path / "out", **FEW)
-    rows = rows_of(tmp_path / "out")
-    assert [(row["label"], row["adapter"]) for row in rows] == [
-        ("Likelihood", None), ("Sampling", None), ("Fine-Tuned", "my_adapter"),
-    ]
-
-
-def test_the_constant_row_knows_the_rate_and_nothing_else(tmp_path):
-    docs = questions()
-    write_run(tmp_path / "run", {"likelihood": confidences()}, docs)
-    build([tmp_path / "run"], tmp_path / "out", train_accuracy=0.25, **FEW)
-    scores = rows_of(tmp_path / "out")[-1]["scores"]
-    accuracy = np.mean([doc["correct"] for doc in docs])
-    assert scores["auroc"]["value"] == 0.5
-    assert scores["ece"]["value"] == pytest.approx(abs(accuracy - 0.25))
-
-
-def test_sanity_rows_alone_make_a_table_without_bars(tmp_path):
-    write_run(tmp_path / "run", {"question_only": confidences()})
-    page = build([tmp_path / "run"], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    assert "| *Question only* |" in page and "_bars" not in page
-
-
-def test_own_and_frozen_answers_of_one_label_are_told_apart(tmp_path):
-    write_run(tmp_path / "a", {"zero_shot_classifier": confidences()})
-    write_adapter_run(tmp_path / "b", {"zero_shot_classifier": confidences(seed=2)})
-    others = [{**doc, "answer": "other", "correct": 1 - doc["correct"]} for doc in questions()]
-    own = {"answers": None, "stamp": "2025-01-04T00-00-00.000001"}
-    write_adapter_run(tmp_path / "c", {"zero_shot_classifier": confidences(seed=3)}, others, **own)
-    page = build([tmp_path], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    tuned = [line for line in page.splitlines() if line.startswith("| **Fine-Tuned**")]
-    assert [line.split(" | ")[1] for line in tuned] == ["frozen", "own"]
-    figures = {row["figure"] for row in rows_of(tmp_path / "out")}
-    assert len(figures) == 3
-
-
-def test_several_models_share_a_table_with_a_model_column(tmp_path):
-    write_run(tmp_path / "a", {"likelihood": confidences()}, model_args="pretrained=org/one,a=1")
-    write_run(tmp_path / "b", {"likelihood": confidences(seed=5)}, model_args="pretrained=org/two")
-    page = build([tmp_path], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    assert "| Likelihood | one |" in page and "| Likelihood | two |" in page
-
-
-def test_a_limited_run_says_so_in_its_row(tmp_path):
-    write_run(tmp_path / "run", {"likelihood": confidences()}, limit=60.0)
-    page = build([tmp_path / "run"], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    assert "| 60 (**limit**) |" in page
-    assert rows_of(tmp_path / "out")[0]["limit"] == 60
+    ((entry, _),) = make_all(find_results([tmp_path]), **FEW).values()
+    bins = entry.scores[0].reliability
+    assert bins.count == [2, 1, 0, 0, 0, 0, 0, 0, 0, 3]
+    assert bins.accuracy[0] == 0.5 and bins.accuracy[2] is None
+    assert bins.accuracy[9] == pytest.approx(2 / 3)
 
 
 def test_a_summary_that_disagrees_with_the_samples_is_refused(tmp_path):
     changed = {"ece,likelihood": 0.0123}
     results, _ = write_run(tmp_path / "run", {"likelihood": confidences()}, summary=changed)
     with pytest.raises(ValueError, match=r"ece,likelihood = 0\.0123.* give 0\.\d+") as error:
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
+        build([tmp_path / "run"], tmp_path / "out")
     assert results.name in str(error.value)
-    assert not (tmp_path / "out" / "README.md").exists()
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_sample_log_that_lost_whole_lines_is_refused(tmp_path):
-    _, samples = write_run(tmp_path / "run", {name: confidences() for name in METHODS})
-    lines = samples.read_text(encoding="utf-8").splitlines(keepends=True)
-    samples.write_text("".join(lines[:-3]), encoding="utf-8")
-    with pytest.raises(ValueError, match="'sampling' were not asked about the same answers"):
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
-
-
-def test_a_truncated_line_is_named(tmp_path):
-    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()})
-    samples.write_bytes(samples.read_bytes()[:-40])
-    with pytest.raises(ValueError, match="line 60: not valid JSON") as error:
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
-    assert samples.name in str(error.value)
-
-
-@pytest.mark.parametrize("value, message", [(float("nan"), "NaN"), (95, "range"), ("1", "number")])
-def test_a_confidence_that_is_none_is_named_with_its_line(tmp_path, value, message):
-    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()})
-    lines = samples.read_text(encoding="utf-8").splitlines()
-    row = json.loads(lines[4])
-    record = json.loads(row["filtered_resps"][0])
-    row["filtered_resps"][0] = json.dumps({**record, "confidence": value})
-    lines[4] = json.dumps(row)
-    samples.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(ValueError, match=f"line 5: confidence.*{message}"):
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
-
-
-def test_results_without_samples_ask_for_log_samples(tmp_path):
+def test_folders_without_results_or_logs_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No results_.*json below"):
+        build([tmp_path], tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="nowhere' is not a folder"):
+        build([tmp_path / "nowhere"], tmp_path / "out")
     _, samples = write_run(tmp_path / "run", {"likelihood": confidences()})
     samples.unlink()
     with pytest.raises(FileNotFoundError, match="--log_samples"):
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
+        build([tmp_path], tmp_path / "out")
 
 
-def test_a_folder_without_results_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No results_.*json below"):
-        build([tmp_path], tmp_path / "out", **FEW)
-    with pytest.raises(FileNotFoundError, match="nowhere' is not a folder"):
-        build([tmp_path / "nowhere"], tmp_path / "out", **FEW)
+# -------------------------------------------------------------------------------------------- rows
 
 
-def test_tasks_of_other_projects_are_left_out(tmp_path):
-    _, samples = write_run(tmp_path / "mmlu", {"none": confidences()}, task="mmlu")
+def test_rows_have_the_labels_of_the_paper_and_bars_their_order(tmp_path):
+    write_run(tmp_path / "base", {name: confidences(seed=i) for i, name in enumerate(METHODS)})
+    tuned = ("question_only", "zero_shot_classifier", "verbalized")
+    write_adapter_run(tmp_path / "tuned", {name: confidences() for name in tuned})
+    build([tmp_path / "tuned", tmp_path / "base"], tmp_path / "out", train_accuracy=0.55)
+    rows = labels_of(tmp_path / "out")
+    sanity = {"Fine-Tuned (question only)", "Constant (train accuracy)"}
+    frozen = {"Fine-Tuned", "Verbalized (adapter)", "Fine-Tuned (question only)"}
+    bars = ["Likelihood", "Zero-Shot Classifier", "Verbalized", "Sampling"]
+    bars += ["Fine-Tuned", "Verbalized (adapter)"]
+    assert rows.keys() == {*bars, *sanity}
+    assert {row["model"] for row in rows.values()} == {"SmolLM2-135M-Instruct"}
+    assert {label for label, row in rows.items() if row["answers"] == "frozen"} == frozen
+    assert {label for label, row in rows.items() if row["sanity"] == "true"} == sanity
+    drawn = (tmp_path / f"out/figures/{TASK}_bars.svg").read_text(encoding="utf-8")
+    for label in sanity:
+        assert label not in drawn
+    places = [drawn.index(part) for part in ("Likelihood<", "Sampling<", "Fine-Tuned<")]
+    assert places == sorted(places)
+
+
+def test_an_adapter_for_the_confidence_labels_only_what_it_was_asked(tmp_path):
+    arguments = {"pretrained": "/m/SmolLM2-135M-Instruct", "confidence_adapter": "/x/my_adapter"}
+    chosen = {name: confidences() for name in ("likelihood", "zero_shot_classifier", "sampling")}
+    write_run(tmp_path / "run", chosen, model_args=arguments)
+    build([tmp_path / "run"], tmp_path / "out")
+    assert labels_of(tmp_path / "out").keys() == {"Likelihood", "Fine-Tuned", "Sampling"}
+
+
+def test_the_constant_row_knows_the_rate_and_nothing_else(tmp_path):
+    docs = questions()
+    write_run(tmp_path / "base", {"likelihood": confidences()}, docs)
+    write_adapter_run(tmp_path / "a_tuned", {"zero_shot_classifier": confidences(seed=2)}, docs)
+    page = build([tmp_path], tmp_path / "out", train_accuracy=0.25)
+    scores = scores_of(tmp_path / "out", method="constant")
+    accuracy = np.mean([doc["correct"] for doc in docs])
+    assert float(scores["auroc"]["value"]) == 0.5
+    assert float(scores["ece"]["value"]) == pytest.approx(abs(accuracy - 0.25))
+    assert scores["ece"]["rank"] == "" and scores["ece"]["adapter"] == ""  # of the base model
+    assert "| *Constant (train accuracy)* |" in page
+    with pytest.raises(ValueError, match=r"train_accuracy is 1\.5"):
+        build([tmp_path / "base"], tmp_path / "out", train_accuracy=1.5)
+
+
+def test_sanity_rows_alone_make_a_table_without_bars(tmp_path):
+    write_run(tmp_path / "run", {"question_only": confidences()})
+    page = build([tmp_path / "run"], tmp_path / "out")
+    assert "| *Question only* |" in page and not (tmp_path / "out/figures").exists()
+
+
+def test_own_and_frozen_answers_are_told_apart_and_bars_are_about_the_same_answers(tmp_path):
+    write_run(tmp_path / "a", {"zero_shot_classifier": confidences()})
+    write_adapter_run(tmp_path / "b", {"zero_shot_classifier": confidences(seed=2)})
+    others = [{**doc, "answer": "other", "correct": 1 - doc["correct"]} for doc in questions()]
+    own = {"answers": None, "stamp": "2025-01-04T00-00-00.000001"}
+    write_adapter_run(tmp_path / "c", {"zero_shot_classifier": confidences(seed=3)}, others, **own)
+    page = build([tmp_path], tmp_path / "out")
+    tuned = [line.split(" | ") for line in page.splitlines() if "| Fine-Tuned |" in line]
+    assert sorted(cells[3].split("-")[1] for cells in tuned) == ["shot", "shot_frozen"]
+    for name in (f"{TASK}_bars.svg", "*_ece.svg"):
+        (figure,) = (tmp_path / "out/figures").glob(name)
+        text = figure.read_text(encoding="utf-8")
+        assert "Fine-Tuned" in text and "shot" not in text  # one row has the label: no setting
+    # Without a run on the base model's answers, the adapter's own are drawn.
+    build([tmp_path / "a", tmp_path / "c"], tmp_path / "out")
+    assert "Fine-Tuned<" in (tmp_path / f"out/figures/{TASK}_bars.svg").read_text(encoding="utf-8")
+
+
+def test_several_models_share_a_table(tmp_path):
+    write_run(tmp_path / "a", {"likelihood": confidences()}, model_args="pretrained=org/one,a=1")
+    write_run(tmp_path / "b", {"likelihood": confidences(seed=5)}, model_args="pretrained=org/two")
+    page = build([tmp_path], tmp_path / "out")
+    assert "| org/one |  | Likelihood |" in page and "| org/two |  | Likelihood |" in page
+    assert page.count("## calib_worldfacts") == 1
+    figure = (tmp_path / f"out/figures/{TASK}_bars.svg").read_text(encoding="utf-8")
+    assert "org/one" in figure and "org/two" in figure
+
+
+def test_tasks_of_lm_eval_stand_beside_ours(tmp_path):
+    _, samples = write_run(tmp_path / "mmlu", {"none": confidences()}, task="mmlu_x")
     rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
     text = "".join(json.dumps({**row, "filtered_resps": ["A"]}) + "\n" for row in rows)
     samples.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match="no calibench task"):
-        build([tmp_path], tmp_path / "out", **FEW)
     write_run(tmp_path / "ours", {"likelihood": confidences()})
-    build([tmp_path], tmp_path / "out", **FEW)
-    assert list(board_of(tmp_path / "out")["tasks"]) == [TASK]
+    page = build([tmp_path], tmp_path / "out", train_accuracy=0.5)
+    assert f"## {TASK}" in page and "## mmlu_x" in page
+    (row,) = labels_of(tmp_path / "out", "mmlu_x").values()
+    assert float(row["value"]) == pytest.approx(np.mean([doc["correct"] for doc in questions()]))
 
 
-def test_runs_on_other_questions_cannot_share_a_table(tmp_path):
+def test_runs_on_other_questions_do_not_share_a_table(tmp_path):
     write_run(tmp_path / "base", {"likelihood": confidences()})
     write_adapter_run(tmp_path / "tuned", {"likelihood": confidences(50)}, questions(50))
-    with pytest.raises(ValueError, match="10 ids occur in only one .* 60 against 50") as error:
-        build([tmp_path / "base", tmp_path / "tuned"], tmp_path / "out", **FEW)
-    assert "base" in str(error.value) and "tuned" in str(error.value)
-
-
-def test_frozen_answers_must_be_those_of_a_run_in_the_table(tmp_path):
-    write_run(tmp_path / "base", {"likelihood": confidences()})
-    docs = questions()
-    docs[3]["answer"] = "other"
-    write_adapter_run(tmp_path / "tuned", {"zero_shot_classifier": confidences()}, docs)
-    with pytest.raises(ValueError, match="answer differs for 1 ids, such as 'q3': 'a3' against"):
-        build([tmp_path], tmp_path / "out", **FEW)
+    page = build([tmp_path], tmp_path / "out")
+    titles = re.findall(r"^## calib.*$", page, flags=re.MULTILINE)
+    assert len(titles) == 2 and all("(questions " in title for title in titles)
+    names = [path.name for path in (tmp_path / "out/figures").glob("*_bars.png")]
+    assert len(names) == 2 and f"{TASK}_bars.png" in names
 
 
 def test_the_same_run_twice_is_refused_but_overlapping_folders_are_not(tmp_path):
     write_run(tmp_path / "a", {"likelihood": confidences()})
-    build([tmp_path / "a", tmp_path], tmp_path / "out", **FEW)
+    build([tmp_path / "a", tmp_path], tmp_path / "out")
     write_run(tmp_path / "b", {"likelihood": confidences()}, stamp="2025-02-02T00-00-00.000001")
     with pytest.raises(ValueError, match="give only one of them"):
-        build([tmp_path], tmp_path / "out", **FEW)
+        build([tmp_path], tmp_path / "out")
+
+
+# ---------------------------------------------------------------------------------------- previews
+
+
+def test_a_run_with_a_limit_is_marked_in_every_file_and_never_added(tmp_path):
+    write_run(tmp_path / "run", {"likelihood": confidences()}, limit=60.0, whole=900)
+    page, out = build([tmp_path], tmp_path / "out"), tmp_path / "out"
+    sentence = "Preview: 60 of 900 questions; cannot be added to a leaderboard."
+    assert f"**{sentence}**" in page and "| preview-60-of-900_0-shot |" in page
+    assert sentence in (out / "site/model/SmolLM2-135M-Instruct.html").read_text(encoding="utf-8")
+    for name in ("index", "compare", "models"):
+        assert "Preview: rows" in (out / f"site/{name}.html").read_text(encoding="utf-8")
+    for name in ("site/data.js", "leaderboard.csv", "leaderboard.tex"):
+        assert "preview-60-of-900" in (out / name).read_text(encoding="utf-8"), name
+    drawn = (out / f"figures/{TASK}_bars.svg").read_text(encoding="utf-8")
+    assert "preview: 60 of 900 questions" in drawn
+    with pytest.raises(ValueError, match=r"asked 60 of the 900 questions .* \(--limit 60\.0\)"):
+        add([tmp_path / "run"], tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_chosen_questions_are_a_preview_and_whole_runs_are_none(tmp_path):
+    _, samples = write_run(tmp_path / "some", {"likelihood": confidences()}, whole=900)
+    rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    chosen = [json.dumps({**row, "doc_id": 3 * row["doc_id"] + 1}) for row in rows]
+    samples.write_text("\n".join(chosen), encoding="utf-8")  # as --samples logs them
+    assert "Preview: 60 of 900" in build([tmp_path], tmp_path / "out")
+    write_run(tmp_path / "all", {"likelihood": confidences()})
+    build([tmp_path / "all"], tmp_path / "out")
+    for name, content in contents(tmp_path / "out").items():
+        assert b"review: " not in content and b"preview-" not in content, name
+
+
+# ------------------------------------------------------------------------------------------- files
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_order(tmp_path):
     write_run(tmp_path / "base", {name: confidences(seed=i) for i, name in enumerate(METHODS)})
     write_adapter_run(tmp_path / "tuned", {"zero_shot_classifier": confidences()})
     runs = [tmp_path / "base", tmp_path / "tuned"]
-    build(runs, tmp_path / "one", train_accuracy=0.5, **FEW)
-    build(runs[::-1], tmp_path / "two", train_accuracy=0.5, **FEW)
-
-    def contents(folder):
-        files = (path for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
+    build(runs, tmp_path / "one", train_accuracy=0.5)
+    build(runs[::-1], tmp_path / "two", train_accuracy=0.5)
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
-    assert {"README.md", "leaderboard.json", f"figures/{TASK}_bars.svg"} <= one.keys()
-    assert f"figures/{TASK}_reliability_zero-shot-classifier.png" in one
+    figures = {f"figures/{TASK}_bars.{kind}" for kind in ("svg", "png")}
+    assert {"README.md", "leaderboard.csv", "site/index.html", *figures} <= one.keys()
+    places = {name.split("--")[0] for name in one if name.startswith("site/samples/")}
+    assert places == {
+        f"site/samples/SmolLM2-135M-Instruct/{variant}/{TASK}" for variant in ("main", "my_adapter")
+    }
 
 
 def test_hostile_names_stay_text_and_stay_inside_the_folder(tmp_path):
@@ -388,26 +419,65 @@ def test_hostile_names_stay_text_and_stay_inside_the_folder(tmp_path):
         tmp_path / "run",
         {"../../up": confidences(), "<img src=x>\n```$\\\\frac$": confidences(seed=3)},
         docs,
-        task="../../escaped|task",
+        task="../../escaped task",
         model_args={
             "pretrained": "$\\bad$ a|b<script>\n# `x`",
             "note": "](javascript:1)",
         },
     )
-    before = {path for path in tmp_path.rglob("*")}
-    page = build([tmp_path / "run"], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    made = {path for path in tmp_path.rglob("*")} - before
+    before = set(tmp_path.rglob("*"))
+    page = build([tmp_path / "run"], tmp_path / "out")
+    made = set(tmp_path.rglob("*")) - before
     assert all((tmp_path / "out") in (path, *path.parents) for path in made)
-    literal = re.findall(r"^```text\n.*?^```$", page, flags=re.DOTALL | re.MULTILINE)
-    assert len(literal) == 1 and len(re.findall("^```", page, flags=re.MULTILINE)) == 2
-    page = page.replace(literal[0], "")
-    assert set(re.findall(r"</?([a-zA-Z]+)", page)) <= {"a", "code", "details", "img", "summary"}
-    assert "](javascript" not in page
+    assert set(re.findall(r"</?([a-zA-Z]+)", page)) <= {"img"}
+    assert "](javascript" not in page and "```" not in page
     assert "a&#124;b&lt;script&gt; # &#96;x&#96;" in page
-    tables = [block.splitlines() for block in page.split("\n\n") if block.startswith("| ")]
-    assert [{line.count("|") for line in lines} for lines in tables] == [{8}, {10}]
-    for link in re.findall(r'(?:src|href)="([^"]+)"', page):
+    (table,) = [block.splitlines() for block in page.split("\n\n") if block.startswith("| ")]
+    assert len({line.count("|") for line in table}) == 1
+    assert f"figures/escaped-task-{hashlib.sha256(b'../../escaped task').hexdigest()[:8]}" in {
+        name.split("_")[0] for name in contents(tmp_path / "out")
+    }
+    for link in re.findall(r'src="([^"]+)"', page):
         assert (tmp_path / "out" / link).resolve().is_file()
+    for site in (tmp_path / "out/site").rglob("*.html"):
+        assert "<img" not in site.read_text(encoding="utf-8")
+
+
+def test_pages_hold_hashes_and_versions_but_no_folder_or_credential(tmp_path):
+    arguments = {"pretrained": str(tmp_path / "model"), "dtype": "float32", "api_key": "sesame"}
+    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()}, model_args=arguments)
+    build([tmp_path / "run"], tmp_path / "out")
+    page = (tmp_path / "out/site/model/model.html").read_text(encoding="utf-8")
+    assert hashlib.sha256(samples.read_bytes()).hexdigest() in page
+    assert "lm_eval 0.4.13, transformers 5.23.0, torch 2.13.0+cpu" in page
+    assert "--model_args dtype=float32,pretrained=model " in page
+    assert f"--tasks {TASK} " in page and "fewshot_seed 1234" in page
+    for name, content in contents(tmp_path / "out").items():
+        assert str(tmp_path).encode() not in content and b"sesame" not in content, name
+
+
+def test_a_page_of_another_origin_is_not_overwritten(tmp_path):
+    write_run(tmp_path / "run", {"likelihood": confidences()})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("# My project\n", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="README.md"):
+        build([tmp_path / "run"], tmp_path / "out")
+    assert contents(tmp_path / "out") == {"README.md": b"# My project\n"}
+
+
+def test_a_second_build_drops_the_files_of_the_first_and_nothing_else(tmp_path):
+    write_run(tmp_path / "a", {"likelihood": confidences()}, task="calib_other")
+    write_run(tmp_path / "b", {"likelihood": confidences()})
+    build([tmp_path / "a"], tmp_path / "out")
+    mine = tmp_path / "out" / "figures" / "mine.png"
+    mine.write_bytes(b"x")
+    build([tmp_path / "b"], tmp_path / "out")
+    names = contents(tmp_path / "out").keys()
+    assert {"figures/mine.png", f"figures/{TASK}_bars.png"} <= names
+    assert not [name for name in names if "calib_other" in name or name.startswith(".")]
+
+
+# ------------------------------------------------------------------------------------------- words
 
 
 def test_escape_keeps_ordinary_names_readable():
@@ -428,45 +498,6 @@ def test_a_model_is_named_by_the_last_part_of_its_path(path, name):
     assert last_part(path) == name
 
 
-def test_provenance_holds_hashes_and_versions_but_no_folder_or_credential(tmp_path):
-    arguments = {"pretrained": str(tmp_path / "model"), "dtype": "float32", "api_key": "sesame"}
-    _, samples = write_run(tmp_path / "run", {"likelihood": confidences()}, model_args=arguments)
-    page = build([tmp_path / "run"], tmp_path / "out", **FEW).read_text(encoding="utf-8")
-    text = (tmp_path / "out" / "leaderboard.json").read_text(encoding="utf-8")
-    (run,) = json.loads(text)["runs"]
-    digest = hashlib.sha256(samples.read_bytes()).hexdigest()
-    assert run["tasks"][TASK]["samples"]["sha256"] == digest
-    assert run["versions"] == {"lm_eval": "0.4.13", "transformers": "5.23.0", "torch": "2.13.0+cpu"}
-    assert run["model_args"] == {"pretrained": "model", "dtype": "float32"}
-    assert "--model_args dtype=float32,pretrained=model " in run["command"]
-    assert f"--tasks {TASK} " in run["command"]
-    assert run["seeds"]["fewshot_seed"] == 1234 and run["wall_time_seconds"] == 61.2
-    for secret in (str(tmp_path), "sesame"):
-        assert secret not in text and secret not in page
-
-
-def test_a_page_of_another_origin_is_not_overwritten(tmp_path):
-    write_run(tmp_path / "run", {"likelihood": confidences()})
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "README.md").write_text("# My project\n", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="README.md"):
-        build([tmp_path / "run"], tmp_path / "out", **FEW)
-    assert (tmp_path / "out" / "README.md").read_text(encoding="utf-8") == "# My project\n"
-
-
-def test_a_second_build_drops_the_figures_of_the_first_and_nothing_else(tmp_path):
-    write_run(tmp_path / "a", {"likelihood": confidences(), "sampling": confidences(seed=4)})
-    write_run(tmp_path / "b", {"likelihood": confidences()})
-    build([tmp_path / "a"], tmp_path / "out", **FEW)
-    mine = tmp_path / "out" / "figures" / "mine.png"
-    mine.write_bytes(b"x")
-    build([tmp_path / "b"], tmp_path / "out", **FEW)
-    names = {path.name for path in mine.parent.iterdir()}
-    assert "mine.png" in names and f"{TASK}_reliability_likelihood.png" in names
-    assert f"{TASK}_reliability_sampling.png" not in names
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
-
-
 def test_train_accuracy_comes_from_the_graded_data_set(tmp_path):
     (tmp_path / "grading.json").write_text('{"splits": {"train": {"n": 4, "accuracy": 0.75}}}')
     assert read_train_accuracy(tmp_path) == 0.75
@@ -475,3 +506,14 @@ def test_train_accuracy_comes_from_the_graded_data_set(tmp_path):
         read_train_accuracy(tmp_path)
     with pytest.raises(FileNotFoundError, match="calibench grade"):
         read_train_accuracy(tmp_path / "none")
+
+
+def test_the_command_takes_runs_and_a_graded_data_set(tmp_path):
+    from calibench import cli
+
+    write_run(tmp_path / "run", {"likelihood": confidences()}, limit=60.0, whole=900)
+    (tmp_path / "grading.json").write_text('{"splits": {"train": {"n": 4, "accuracy": 0.75}}}')
+    arguments = ["leaderboard", "build", str(tmp_path / "run"), "--graded", str(tmp_path)]
+    done = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "out")])
+    assert done.output.strip() == str(tmp_path / "out" / "README.md")
+    assert values_of(tmp_path / "out", method="constant")["auroc"] == 0.5

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from calib_leaderboards.gate.decide import REGRESSION, UNDECIDED, Judgement, Report
-from calib_leaderboards.render import escape
+from calib_leaderboards.markdown import escape
 
 _HEAD = (
     "method", "metric", "baseline", "new", "difference [95 % interval]", "p", "detects", "n",

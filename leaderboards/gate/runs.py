@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calib_leaderboards.gate.samples import Samples, read_log
-from calib_leaderboards.rows import adapter_name, answers_of, model_name
-from calib_leaderboards.runs import Run
+from calib_leaderboards.runs import Run, adapter_name, answers_of, model_name
 
 
 class CannotDecide(ValueError):
@@ -94,7 +93,7 @@ def _read_file(path: Path) -> list[TaskRun]:
     content = path.read_bytes()
     try:
         results = json.loads(content)
-        run = Run(path, hashlib.sha256(content).hexdigest(), results, {})
+        run = Run(path, hashlib.sha256(content).hexdigest(), results)
         tasks = sorted(set(results["results"]) & set(results["configs"]))  # groups have no config
         return [_task(run, task) for task in tasks]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

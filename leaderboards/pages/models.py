@@ -23,6 +23,7 @@ from calib_leaderboards.tables import (
     main_metric,
     metric_names,
     number,
+    preview,
 )
 
 _MOST_BARS = 16
@@ -51,20 +52,37 @@ def model_page(rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[st
     }
 
 
+def bar_rows(rows: Sequence[TableRow]) -> tuple[list[str], list[TableRow]]:
+    """The rows that a figure about one task compares, and a label for each.
+
+    Left out are rows that are there to be beaten, all but the best by ECE if there are many, and
+    what an adapter says of its own answers where it also judged those of another run: bars side by
+    side are about the same answers as far as can be.
+    """
+    known = [row for row in rows if "ece" in row.score.metrics and not row.sanity]
+    frozen = {_who(row) for row in known if row.entry.setting.answers == "frozen"}
+    known = [
+        row for row in known
+        if row.entry.setting.answers == "frozen" or not row.adapter or _who(row) not in frozen
+    ]
+    best = {id(row) for row in best_first(known, "ece")[:_MOST_BARS]}
+    shown = sorted((row for row in known if id(row) in best), key=lambda row: bool(row.adapter))
+    labels = [(*_who(row), row.entry.setting.slug) for row in shown]
+    return distinct(labels), shown
+
+
+def _who(row: TableRow) -> tuple[str, str, str]:
+    return row.score.label, row.entry.model.name, row.adapter
+
+
 def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     """ECE and AUROC of rows about one task, as two charts; none without confidences.
 
-    Rows that are there to be beaten are left out, and all but the best by ECE if there are many.
+    Rows as `bar_rows` chooses them.
     """
-    shown = [row for row in rows if "ece" in row.score.metrics and not row.sanity]
+    labels, shown = bar_rows(rows)
     if not shown:
         return []
-    best = {id(row) for row in best_first(shown, "ece")[:_MOST_BARS]}
-    shown = sorted((row for row in shown if id(row) in best), key=lambda row: bool(row.adapter))
-    labels = distinct([
-        (row.score.label, row.entry.model.name, row.adapter, row.entry.setting.slug)
-        for row in shown
-    ])
     drawn = []
     for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
         values = [
@@ -93,6 +111,7 @@ def _table(group: Group, rows: Sequence[TableRow], titles: Mapping[Group, str]) 
         "id": f"task.{'.'.join(group)}".replace(" ", "-"),
         "task": titles[group],
         "version": group[1],
+        "preview": preview(rows),
         "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in rows})),
         "bars": [Markup(chart) for chart in bar_charts(rows)],
         "head": [heading(name, direction(rows, name)) for name in names],

@@ -1,16 +1,21 @@
-"""Builds README, tables and site from a store; writes only what is new."""
+"""Builds README, tables and site from a store or from runs; writes only what is new."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from calib_leaderboards.files import write_atomically
-from calib_leaderboards.render import MARK
+from calib_leaderboards.markdown import MARK
+
+if TYPE_CHECKING:
+    from calib_leaderboards.store.entry import Entry
 
 _HERE = Path(__file__).parent
 _MADE = "site/build.json"  # what the last build read and wrote
@@ -28,12 +33,7 @@ def build_store(store: Path, out: Path) -> Path:
     FileExistsError if `out` holds a README.md of another origin.
     """
     store, out = Path(store), Path(out)
-    page = out / "README.md"
-    if page.is_file() and not page.read_text("utf-8", errors="replace").startswith(MARK):
-        raise FileExistsError(
-            f"'{page}' was not made by `calibench leaderboard build` and would be overwritten; "
-            "choose another output folder."
-        )
+    page = _page(out)
     if not store.is_dir():
         raise FileNotFoundError(
             f"There is no store '{store}'; make it with `calibench leaderboard add`, or give "
@@ -44,16 +44,85 @@ def build_store(store: Path, out: Path) -> Path:
     if before.get("inputs") == digest and _unchanged(out, before["files"]):
         return page
     from calib_leaderboards.pages.site import files
+    from calib_leaderboards.store.paths import entry_path, samples_path
+    from calib_leaderboards.store.read import read_entries
 
+    entries = read_entries(store)
+    if not entries:
+        raise FileNotFoundError(
+            f"'{store}' has no entries; add runs with `calibench leaderboard add`."
+        )
+
+    def packed(entry: Entry) -> bytes:
+        return (store / samples_path(entry_path(entry))).read_bytes()
+
+    _publish(out, files(entries, packed, link), digest, before)
+    return page
+
+
+def build_runs(
+    results: Sequence[Path],
+    out: Path,
+    *,
+    train_accuracy: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Path:
+    """Publish the lm-eval runs below `results` as `build_store` does those of a store, for a look:
+    runs of a part of the questions are accepted, and marked on every page.
+
+    Also draws figures/TASK_bars.png and .svg, ECE and AUROC of the methods of each task.
+    train_accuracy: in [0, 1]; each task gets a sanity row of a model that always says this.
+    resamples, seed: of the bootstrap behind the intervals.
+
+    The bytes of all files depend on the runs and the version of this program and its libraries
+    alone. Returns the path of the README.
+
+    Raises ValueError, FileNotFoundError or FileExistsError as `build_store` and `make_all` do,
+    before anything is written.
+    """
+    out = Path(out)
+    page = _page(out)
+    if train_accuracy is not None and not 0 <= train_accuracy <= 1:
+        raise ValueError(f"train_accuracy is {train_accuracy}; it must be in the range [0, 1].")
+    from calib_leaderboards.pages.figure import bar_figures
+    from calib_leaderboards.pages.site import files
+    from calib_leaderboards.store.make import make_all
+    from calib_leaderboards.store.paths import entry_path
+    from calib_leaderboards.store.results import find_results
+
+    made = make_all(
+        find_results(results), constant=train_accuracy, preview=True, resamples=resamples, seed=seed
+    )
+    entries = [entry for entry, _ in made.values()]
+    pages = files(entries, lambda entry: made[entry_path(entry)][1])
+    _publish(out, chain(bar_figures(entries), pages), "", _last_build(out))
+    return page
+
+
+def _page(out: Path) -> Path:
+    """Where the README goes. Raises FileExistsError if there is one of another origin."""
+    page = out / "README.md"
+    if page.is_file() and not page.read_text("utf-8", errors="replace").startswith(MARK):
+        raise FileExistsError(
+            f"'{page}' was not made by `calibench leaderboard build` and would be overwritten; "
+            "choose another output folder."
+        )
+    return page
+
+
+def _publish(
+    out: Path, files: Iterable[tuple[str, bytes]], inputs: str, before: dict[str, Any]
+) -> None:
+    """Write the files, remove those that only the last build made, and note both."""
     sizes: dict[str, int] = {}
-    for name, content in files(store, link):
+    for name, content in files:
         sizes[name] = len(content)
         _write(out / name, content)
     for name in before.get("files", {}).keys() - sizes.keys():
         _remove(out, name)
-    made = {"format": _FORMAT, "inputs": digest, "files": dict(sorted(sizes.items()))}
+    made = {"format": _FORMAT, "inputs": inputs, "files": dict(sorted(sizes.items()))}
     _write(out / _MADE, (json.dumps(made, indent=0) + "\n").encode())
-    return page
 
 
 def _link(store: Path, out: Path) -> str | None:
@@ -92,7 +161,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _last_build(out: Path) -> dict:
+def _last_build(out: Path) -> dict[str, Any]:
     """What the last build wrote down; empty if there was none or its note is damaged."""
     try:
         made = json.loads((out / _MADE).read_text("utf-8"))

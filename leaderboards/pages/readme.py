@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from calib_leaderboards.pages.models import Group, shown_metrics
-from calib_leaderboards.render import MARK, escape, markdown_table
+from calib_leaderboards.markdown import MARK, escape, markdown_table
 from calib_leaderboards.tables import (
     TableRow,
     best_first,
@@ -15,6 +15,7 @@ from calib_leaderboards.tables import (
     interval,
     main_metric,
     number,
+    preview,
 )
 
 MOST_ROWS = 25  # of a task; the site has all
@@ -41,7 +42,8 @@ _HOW_TO_READ = """\
 - The ECE of a *perfectly* calibrated model is not zero in a finite sample: it is about 0.10 at
   n = 100, 0.03 at 1,000 and 0.01 at 10,000.
 - Rows in *italics* are there to be beaten and have no rank: *question only* hides the answer from
-  the classifier.
+  the classifier; *constant* always says the accuracy in training, which can have a low ECE and
+  knows nothing about the single answer.
 - **Settings**: *3-shot* is the number of examples before the question; *frozen* marks confidences
   in the answers of an earlier run. Accuracies differ only where answers do."""
 
@@ -81,6 +83,8 @@ def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[
         body.append([*cells, f"{row.score.n:,}"])
     table = markdown_table(head, body, ["---"] * 4 + ["---:"] * (len(names) + 1))
     version = f"Task version {escape(rows[0].group[1])}; best {escape(heading(by, None))} first."
+    if note := preview(rows):
+        version = f"**{note.capitalize()}.** {version}"
     left = len(rows) - len(shown)
     if left:
         version += f" {left:,} more rows are on [the site](site/index.html)."

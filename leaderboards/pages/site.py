@@ -1,8 +1,8 @@
-"""All files of a build, one after the other, from the entries of a store."""
+"""All files of a build, one after the other, from entries and their samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,12 +11,13 @@ from calib_leaderboards.pages.data import board_script, group_names, samples_scr
 from calib_leaderboards.pages.models import bar_charts, model_page
 from calib_leaderboards.pages.names import counted, model_pages, size_text
 from calib_leaderboards.pages.readme import MOST_ROWS, readme
+from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.store.read import read_entries
 from calib_leaderboards.tables import (
     TableRow,
     by_task,
     flat,
+    preview,
     table_rows,
     to_csv,
     to_latex,
@@ -26,18 +27,14 @@ from calib_leaderboards.tables import (
 _HERE = Path(__file__).parent
 
 
-def files(store: Path, link: str | None) -> Iterator[tuple[str, bytes]]:
+def files(
+    entries: Sequence[Entry], packed: Callable[[Entry], bytes], link: str | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Every file of a build as (path below the output folder, content).
 
-    link: where the store lies below the output folder; None if it lies elsewhere.
-
-    Raises FileNotFoundError if the store has no entries, and as `read_entries` does.
+    packed: reads the samples of an entry that has some. link: where the entries lie below the
+    output folder; None if they lie elsewhere.
     """
-    entries = read_entries(store)
-    if not entries:
-        raise FileNotFoundError(
-            f"'{store}' has no entries; add runs with `calibench leaderboard add`."
-        )
     rows = table_rows(entries)
     tables = by_task(rows)
     titles = group_names(list(tables))
@@ -53,17 +50,19 @@ def files(store: Path, link: str | None) -> Iterator[tuple[str, bytes]]:
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")
     yield "README.md", readme(rows, titles, figures, link)
-    yield from _site(rows, titles, store)
+    yield from _site(rows, titles, packed)
 
 
 def _site(
-    rows: list[TableRow], titles: dict[tuple[str, str, str], str], store: Path
+    rows: list[TableRow], titles: dict[tuple[str, str, str], str],
+    packed: Callable[[Entry], bytes],
 ) -> Iterator[tuple[str, bytes]]:
     # autoescape: names come from anyone's files.
     templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )
+    templates.globals["preview"] = bool(preview(rows))
 
     def page(template: str, **values: object) -> bytes:
         return templates.get_template(template).render(**values).encode("utf-8")
@@ -103,5 +102,4 @@ def _site(
         yield f"site/{pages[name]}", page("model.html", root="../", here="", model=model)
     for key, entry in entries.items():
         if entry.samples.file is not None:
-            packed = (store / key).with_name(entry.samples.file).read_bytes()
-            yield f"site/samples/{key}.js", samples_script(key, packed)
+            yield f"site/samples/{key}.js", samples_script(key, packed(entry))

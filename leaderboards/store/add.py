@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,19 +10,16 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from calib_leaderboards.rows import last_part
+from calib_leaderboards.runs import last_part
 from calib_leaderboards.store.entry import Entry, entry_from_json, entry_to_json
-from calib_leaderboards.store.make import make_entries
-from calib_leaderboards.store.paths import entry_path, refuse_links, samples_path, slug
+from calib_leaderboards.store.make import Made, make_all
+from calib_leaderboards.store.paths import refuse_links, samples_path, slug
 from calib_leaderboards.store.read import read_entry
 from calib_leaderboards.store.results import find_results
 from calib_leaderboards.store.setting import adapter_names
 
 LOCK = ".lock"
 _PATIENCE = 120.0  # seconds that an add waits for another
-_log = logging.getLogger(__name__)
-
-Made = dict[PurePosixPath, tuple[Entry, bytes | None]]
 
 
 def add(
@@ -41,10 +37,10 @@ def add(
     adapters: folders of adapters that the runs used; the sha256 of their weights is recorded.
     resamples, seed: of the bootstrap behind the intervals.
 
-    What is left out (see `make_entries`) is logged as a warning. Everything is made and checked
+    What is left out (see `make_all`) is logged as a warning. Everything is made and checked
     before the first file is written, so that an error leaves the store as it was.
 
-    Raises ValueError for a run that cannot be published (`make_entries`), a duplicate, another
+    Raises ValueError for a run that cannot be published (`make_all`), a duplicate, another
     version of a task or other questions than the store has, or a store with symbolic links;
     FileNotFoundError for missing results, logs or adapters; RuntimeError if another add does not
     finish.
@@ -52,23 +48,7 @@ def add(
     store = Path(store)
     runs = find_results(results)
     folders = _by_name(adapters, {name for run in runs for name in adapter_names(run)})
-    made: Made = {}
-    for run in runs:
-        entries, notes = make_entries(run, adapters=folders, resamples=resamples, seed=seed)
-        for note in notes:
-            _log.warning("%s", note)
-        for entry, packed in entries:
-            path = entry_path(entry)
-            if path in made:
-                other = made[path][0].provenance.results.file
-                raise ValueError(
-                    f"'{other}' and '{run.path.name}' both give the entry '{path}'; give only one "
-                    "of them."
-                )
-            made[path] = (entry, packed)
-    if not made:
-        names = ", ".join(f"'{run.path}'" for run in runs)
-        raise ValueError(f"There is no score to publish in {names}.")
+    made = make_all(runs, adapters=folders, resamples=resamples, seed=seed)
     with _locked(store):
         _check(store, made, replace)
         _write(store, made)

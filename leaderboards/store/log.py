@@ -78,8 +78,10 @@ class _Reading:
     ours: int = 0
 
 
-def read_log(path: Path, task: str) -> Log:
+def read_log(path: Path, task: str, *, whole: bool = True) -> Log:
     """Read the log of a confidence task, or of any other task of lm-eval.
+
+    whole: whether it must hold all documents of the task.
 
     Raises ValueError, naming file and line, for a log that is cut off or damaged, is not UTF-8, has
     a question twice under one filter, a value that is no score, or rows of another task.
@@ -100,7 +102,9 @@ def read_log(path: Path, task: str) -> Log:
             f"'{path}': {state.count - state.ours} of {state.count} rows hold no confidence "
             "record; the file mixes logs or was changed, run the evaluation again."
         )
-    _check_complete(path, state)
+    _check_filters_agree(path, state)
+    if whole:
+        _check_documents(path, state)
     return _log(path, digest.hexdigest(), state)
 
 
@@ -210,7 +214,8 @@ def _first_prompt(row: dict[str, Any]) -> str | None:
     return first["arg_0"] if isinstance(first["arg_0"], str) else json.dumps(first["arg_0"])
 
 
-def _check_complete(path: Path, state: _Reading) -> None:
+def _check_filters_agree(path: Path, state: _Reading) -> None:
+    """Raise ValueError unless all filters are about the same questions, answers and grades."""
     (first, reference), *others = state.rows.items()
     for name, rows in others:
         if rows.keys() != reference.keys():
@@ -232,6 +237,11 @@ def _check_complete(path: Path, state: _Reading) -> None:
                 f"'{path}': the answer to '{graded[0]}' is graded differently under '{first}' and "
                 f"'{name}'; run the evaluation again."
             )
+
+
+def _check_documents(path: Path, state: _Reading) -> None:
+    """Raise ValueError unless each document of the task has its question."""
+    reference = next(iter(state.rows.values()))
     missing = set(range(len(reference))) - state.documents
     if missing or len(state.documents) != len(reference):
         example = min(missing) if missing else max(state.documents)

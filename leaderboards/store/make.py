@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from calib_leaderboards.provenance import describe
-from calib_leaderboards.rows import limit_of
-from calib_leaderboards.runs import Run
+from calib_leaderboards.labels import CONSTANT
+from calib_leaderboards.runs import Run, part_of
 from calib_leaderboards.store.cost import requests_per_question
 from calib_leaderboards.store.entry import FORMAT, Entry, Score
 from calib_leaderboards.store.log import Log, read_log
@@ -20,79 +23,112 @@ from calib_leaderboards.store.paths import entry_path, samples_path
 from calib_leaderboards.store.results import check_file, log_of, tasks_of
 from calib_leaderboards.store.samples import pack_samples, samples_of
 from calib_leaderboards.store.scoring import confidence_scores, stock_scores
-from calib_leaderboards.store.setting import describe_model, describe_setting
+from calib_leaderboards.store.setting import adapter_names, describe_model, describe_setting
 
 LARGEST_SAMPLES = 4 * 2**20  # bytes, packed: more is not kept in a repository
 _UNSET: dict[str, Any] = {"file": None, "sha256": None}
+_log = logging.getLogger(__name__)
+
+Made = dict[PurePosixPath, tuple[Entry, bytes | None]]
 
 
-def make_entries(
-    run: Run, *, adapters: Mapping[str, Path] | None = None, resamples: int = 1000, seed: int = 0
-) -> tuple[list[tuple[Entry, bytes | None]], list[str]]:
-    """Make an entry for every task of a run, and its packed samples (None if too large to keep).
+def make_all(
+    runs: Sequence[Run],
+    *,
+    adapters: Mapping[str, Path] | None = None,
+    constant: float | None = None,
+    preview: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Made:
+    """Make an entry for every task of every run, and its packed samples (None if too large to
+    keep), by their paths in a store.
 
     adapters: folders of adapters by the names that runs give them, to record their weights' sha256.
+    constant: adds to one entry of each confidence task, of a run without an adapter if there is
+    one, the row of a model that always says this. preview: accept runs of a part of the questions.
     resamples, seed: of the bootstrap behind the intervals.
 
-    Returns the entries, and a sentence for all that is left out: scores that are no mean over
-    questions, samples that are too large.
+    What is left out is logged as a warning: scores that are no mean over questions, samples that
+    are too large.
 
     Raises ValueError for a run that asked only a part of the questions, a log that is damaged or
-    belongs to other results, or a score that is not the one lm-eval printed; FileNotFoundError for
-    results without logged samples.
+    belongs to other results, a score that is not the one lm-eval printed, two runs of one entry,
+    and runs without any score; FileNotFoundError for results without logged samples.
     """
-    made: list[tuple[Entry, bytes | None]] = []
-    notes: list[str] = []
-    for task in tasks_of(run):
-        try:
-            entry, packed = _make(run, task, adapters or {}, resamples, seed, notes)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in (error.title, *problem["loc"]))
-            raise ValueError(
-                f"'{run.path}' cannot become an entry of {task}: {place}: {problem['msg']}."
-            ) from error
-        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ValueError(
-                f"'{run.path}' is not a whole results file of lm_eval (what it says of {task} ends "
-                f"in {error!r}); run the evaluation again or remove the file."
-            ) from error
-        if entry is not None:
-            made.append((entry, packed))
-    return made, notes
+    made: Made = {}
+    bearers: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: bool(adapter_names(run))):
+        bearers = {task: run for task in tasks_of(run)} | bearers
+    for run in runs:
+        for task in tasks_of(run):
+            said = constant if bearers[task] is run else None
+            entry, packed = _checked(run, task, adapters or {}, said, preview, resamples, seed)
+            if entry is None:
+                continue
+            path = entry_path(entry)
+            if path in made:
+                other = made[path][0].provenance.results.file
+                raise ValueError(
+                    f"'{other}' and '{run.path.name}' both give the entry '{path}'; give only one "
+                    "of them."
+                )
+            made[path] = (entry, packed)
+    if not made:
+        names = ", ".join(f"'{run.path}'" for run in runs)
+        raise ValueError(f"There is no score to publish in {names}.")
+    return made
+
+
+def _checked(run: Run, task: str, *options: Any) -> tuple[Entry | None, bytes | None]:
+    """`_make`, whose errors about what a file lacks become sentences that name it."""
+    try:
+        return _make(run, task, *options)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in (error.title, *problem["loc"]))
+        raise ValueError(
+            f"'{run.path}' cannot become an entry of {task}: {place}: {problem['msg']}."
+        ) from error
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(
+            f"'{run.path}' is not a whole results file of lm_eval (what it says of {task} ends "
+            f"in {error!r}); run the evaluation again or remove the file."
+        ) from error
 
 
 def _make(
-    run: Run, task: str, adapters: Mapping[str, Path], resamples: int, seed: int, notes: list[str]
+    run: Run, task: str, adapters: Mapping[str, Path], constant: float | None, preview: bool,
+    resamples: int, seed: int,
 ) -> tuple[Entry | None, bytes | None]:
-    _refuse_parts(run, task)
-    log = _read_log(run, task)
+    whole = _check_parts(run, task, preview)
+    log = _read_log(run, task, whole)
     config = run.results["configs"][task]
-    ours = log.correct is not None
     form = _text(config.get("output_type"))
-    left_out: list[tuple[str, str]] = []
-    if ours:
-        metadata = config.get("metadata") or {}
-        costs = requests_per_question(task, form, metadata)
+    if log.correct is not None:
+        if constant is not None:
+            always = np.full(len(log.ids), constant)
+            log = replace(log, confidence={**log.confidence, CONSTANT: always})
+        costs = requests_per_question(task, form, config.get("metadata") or {})
         scores = confidence_scores(run, task, log, costs, resamples, seed)
     else:
         scores, left_out = stock_scores(run, task, log, resamples, seed)
-    if left_out:
-        names = sorted({metric for metric, _ in left_out})
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        notes.append(
-            f"{task}: without {', '.join(names[:5])}{more}, which are no mean of a number that its "
-            "log holds for every question."
-        )
+        if names := sorted({metric for metric, _ in left_out}):
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            _log.warning(
+                "%s: without %s%s, which are no mean of a number that its log holds for every "
+                "question.", task, ", ".join(names[:5]), more,
+            )
     if not scores:
-        notes.append(f"{task} is left out: it has no score that is a mean over its questions.")
+        _log.warning("%s is left out: it has no score that is a mean over its questions.", task)
         return None, None
     fields = _finite(_fields(run, task, log, scores, adapters, form))
     entry = Entry.model_validate({**fields, "samples": _UNSET})
     published = [(metric, score.method) for score in scores for metric in score.metrics]
     packed = pack_samples(samples_of(log, published))
     if len(packed) > LARGEST_SAMPLES:
-        notes.append(f"{task}: its samples are not kept; they have {len(packed):,} bytes, packed.")
+        _log.warning("%s: its samples are not kept; they have %s bytes, packed.", task,
+                     f"{len(packed):,}")
         return entry, None
     kept = {
         "file": samples_path(entry_path(entry)).name,
@@ -134,8 +170,10 @@ def _fields(
     }
 
 
-def _refuse_parts(run: Run, task: str) -> None:
-    """Raise ValueError unless the run asked all questions of the task."""
+def _check_parts(run: Run, task: str, preview: bool) -> bool:
+    """Whether the run asked all questions of the task. Raises ValueError if not, unless `preview`,
+    and if it does not say so.
+    """
     count = run.results["n-samples"].get(task)
     count = count if isinstance(count, dict) else {}
     whole, asked = count.get("original"), count.get("effective")
@@ -145,15 +183,17 @@ def _refuse_parts(run: Run, task: str) -> None:
             f"'{run.path}' does not say how many questions {task} has and how many were asked "
             "('n-samples'), so that nobody knows if it is whole; run the evaluation again."
         )
-    if limit is not None or limit_of(run, task) is not None:
+    part = part_of(run, task)
+    if part is not None and not preview:
         how = f"--limit {limit}" if limit is not None else "--samples"
         raise ValueError(
             f"'{run.path}' asked {asked} of the {whole} questions of {task} ({how}); only whole "
             "runs are published, so evaluate again without it."
         )
+    return part is None
 
 
-def _read_log(run: Run, task: str) -> Log:
+def _read_log(run: Run, task: str, whole: bool) -> Log:
     path = log_of(run, task)
     if not path.is_file():
         raise FileNotFoundError(
@@ -161,7 +201,7 @@ def _read_log(run: Run, task: str) -> Log:
             "recomputed from samples; run lm_eval with --log_samples."
         )
     check_file(path, run.path.parent)
-    log = read_log(path, task)
+    log = read_log(path, task, whole=whole)
     count = run.results["n-samples"][task]["effective"]
     if len(log.ids) != count:
         raise ValueError(

@@ -111,7 +111,7 @@ def _read(path: Path) -> Run:
             f"'{path}' is not a whole results file of lm_eval: 'model_args' is {arguments!r}. Run "
             "the evaluation again or remove the file."
         )
-    run = Run(path, hashlib.sha256(content).hexdigest(), results, {})
+    run = Run(path, hashlib.sha256(content).hexdigest(), results)
     for task in tasks_of(run):
         for section in ("results", "configs"):
             if not isinstance(results[section][task], dict):

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import calib_metrics
-from calib_leaderboards.rows import (
-    adapter_name,
-    label_of,
-    model_arguments,
-    score_columns,
-    usable,
-)
-from calib_leaderboards.runs import Run
+from calib_leaderboards.labels import label_of
+from calib_leaderboards.runs import Run, adapter_name, model_arguments
 from calib_leaderboards.store.entry import Cost, Metric, Reliability, RiskCoverage, Score
 from calib_leaderboards.store.log import Log
 from calib_metrics.scores import resample
 from calib_metrics.signature import VERSION, Options
 
 Floats = NDArray[np.float64]
+METRICS = ("acc", "ece", "auroc", "brier", "answered", "rms", "nll")
 BINS = 10
 POINTS = 101  # of a risk-coverage curve
 _TOLERANCE = 1e-9
@@ -52,12 +47,12 @@ def confidence_scores(
         confidence = [None if math.isnan(value) else value for value in column[graded].tolist()]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an undefined score is null
-            found = score_columns(confidence, correct, method, resamples, seed)
+            found = _score_columns(confidence, correct, method, resamples, seed)
         for name, score in found.items():
             _check_printed(run, task, log, name, method, score.value)
         metrics = {name: _metric(**score.to_dict()) for name, score in found.items()}
         metrics |= _means(run, task, log, method, options)
-        known = usable(confidence, correct)
+        known = _usable(confidence, correct)
         ensemble = bool(model_arguments(run).get("ensemble"))
         adapted = ensemble or adapter_name(run, method) is not None
         cost = costs.get(method)
@@ -116,6 +111,26 @@ def stock_scores(
     return scores, left_out
 
 
+def _usable(
+    confidence: Sequence[float | None], correct: Sequence[int]
+) -> tuple[list[float], list[int]]:
+    """Both columns without the rows whose confidence is missing."""
+    pairs = [pair for pair in zip(confidence, correct) if pair[0] is not None]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _score_columns(
+    confidence: list[float | None], correct: list[int], method: str, resamples: int, seed: int
+) -> dict[str, calib_metrics.Score]:
+    """All scores but those without a finite value beside a confidence: nll at 0 and 1."""
+    present = _usable(confidence, correct)
+    finite = bool(present[0]) and math.isfinite(calib_metrics.nll(*present))
+    metrics = METRICS if finite else tuple(name for name in METRICS if name != "nll")
+    return calib_metrics.score(
+        confidence, correct, metrics, method=method, resamples=resamples, seed=seed
+    )
+
+
 def _means(
     run: Run, task: str, log: Log, filter_: str, options: Options
 ) -> dict[str, Metric]:
@@ -124,7 +139,7 @@ def _means(
     stated = {row["metric"]: row.get("aggregation") for row in listed}
     directions = (run.results.get("higher_is_better") or {}).get(task) or {}
     columns = {}
-    for name, column in log.values[filter_].items():
+    for name, column in log.values.get(filter_, {}).items():
         value = float(np.mean(column))
         by_default = stated.get(name) is None and name in _MEANS
         if stated.get(name) == "mean" or by_default:

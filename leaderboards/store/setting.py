@@ -9,8 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calib_leaderboards.rows import answers_of, last_part, model_arguments, model_name
-from calib_leaderboards.runs import Run
+from calib_leaderboards.runs import (
+    Run,
+    answers_of,
+    last_part,
+    model_arguments,
+    model_name,
+    part_of,
+)
 from calib_leaderboards.store.entry import Adapter, Model, Setting
 from calib_leaderboards.store.log import Log
 
@@ -26,6 +32,7 @@ _NOT_HOW = {
     "attn_implementation", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization",
     "swap_space", "base_url", "num_concurrent", "max_retries", "timeout", "verify_certificate",
 }
+_PREVIEW = re.compile(r"preview-(\d+)-of-(\d+)_")
 # Options of --metadata that are shown elsewhere: the methods are the rows of an entry.
 _SHOWN = ("methods", "answers")
 
@@ -62,6 +69,8 @@ def describe_setting(run: Run, task: str, log: Log) -> Setting:
 
     Where the answers are frozen, the first digits of their fingerprint are in the slug, since
     confidences in other answers are another entry. (The documents of a judge's task hold answers.)
+    Where the run asked a part of the questions, the slug begins with it, as in
+    "preview-250-of-796_3-shot".
     """
     results = run.results
     shots = results["n-shot"].get(task)
@@ -72,7 +81,9 @@ def describe_setting(run: Run, task: str, log: Log) -> Setting:
         )
     answers = answers_of(run, task)
     chat, system = results.get("chat_template_sha"), results.get("system_instruction_sha")
-    parts = ["default-shot" if shots is None else f"{shots:d}-shot"]
+    part = part_of(run, task)
+    parts = [] if part is None else ["preview-{:d}-of-{:d}".format(*part)]
+    parts += ["default-shot" if shots is None else f"{shots:d}-shot"]
     parts += ["chat"] if chat else []
     # lm-eval's default under a chat template is a turn per example.
     parts += ["one-turn"] if chat and shots and not results.get("fewshot_as_multiturn") else []
@@ -96,6 +107,14 @@ def describe_setting(run: Run, task: str, log: Log) -> Setting:
         system_prompt=bool(system),
         answers=answers,
     )
+
+
+def preview_note(setting: Setting) -> str:
+    """What a table says of a run that asked a part of the questions; "" of a whole one."""
+    if found := _PREVIEW.match(setting.slug):
+        asked, whole = (f"{int(number):,}" for number in found.groups())
+        return f"preview: {asked} of {whole} questions; cannot be added to a leaderboard"
+    return ""
 
 
 def weights_sha256(folder: Path) -> str:

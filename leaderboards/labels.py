@@ -1,0 +1,36 @@
+"""What tables and figures call a method."""
+
+from __future__ import annotations
+
+CONSTANT = "constant"  # the method that always says the accuracy in training
+_LABELS = {
+    "likelihood": "Likelihood",
+    "zero_shot_classifier": "Zero-Shot Classifier",
+    "p_ik": "P(IK)",
+    "verbalized": "Verbalized",
+    "verbalized_top_k": "Verbalized Top-k",
+    "linguistic": "Linguistic",
+    "cot_verbalized": "Reasoned, then Verbalized",
+    "sampling": "Sampling",
+    "distinct_answers": "Distinct Answers",
+    "semantic_clusters": "Semantic Clusters",
+    "semantic_entropy": "Semantic Entropy",
+    "self_consistency": "Self-Consistency",
+    "probe": "Probe",
+    "question_only": "Question only",
+    CONSTANT: "Constant (train accuracy)",
+}
+_TUNED = {
+    "zero_shot_classifier": "Fine-Tuned",
+    "question_only": "Fine-Tuned (question only)",
+}
+YES_NO = (*_TUNED, "p_ik")  # methods that are a yes/no question about an answer
+SANITY = ("question_only", CONSTANT)  # methods that are there to be beaten
+
+
+def label_of(method: str, has_adapter: bool) -> str:
+    """The label of a method, asked with an adapter or without."""
+    if has_adapter and method in _TUNED:
+        return _TUNED[method]
+    label = _LABELS.get(method) or method.replace("_", " ").capitalize()
+    return f"{label} (adapter)" if has_adapter and method != CONSTANT else label

@@ -1,0 +1,53 @@
+"""The figure to show around: ECE and AUROC of a task's methods side by side, as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from calib_leaderboards.pages.models import bar_rows
+from calib_leaderboards.store.entry import Entry
+from calib_leaderboards.store.paths import slug
+from calib_leaderboards.tables import TableRow, by_task, preview, table_rows
+from calib_metrics import Score, plots
+
+
+def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
+    """figures/TASK_bars.png and .svg of every confidence task, as (path, content).
+
+    Where entries of one task are about different questions, or of two versions, all but the first
+    have the beginning of the questions' fingerprint in their names. Needs matplotlib.
+    """
+    taken: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        for (task, _, data), members in by_task(table_rows(entries)).items():
+            labels, shown = bar_rows(members)
+            if not shown:
+                continue
+            name = slug(task) if slug(task) not in taken else slug(f"{task}_{data[:8]}")
+            taken.add(name)
+            bars = [
+                {
+                    "label": _drawable(label), "ece": _score(row, "ece"),
+                    "auroc": _score(row, "auroc"), "emphasise": bool(row.adapter),
+                }
+                for label, row in zip(labels, shown)
+            ]
+            models = ", ".join(sorted({row.entry.model.name for row in shown}))
+            title = ", ".join(filter(None, [task, preview(shown).partition(";")[0]]))
+            stem = Path(folder, name)
+            for path in plots.bar_chart(bars, stem, model=_drawable(models), task=_drawable(title)):
+                yield f"figures/{name}_bars{path.suffix}", path.read_bytes()
+
+
+def _score(row: TableRow, name: str) -> Score:
+    metric, score = row.score.metrics[name], row.score
+    counts = {"n": score.n - score.n_missing, "n_missing": score.n_missing}
+    return Score.from_dict({"name": name, **counts, **metric.model_dump()})
+
+
+def _drawable(text: str) -> str:
+    """`text` without what matplotlib would read as mathematics or SVG cannot hold."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text).replace("$", r"\$")
