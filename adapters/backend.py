@@ -11,15 +11,17 @@
 * ``mc_dropout=N,mc_dropout_rate=P``: log-likelihoods are the same mean over N passes with dropout
   left on (Gal & Ghahramani 2016); texts are generated without dropout. The masks are drawn by
   lm-eval's ``--seed``. Without a rate, dropout is what it was in training.
+* ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.fast`, which
+  computes nothing twice that several requests share.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,10 @@ from lm_eval.models.huggingface import HFLM
 from peft import PeftModel
 from torch import nn
 
-import harness_tasks
 from calib_adapters.base_model import pad_token
 from calib_adapters.belonging import check_base, fitting
 from calib_adapters.calibration.head import all_end_states, load_head
+from calib_adapters.fast.requests import Fast
 from harness_tasks.late import late_type
 
 # A yes/no question follows an answer: generated, chosen by log-likelihood, or frozen. What follows
@@ -63,6 +65,7 @@ class CalibHFLM(HFLM):
         ensemble: str | None = None,
         mc_dropout: int | None = None,
         mc_dropout_rate: float | None = None,
+        fast: bool = True,
         peft: str | None = None,
         **kwargs: Any,
     ):
@@ -84,11 +87,14 @@ class CalibHFLM(HFLM):
         else:
             self._head = None
         self._passes = mc_dropout or 1
+        self._on: str | None = self._members[0]
         super().__init__(pretrained=pretrained, peft=peft, **kwargs)
         if self._head is not None:
             self._check_head(str(probe))
         self._dropouts = _dropouts(self.model, mc_dropout_rate) if mc_dropout else []
         self._seed = torch.initial_seed()
+        with self._under(self._members[0]):
+            self._fast = Fast(self) if fast else None
         if ensemble or mc_dropout:
             how = f"by {members[0]} alone" if ensemble else "without dropout"
             eval_logger.info(f"calib-hf: texts are generated {how}; probabilities are averaged.")
@@ -140,7 +146,28 @@ class CalibHFLM(HFLM):
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """As `HFLM`'s: by the model that answers, or the first member of an ensemble."""
         with self._under(self._members[0]):
-            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+            if self._fast is None:
+                return super().generate_until(requests, disable_tqdm=disable_tqdm)
+            stock = partial(super().generate_until, disable_tqdm=disable_tqdm)
+            return self._fast.generate(requests, self._on, stock, disable_tqdm)
+
+    def _loglikelihood_tokens(
+        self, requests: list, disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        """As `HFLM`'s. The windows of a long text and dropout's masks are left to it."""
+        stock = partial(
+            super()._loglikelihood_tokens, disable_tqdm=disable_tqdm, override_bs=override_bs
+        )
+        if self._fast is None or override_bs is not None or self._dropouts:
+            return stock(requests)
+        return self._fast.score(requests, self._on, stock, disable_tqdm)
+
+    def _detect_batch_size(self, requests: Sequence | None = None, pos: int = 0) -> int:
+        """Rows that fit. `HFLM` finds out by running out of memory, which ends a CPU process."""
+        if getattr(self, "_fast", None) is None or self.device.type == "cuda":
+            return super()._detect_batch_size(requests, pos)
+        longest = len(requests[pos][1]) + len(requests[pos][2]) if requests else self.max_length
+        return self._fast.fitting(longest)
 
     def correctness(self, requests: list[Instance]) -> list[float]:
         """log P(correct) - log P(wrong) by the probe, for requests of ``(context, answer)``."""
@@ -174,14 +201,18 @@ class CalibHFLM(HFLM):
     @contextmanager
     def _under(self, adapter: str | None) -> Iterator[None]:
         """Inside, the model runs under that adapter; ``None``: as the bare base model."""
-        if not isinstance(self.model, PeftModel):
-            yield
-        elif adapter is None:
-            with self.model.disable_adapter():
+        before, self._on = self._on, adapter
+        try:
+            if not isinstance(self.model, PeftModel):
                 yield
-        else:
-            self.model.set_adapter(adapter)
-            yield
+            elif adapter is None:
+                with self.model.disable_adapter():
+                    yield
+            else:
+                self.model.set_adapter(adapter)
+                yield
+        finally:
+            self._on = before
 
     @contextmanager
     def _dropout(self, number: int) -> Iterator[None]:
@@ -252,13 +283,3 @@ def _check_options(
         raise ValueError(
             f"mc_dropout_rate is {rate!r}; it goes with mc_dropout and lies between 0 and 1."
         )
-
-
-def evaluate(arguments: Sequence[str]) -> None:
-    """Run ``lm_eval run`` with these arguments; our tasks are known unless others are named."""
-    from lm_eval.__main__ import cli_evaluate
-
-    if not any(argument.startswith(("--inc", "--conf", "-C")) for argument in arguments):
-        arguments = [*arguments, "--include_path", str(Path(harness_tasks.__file__).parent)]
-    sys.argv = ["lm_eval", "run", *arguments]
-    cli_evaluate()

@@ -18,6 +18,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from harness_tasks.checks import check_documents
+from harness_tasks.compiled import compiled_once
 from harness_tasks.context_window import PROMPT_FIT, too_long
 from harness_tasks.elicitation import METHODS, Question, Reading
 from harness_tasks.frozen import check_complete, doc_hash, read_answers
@@ -108,7 +109,8 @@ class ConfidenceTask(ConfigurableTask):
         check_documents(self, self.doc_iterator(**chosen))
         if self._frozen is not None:
             check_complete(self._frozen, self.doc_iterator(**chosen), self.settings.answers)
-        super().build_all_requests(**kwargs)
+        with compiled_once():
+            super().build_all_requests(**kwargs)
 
     def fewshot_context(
         self, doc: dict, num_fewshot: int, chat_template: Callable | None = None, **kwargs: Any

@@ -1,0 +1,201 @@
+"""A causal language model in two parts: layers that run over segments, and an output head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from calib_adapters.fast.segments import NotServed, Past, View, attending
+
+# Numbers of logits that exist at a time: 64 MB in float32.
+LOGITS = 2**24
+TRIAL = 24  # tokens
+# Probability that may be elsewhere in the trial: by its rounding alone bfloat16 moves some 0.04.
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
+ROUGH = 0.15
+
+
+@dataclass
+class Prefilled:
+    """Prompts, or beginnings of prompts, that have been read.
+
+    Attributes:
+        keys: (L, 2, B, h, S, d), right-padded, without the prefix they share.
+        lengths: (B,) real tokens in `keys`.
+        last: (B, H), the hidden state at every last token; ``None`` for beginnings.
+    """
+
+    keys: Tensor
+    lengths: Tensor
+    last: Tensor | None = None
+
+    @property
+    def mask(self) -> Tensor:
+        columns = torch.arange(self.keys.shape[4], device=self.lengths.device)
+        return columns < self.lengths[:, None]
+
+
+class Network:
+    """`model` (perhaps under PEFT) as layers and head.
+
+    `plain` maps token ids (B, T) to the logits (B, T, V) that the stock back end uses; the trial
+    compares with them.
+
+    Raises:
+        NotServed: the model cannot be run this way, with the reason.
+    """
+
+    def __init__(self, model: nn.Module, plain: Callable[[Tensor], Tensor]):
+        causal = model
+        if isinstance(model, PeftModel):
+            causal = model.get_base_model()
+            if any(config.is_prompt_learning for config in model.peft_config.values()):
+                raise NotServed("its adapter puts tokens of its own before the prompt")
+        self._layers, self._head = causal.base_model, causal.get_output_embeddings()
+        if self._layers is causal or self._head is None:
+            raise NotServed("it has no layers and output head of its own")
+        self.config: Any = self._layers.config
+        weight = self._head.weight
+        self.device, self.dtype, self.vocabulary = weight.device, weight.dtype, weight.shape[0]
+        self.window = math.inf
+        self._try(plain)
+
+    @torch.no_grad()
+    def _try(self, plain: Callable[[Tensor], Tensor]) -> None:
+        """Run some tokens both ways, in one piece and in three, and compare."""
+        ids = (torch.arange(TRIAL, device=self.device) * 7919 + 11) % min(self.vocabulary, 1000)
+        expected = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
+        view = View(None, None, None, torch.zeros(1, dtype=torch.long, device=self.device), TRIAL)
+        try:
+            with attending(self.config, view):
+                self._layers(
+                    input_ids=ids[None],
+                    position_ids=torch.arange(TRIAL, device=self.device)[None],
+                    use_cache=False,
+                )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise NotServed(f"its layers do not take these arguments ({error})") from error
+        if view.layers != set(range(len(view.layers))) or view.shape is None:
+            raise NotServed("its layers do not call transformers' attention interface")
+        self.window = view.window or math.inf
+        self.count, (self.heads, self.size) = len(view.layers), view.shape
+        prefix = self.prefix(ids[:9].tolist())
+        read = self.prefill([ids[9:15].tolist(), ids[9:17].tolist()], prefix)
+        rows = torch.tensor([0, 1, 0], device=self.device)
+        tails = [ids[15:].tolist(), ids[17:].tolist(), ids[15:16].tolist()]
+        hidden = self.follow(read, rows, tails, prefix)
+        logits = torch.cat([self._head(read.last[:1]), self._head(hidden[0])])
+        moved = (logits.float().softmax(-1) - expected[14:]).abs().sum(-1).max().item() / 2
+        if not moved < TOLERANCE.get(self.dtype, ROUGH):
+            raise NotServed(f"in pieces its probabilities are others ({moved:.2g} of 1 moved)")
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token's keys and values in all layers."""
+        return 2 * self.count * self.heads * self.size * self.dtype.itemsize
+
+    def memory(self, rows: int, tokens: int) -> Tensor:
+        """Room for the keys of `tokens` of each of the `rows`."""
+        # Zeros: whatever else stood there might be no number, and 0 times that is no number.
+        shape = (self.count, 2, rows, self.heads, tokens, self.size)
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+    def numbers(self, values: Sequence[int]) -> Tensor:
+        """Whole numbers on the model's device."""
+        return torch.tensor(values, dtype=torch.long, device=self.device)
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        return ids.to(self.device), self.numbers([len(row) for row in rows])
+
+    def _run(self, view: View, ids: Tensor, start: Tensor) -> Tensor:
+        positions = start[:, None] + torch.arange(ids.shape[1], device=self.device)
+        with torch.no_grad(), attending(self.config, view):
+            found = self._layers(input_ids=ids, position_ids=positions, use_cache=False)
+        return found[0]
+
+    def prefix(self, tokens: Sequence[int]) -> Tensor | None:
+        """Keys of `tokens`, (L, 2, 1, h, P, d), for rows to share; ``None`` if there are none."""
+        return self.prefill([tokens], None).keys if tokens else None
+
+    def prefill(
+        self,
+        rows: Sequence[Sequence[int]],
+        prefix: Tensor | None,
+        begun: Prefilled | None = None,
+    ) -> Prefilled:
+        """Read `rows` that follow `prefix`; `begun`: but for the first tokens, which it holds.
+
+        Each row must have at least a token to be read.
+        """
+        zeros = torch.zeros(len(rows), dtype=torch.long, device=self.device)
+        starts = zeros if begun is None else begun.lengths
+        ids, new = self._pad([row[start:] for row, start in zip(rows, starts.tolist())])
+        own = self.memory(*ids.shape)
+        each = torch.arange(len(rows), device=self.device)
+        past = None if begun is None else Past(begun.keys, begun.mask, each)
+        view = View(prefix, past, own, zeros, ids.shape[1])
+        hidden = self._run(view, ids, starts + _tokens(prefix))
+        last = hidden[each, new - 1]
+        if begun is None:
+            return Prefilled(own, new, last)
+        keys = self.memory(len(rows), max(map(len, rows)))
+        for i, (start, row) in enumerate(zip(starts.tolist(), rows)):
+            keys[:, :, i, :, :start] = begun.keys[:, :, i, :, :start]
+            keys[:, :, i, :, start : len(row)] = own[:, :, i, :, : len(row) - start]
+        return Prefilled(keys, starts + new, last)
+
+    def follow(
+        self,
+        read: Prefilled,
+        question: Tensor,
+        rows: Sequence[Sequence[int]],
+        prefix: Tensor | None,
+    ) -> Tensor:
+        """Hidden states (R, T, H) of `rows` that go on from the questions `question` (R,)."""
+        ids, _ = self._pad(rows)
+        start = read.lengths[question] + _tokens(prefix)
+        past = Past(read.keys, read.mask, question)
+        view = View(prefix, past, None, torch.zeros_like(start), ids.shape[1])
+        return self._run(view, ids, start)
+
+    def step(
+        self, tokens: Tensor, past: Past, before: Tensor, own: Tensor, lengths: Tensor,
+        prefix: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """Hidden states (R, H) after one more token per row, whose keys are put into `own`.
+
+        `before` (R,) are the tokens of each row's question, `lengths` (R,) those in `own`.
+        """
+        view = View(prefix, past, own, lengths, 1)
+        return self._run(view, tokens[:, None], before + lengths + _tokens(prefix))[:, 0]
+
+    def logits(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """``(first row, logits)`` of `hidden` (N, H), in float32, a part of the rows at a time."""
+        size = max(1, LOGITS // self.vocabulary)
+        with torch.no_grad():
+            for start in range(0, len(hidden), size):
+                yield start, self._head(hidden[start : start + size]).float()
+
+    def read_off(
+        self, hidden: Tensor, rows: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
+        logprobs = torch.empty(len(rows), device=self.device)
+        greedy = torch.empty(len(rows), device=self.device, dtype=torch.bool)
+        for start, logits in self.logits(hidden):
+            chosen = ((rows >= start) & (rows < start + len(logits))).nonzero()[:, 0]
+            local, target = rows[chosen] - start, targets[chosen]
+            logprobs[chosen] = logits[local, target] - logits.logsumexp(-1)[local]
+            greedy[chosen] = logits.argmax(-1)[local] == target
+        return logprobs, greedy
+
+
+def _tokens(keys: Tensor | None) -> int:
+    return 0 if keys is None else keys.shape[4]

@@ -1,0 +1,237 @@
+"""Attention over keys that are kept in three segments, so that what is shared is stored once.
+
+A row attends to a *prefix* that all rows of the batch begin with, to the rest of its *question*,
+which several rows (its samples, or its options) go on from, and to its *own* tokens. Per segment
+the scores are one matrix product over all rows that share its keys; the softmax is taken over the
+three together, so the result is that of ordinary attention over the whole sequence.
+
+Keys and values are tensors of shape (layers, 2, rows, heads, tokens, size). Only models whose
+layers call transformers' attention interface can run this way; see `network.Network`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+NAME = "calib_segments"
+# Up to so many new tokens per row, scores per segment take less memory than keys per row.
+FEW = 128
+_current: list[View] = []
+
+
+class NotServed(Exception):
+    """The model wants something of its attention that is not done here; the message says what."""
+
+
+@dataclass
+class Past:
+    """What rows go on from: `keys` (L, 2, B, h, S, d), of which `mask` (B, S) marks the real ones.
+
+    `question` (R,) is the index into B of every row, `slots` (R,) its place when the rows of a
+    question stand side by side, `width` of them for each.
+    """
+
+    keys: Tensor
+    mask: Tensor
+    question: Tensor
+    slots: Tensor = field(init=False)
+    width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = torch.bincount(self.question, minlength=len(self.mask))
+        self.width = int(counts.max())
+        order = self.question.argsort(stable=True)
+        rank = torch.empty_like(order)
+        starts = (counts.cumsum(0) - counts)[self.question[order]]
+        rank[order] = torch.arange(len(order), device=order.device) - starts
+        self.slots = self.question * self.width + rank
+
+
+@dataclass
+class View:
+    """The segments of one forward pass over `new` tokens of each of R rows.
+
+    Attributes:
+        prefix: (L, 2, 1, h, P, d) or ``None``.
+        past: the questions, or ``None``.
+        own: (L, 2, R, h, C, d), into which the new keys are written; ``None`` to keep none of them.
+        lengths: (R,) tokens that the rows have in `own` already; all 0 if more than one is new.
+        window: filled in: the smallest attention window that a layer asked for.
+        shape: filled in: heads and size of the keys, which must be the same in all layers.
+    """
+
+    prefix: Tensor | None
+    past: Past | None
+    own: Tensor | None
+    lengths: Tensor
+    new: int
+    window: int | None = None
+    layers: set[int] = field(default_factory=set)
+    shape: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.bias = self._bias()
+
+    def _bias(self) -> Tensor | None:
+        """(R or 1, 1, T, S) with -inf where a new token must not look; ``None`` if all may."""
+        rows, device = len(self.lengths), self.lengths.device
+        parts = []
+        if self.prefix is not None:
+            parts.append(torch.ones(1, self.new, self.prefix.shape[4], device=device).bool())
+        if self.past is not None:
+            parts.append(self.past.mask[self.past.question][:, None].expand(-1, self.new, -1))
+        if self.new > 1:
+            own = torch.ones(self.new, self.new, device=device).bool().tril()[None]
+        else:
+            columns = torch.arange(int(self.lengths.max()) + 1, device=device)
+            own = (columns <= self.lengths[:, None])[:, None]
+        parts.append(own)
+        if any(len(part) > 1 for part in parts):
+            parts = [part.expand(rows, -1, -1) for part in parts]
+        allowed = torch.cat(parts, -1)[:, None]
+        return torch.zeros(allowed.shape, device=device).masked_fill(~allowed, -torch.inf)
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep the new keys of a layer; all of the rows' own keys, (R, h, C, d), and values."""
+        if self.own is None:
+            return keys, values
+        if self.new > 1:
+            self.own[layer, 0, :, :, : self.new] = keys
+            self.own[layer, 1, :, :, : self.new] = values
+            return keys, values
+        rows = torch.arange(len(keys), device=keys.device)
+        self.own[layer, 0, rows, :, self.lengths] = keys[:, :, 0]
+        self.own[layer, 1, rows, :, self.lengths] = values[:, :, 0]
+        used = self.bias.shape[-1] - self._before
+        return self.own[layer, 0, :, :, :used], self.own[layer, 1, :, :, :used]
+
+    @property
+    def _before(self) -> int:
+        prefix = 0 if self.prefix is None else self.prefix.shape[4]
+        return prefix + (0 if self.past is None else self.past.mask.shape[1])
+
+
+@contextmanager
+def attending(config: Any, view: View) -> Iterator[View]:
+    """Inside, a model of this `config` attends to the segments of `view`."""
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    _current.append(view)
+    try:
+        yield view
+    finally:
+        _current.pop()
+        config._attn_implementation = before
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """transformers' attention function: `query` (R, H, T, d) to (R, T, H, d).
+
+    Raises:
+        NotServed: there is a cap on the scores, a sink, a mask or dropout.
+    """
+    view = _current[-1]
+    special = [name for name in ("softcap", "s_aux") if kwargs.get(name) is not None]
+    special += ["a mask"] if attention_mask is not None else []
+    if special or dropout or not getattr(module, "is_causal", True):
+        raise NotServed(f"its attention needs {', '.join(special) or 'dropout or no order'}")
+    if window := kwargs.get("sliding_window"):
+        view.window = min(window, view.window or window)
+    if view.shape not in (None, (key.shape[1], key.shape[3])) or key.shape != value.shape:
+        raise NotServed("its layers have keys or values of different sizes")
+    layer = module.layer_idx
+    view.shape = (key.shape[1], key.shape[3])
+    view.layers.add(layer)
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    own = view.write(layer, key, value)
+    if view.new > FEW or (view.prefix is None and view.past is None):
+        mixed = _whole(query, own, view, layer, scaling)
+    else:
+        mixed = _by_segment(query, own, view, layer, scaling)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+def _whole(
+    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float
+) -> Tensor:
+    """Ordinary attention over one row of keys per row, for rows of many new tokens."""
+    rows, groups = len(query), query.shape[1] // own[0].shape[1]
+    keys, values = (
+        torch.cat(
+            [
+                *([] if view.prefix is None else [view.prefix[layer, i].expand(rows, -1, -1, -1)]),
+                *([] if view.past is None else [view.past.keys[layer, i][view.past.question]]),
+                part,
+            ],
+            dim=2,
+        ).repeat_interleave(groups, dim=1)
+        for i, part in enumerate(own)
+    )
+    alone = view.prefix is None and view.past is None and view.new > 1
+    return functional.scaled_dot_product_attention(
+        query,
+        keys,
+        values,
+        attn_mask=None if alone else view.bias.to(query.dtype),
+        is_causal=alone,
+        scale=scaling,
+    )
+
+
+def _by_segment(
+    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float
+) -> Tensor:
+    rows, past = len(query), view.past
+    segments = [(*own, rows, 1, None)]
+    if past is not None:
+        kept = past.keys[layer]
+        segments.insert(0, (kept[0], kept[1], len(past.mask), past.width, past.slots))
+    if view.prefix is not None:
+        segments.insert(0, (view.prefix[layer, 0], view.prefix[layer, 1], 1, rows, None))
+    query = query * scaling
+    scores = torch.cat(
+        [_product(query, keys.transpose(-1, -2), *place) for keys, _, *place in segments], -1
+    )
+    weights = torch.softmax(scores.float() + view.bias, -1).to(query.dtype)
+    parts = weights.split([keys.shape[2] for keys, *_ in segments], -1)
+    mixed = [
+        _product(part, values, *place) for part, (_, values, *place) in zip(parts, segments)
+    ]
+    return sum(mixed[1:], start=mixed[0])
+
+
+def _product(left: Tensor, right: Tensor, number: int, width: int, slots: Tensor | None) -> Tensor:
+    """`left` (R, H, T, a) times what its rows share of `right` (B, h, a, b): (R, H, T, b).
+
+    The rows that share one of the B stand side by side, `width` of them, in the places `slots`.
+    """
+    rows, heads, new, _ = left.shape
+    kept = right.shape[1]
+    if slots is not None:
+        placed = left.new_zeros(number * width, *left.shape[1:])
+        left = placed.index_copy(0, slots, left)
+    left = left.reshape(number, width, kept, heads // kept, new, -1).transpose(1, 2)
+    product = left.reshape(number, kept, -1, left.shape[-1]) @ right
+    product = product.reshape(number, kept, width, heads // kept, new, -1).transpose(1, 2)
+    product = product.reshape(number * width, heads, new, -1)
+    return product if slots is None else product[slots]
+
+
+AttentionInterface.register(NAME, attend)

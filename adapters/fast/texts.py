@@ -1,0 +1,54 @@
+"""Prompts to tokens and tokens to texts, as the stock back end does both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import has_bos_prefix, postprocess_generated_text
+
+from calib_adapters.fast.memory import Written
+from calib_adapters.fast.sharing import Tokens
+
+
+def encoded(lm: HFLM, prompts: Sequence[Any]) -> list[Tokens]:
+    """The tokens of `prompts`, each text encoded once; none for what is not a text."""
+    known: dict[str, Tokens] = {}
+    for text in prompts:
+        if isinstance(text, str) and text not in known:
+            options = {}
+            if has_bos_prefix(text, getattr(lm.tokenizer, "bos_token", None)):
+                options = {"add_special_tokens": False}
+            elif lm.add_bos_token is not None:
+                options = {"add_special_tokens": lm.add_bos_token}
+            known[text] = tuple(lm.tokenizer(text, **options)["input_ids"])
+    return [known.get(text, ()) for text in prompts]
+
+
+def ending(lm: HFLM, stops: Sequence[str]) -> Callable[[Tokens], bool]:
+    """Whether so many tokens hold a stop string or end with an end-of-text token."""
+    ends = lm.model.generation_config.eos_token_id
+    ends = {lm.eot_token_id, *(ends if isinstance(ends, list) else [ends])}
+    special = set(lm.tokenizer.all_special_ids)
+    stops = [stop for stop in stops if stop]
+
+    def ended(tokens: Tokens) -> bool:
+        if tokens[-1] in ends:
+            return True
+        text = lm.tok_decode(list(tokens))
+        if any(stop in text for stop in stops):
+            return True
+        if special.isdisjoint(tokens):
+            return False
+        text = lm.tok_decode(list(tokens), skip_special_tokens=False)
+        return any(stop in text for stop in stops)
+
+    return ended
+
+
+def text_of(lm: HFLM, written: Written, stops: list[str]) -> str:
+    """What the stock back end makes of these tokens."""
+    return postprocess_generated_text(
+        generation=lm.tok_decode(list(written.tokens)), stop=stops, think_end_token=None
+    )

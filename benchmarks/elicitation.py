@@ -1,0 +1,240 @@
+"""How fast are confidences elicited, beside stock lm-eval, lm-polygraph and a hand-written loop?
+
+    python benchmarks/elicitation.py                                  200 questions, fp32 and bf16
+    python benchmarks/elicitation.py --questions 20 --repeats 1 --dtype float32 --only ours stock
+    python benchmarks/elicitation.py --scale k --plots FOLDER         cost per question as K grows
+
+WorldFacts questions, 3-shot; likelihood, zero-shot classifier, verbalized and K sampled answers:
+
+ours       `calib-hf` and our task, batches by memory
+stock      the same task on lm-eval's `hf`, with the best of several batch sizes
+floor      plain PyTorch and transformers, by hand, for this one task: the few-shot prefix read
+           once, a question's answer and samples from one prefill, second turns from one cache
+polygraph  lm-polygraph's likelihood, P(True) and K samples on the same prompts (it verbalizes
+           only chats), with its best batch size; --polygraph_python names its interpreter
+
+Each measurement runs in a process of its own, in which the model is loaded before the clock starts;
+the forms alternate, and medians count. On a CPU seconds are processor time, which other programs
+disturb little; with one thread that is the time it takes. Memory is the peak of the process, or of
+the GPU. With --log FILE every measurement is added to a file, and those that are there already,
+with the same settings, are not made again: a long comparison can be stopped, or made in parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+from elicitation_forms import FORMS, measure, prompts
+
+DTYPES = ("float32", "bfloat16")
+# What another form's seconds must be at least, or at most, as multiples of ours.
+FASTER, NEAR, MEMORY = {"stock": 4.0, "polygraph": 5.0}, 1.3, 1.5
+SIZED = ("stock", "polygraph")
+SCALES = {"questions": (100, 400, 1000, 4000), "k": (1, 5, 10, 25, 50), "shots": (0, 2, 4, 8)}
+SETTINGS = ("form", "dtype", "batch_size", "questions", "k", "shots", "threads", "rows", "model")
+
+
+class Measurements:
+    """Measurements made so far, with their settings; in a file, if there is one."""
+
+    def __init__(self, given: argparse.Namespace):
+        self._given, self._used = given, set()
+        text = given.log.read_text("utf-8") if given.log and given.log.is_file() else ""
+        self._made = [json.loads(line) for line in text.splitlines()]
+
+    def get(self, form: str, dtype: str, **changes) -> dict:
+        """One that was not asked for before: an earlier one of this kind, or a new one."""
+        options = {**vars(self._given), "form": form, "dtype": dtype, **changes}
+        settings = {name: options[name] for name in SETTINGS}
+        for i, made in enumerate(self._made):
+            if i not in self._used and made["settings"] == settings:
+                self._used.add(i)
+                return made
+        made = {"settings": settings, **in_a_process(options)}
+        self._used.add(len(self._made))
+        self._made.append(made)
+        print(json.dumps(made), file=sys.stderr, flush=True)
+        if self._given.log:
+            with self._given.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(made) + "\n")
+        return made
+
+    def best_size(self, form: str, dtype: str) -> str:
+        """The batch size with which a quarter of the questions take the form least time."""
+        if form not in SIZED:
+            return "auto"
+        few = max(8, self._given.questions // 4)
+        sizes = map(str, self._given.sizes)
+        seconds = {
+            size: self.get(form, dtype, batch_size=size, questions=few)["seconds"] for size in sizes
+        }
+        return min(seconds, key=seconds.get)
+
+
+def in_a_process(options: dict) -> dict:
+    """`measure` in a process of its own."""
+    python = options["polygraph_python"] if options["form"] == "polygraph" else sys.executable
+    command = [python, __file__, "--one", options["form"]]
+    names = ("dtype", "questions", "k", "shots", "batch_size", "threads", "rows", "model")
+    command += [part for name in names for part in (f"--{name}", str(options[name]))]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options["threads"])}
+    with prompts_file(options) as file:
+        done = subprocess.run(
+            [*command, "--prompts", file], capture_output=True, text=True, env=environment
+        )
+    if done.returncode:
+        raise SystemExit(f"{options['form']}, {options['dtype']}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def prompts_file(options: dict) -> Iterator[str]:
+    """Path of a file with the prompts, for the forms that need one."""
+    if options["form"] in ("ours", "stock"):
+        yield ""
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prompts.json"
+        path.write_text(json.dumps(prompts(options["questions"], options["shots"])), "utf-8")
+        yield str(path)
+
+
+def verdict(form: str, ours: dict, other: dict) -> str:
+    """Whether ours meets its targets against another form."""
+    ratio = other["seconds"] / ours["seconds"]
+    if form in FASTER:
+        parts = [(ratio >= FASTER[form], f"ours {ratio:.1f} × faster (≥ {FASTER[form]:g})")]
+    else:
+        parts = [(1 / ratio <= NEAR, f"ours {1 / ratio:.2f} × its time (≤ {NEAR})")]
+    if form == "stock":
+        share = ours["memory"] / other["memory"]
+        parts.append((share <= MEMORY, f"ours {share:.2f} × its memory (≤ {MEMORY})"))
+    return "; ".join(("met: " if ok else "missed: ") + text for ok, text in parts)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """All forms side by side: prints the table."""
+    made = Measurements(given)
+    rows = []
+    for dtype in given.dtype:
+        sizes = {form: made.best_size(form, dtype) for form in given.only}
+        runs: dict[str, list[dict]] = {form: [] for form in given.only}
+        for _ in range(given.repeats):
+            for form in given.only:
+                runs[form].append(made.get(form, dtype, batch_size=sizes[form]))
+        middle = {
+            form: {
+                key: statistics.median(one[key] for one in found) for key in ("seconds", "memory")
+            }
+            for form, found in runs.items()
+        }
+        ours = middle.get("ours")
+        for form, one in middle.items():
+            seconds = one["seconds"]
+            rows.append((
+                dtype, form, sizes[form], f"{seconds:.1f}",
+                f"{1000 * seconds / given.questions:.0f}",
+                f"{seconds / ours['seconds']:.2f}" if ours else "", f"{one['memory'] / 1e6:.0f}",
+                verdict(form, ours, one) if ours and form != "ours" else "",
+            ))  # fmt: skip
+    head = "dtype | form | batch | seconds | ms per question | times ours | peak MB | targets"
+    print(f"| {head} |\n|---|---|--:|--:|--:|--:|--:|---|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    names = ("torch", "transformers", "lm_eval")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    print(
+        f"\n{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
+        f"{given.questions} questions, {given.shots}-shot, K = {given.k}, "
+        f"{given.threads} thread(s), median of {given.repeats}."
+    )
+
+
+def scale(given: argparse.Namespace) -> None:
+    """Milliseconds per question as one quantity grows: prints a table and draws a plot."""
+    made, name, dtype = Measurements(given), given.scale, given.dtype[0]
+    points: dict[str, list[tuple[int, float]]] = {form: [] for form in given.only}
+    print(f"| {name} | form | ms per question | peak MB |\n|--:|---|--:|--:|")
+    for form, found in points.items():
+        size = made.best_size(form, dtype)
+        for value in given.values or SCALES[name]:
+            one = made.get(form, dtype, **{"batch_size": size, name: value})
+            number = value if name == "questions" else given.questions
+            found.append((value, 1000 * one["seconds"] / number))
+            print(f"| {value} | {form} | {found[-1][1]:.0f} | {one['memory'] / 1e6:.0f} |")
+    if given.plots:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
+        for form, found in points.items():
+            axes.plot(*zip(*found), marker="o", label=form)
+        axes.set(xlabel=name, ylabel="ms per question", ylim=(0, None))
+        axes.legend()
+        given.plots.mkdir(parents=True, exist_ok=True)
+        figure.savefig(given.plots / f"elicitation_{name}.svg")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = found.add_argument
+    add("--model", help="default: the embedded model")
+    add("--questions", type=int, default=200)
+    add("--k", type=int, default=10, help="samples per question (default: 10)")
+    add("--shots", type=int, default=3)
+    add("--dtype", choices=DTYPES, nargs="+", default=list(DTYPES))
+    add("--only", choices=FORMS, nargs="+", help="forms to measure")
+    add("--repeats", type=int, default=3)
+    add("--threads", type=int, default=1)
+    add("--sizes", type=int, nargs="+", default=(8, 32, 64),
+        help="batch sizes of which stock and polygraph get their best")  # fmt: skip
+    add("--rows", type=int, default=256, help="rows that floor writes at a time")
+    add("--polygraph_python", help="interpreter that has lm-polygraph")
+    add("--log", type=Path, help="file of measurements, read first and added to")
+    add("--scale", choices=SCALES)
+    add("--values", type=int, nargs="+", help="of what --scale names")
+    add("--plots", type=Path, help="folder for the plot of --scale")
+    for hidden in ("--batch_size", "--prompts"):
+        add(hidden, default="auto", help=argparse.SUPPRESS)
+    add("--one", choices=FORMS, help=argparse.SUPPRESS)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    given = parser().parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one, given)))
+        return
+    if given.model is None:
+        from harness_tasks.embedded_model import ensure_model
+
+        given.model = str(ensure_model())
+    if given.only is None:
+        given.only = ["ours"] if given.scale else [
+            form for form in FORMS if form != "polygraph" or given.polygraph_python
+        ]  # fmt: skip
+    if "polygraph" in given.only and not given.polygraph_python:
+        raise SystemExit("polygraph: give --polygraph_python, an interpreter with lm-polygraph.")
+    (scale if given.scale else compare)(given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,401 @@
+"""The fast paths of calib-hf say what the stock ``hf`` back end says, for every form of request."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from scipy.stats import chi2
+from transformers import (
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from calib_adapters.backend import CalibHFLM
+from calib_adapters.base_model import add_lora, load_base, save_adapter
+from calib_adapters.fast.memory import Memory
+from calib_adapters.schema import Lora
+
+CPU = {"device": "cpu", "dtype": "float32"}
+GREEDY = {"until": ["\n"], "max_gen_toks": 8, "do_sample": False}
+QUESTIONS = ["Capital of Peru?", "Who wrote Hamlet, and when, and why, do you think?", "2 + 2 ="]
+
+
+@pytest.fixture(scope="module")
+def stock(tiny):
+    return HFLM(tiny, batch_size=4, **CPU)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory, tiny):
+    torch.manual_seed(0)
+    model = add_lora(load_base(tiny, "float32", torch.device("cpu")), Lora(r=4), tiny)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    folder = tmp_path_factory.mktemp("adapter")
+    save_adapter(model, tiny, folder)
+    return str(folder)
+
+
+def generations(prompts, kind="generate_until", **generation):
+    arguments = {**GREEDY, **generation}
+    return [
+        Instance(kind, {}, (prompt, dict(arguments)), 0, ("t", i, 1))
+        for i, prompt in enumerate(prompts)
+    ]
+
+
+def continuations(pairs):
+    return [Instance("loglikelihood", {}, pair, 0, ("t", i, 1)) for i, pair in enumerate(pairs)]
+
+
+def check_scores(found, expected):
+    assert [greedy for _, greedy in found] == [greedy for _, greedy in expected]
+    np.testing.assert_allclose([x for x, _ in found], [x for x, _ in expected], atol=1e-4)
+
+
+# --------------------------------------------------------------------------------------- adapters
+
+
+def test_base_and_confidence_adapter_do_not_share_a_prefix_cache(tiny, adapter):
+    """The same prompts under both, so that one's keys would spoil the other's numbers."""
+    prompts = [f"{'Long enough to share. ' * 30}Question: {q}\nAnswer:" for q in QUESTIONS]
+    pairs = [(prompt, text) for prompt in prompts for text in (" Yes", " No")]
+    asked = [
+        Instance("loglikelihood_after_generate_until", {}, pair, 0, ("t", i, 1))
+        for i, pair in enumerate(pairs)
+    ]
+    both = CalibHFLM(tiny, confidence_adapter=adapter, batch_size=8, **CPU)
+    base, tuned = HFLM(tiny, **CPU), HFLM(tiny, peft=adapter, **CPU)
+    for _ in range(2):
+        assert both.generate_until(generations(prompts)) == base.generate_until(
+            generations(prompts)
+        )
+        check_scores(both.loglikelihood(asked), tuned.loglikelihood(asked))
+        plain = continuations(pairs)
+        check_scores(both.loglikelihood(plain), base.loglikelihood(plain))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_tokenizers_padding_side_changes_nothing(tiny, stock, side):
+    tokenizer = AutoTokenizer.from_pretrained(tiny, padding_side=side)
+    lm = CalibHFLM(tiny, tokenizer=tokenizer, batch_size=7, **CPU)
+    assert lm.generate_until(generations(QUESTIONS)) == stock.generate_until(generations(QUESTIONS))
+    pairs = [(q, t) for q in QUESTIONS for t in (" Lima", " It is four, of course")]
+    check_scores(
+        lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs))
+    )
+
+
+# --------------------------------------------------------------------------------------- requests
+
+
+def test_a_likelihood_of_what_was_just_written_needs_no_second_pass(tiny, stock, monkeypatch):
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    answers = lm.generate_until(generations(QUESTIONS))
+    pairs = [(q, a) for q, a in zip(QUESTIONS, answers) if a]
+    expected = stock.loglikelihood(continuations(pairs))
+    fresh = CalibHFLM(tiny, batch_size="auto", **CPU).loglikelihood(continuations(pairs))
+    runs = []
+    monkeypatch.setattr(lm._fast._network, "_run", lambda *args: runs.append(args))
+    known = [
+        pair for pair in pairs
+        if lm._fast._memory.look_up(None, *map(tuple, lm._encode_pair(*pair))) is not None
+    ]  # fmt: skip
+    assert known  # a random model's text need not be tokenised as it was written
+    found = lm.loglikelihood(continuations(known))
+    assert runs == []
+    wanted = dict(zip(pairs, expected))
+    check_scores(found, [wanted[pair] for pair in known])
+    check_scores(fresh, expected)
+
+
+def test_one_pass_serves_all_options_and_each_prompt_once(tiny, stock, monkeypatch):
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    widths = []
+    run = lm._fast._network._run
+    monkeypatch.setattr(
+        lm._fast._network, "_run",
+        lambda view, ids, start: widths.append(tuple(ids.shape)) or run(view, ids, start),
+    )  # fmt: skip
+    pairs = [(q, f" {letter}") for q in QUESTIONS for letter in "ABCD"]
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+    assert [rows for rows, _ in widths] == [3]
+    widths.clear()
+    pairs = [(q, t) for q in QUESTIONS for t in (" Lima, in Peru", " Rome", " four or five")]
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+    assert [rows for rows, _ in widths] == [3, 6]  # what follows the first tokens, of two options
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_second_turn_goes_on_from_what_was_read_if_there_is_room(tiny, stock, monkeypatch, room):
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    if not room:
+        lm._fast._memory = Memory(lm._fast._network, 0)
+    turns = [f"Question: {q}\nAnswer: It is as far as I know Lima\n\n" for q in QUESTIONS]
+    pairs = [(f"{turn}Is that correct?\nAnswer:", t) for turn in turns for t in (" Yes", " No")]
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+    widths = []
+    run = lm._fast._network._run
+    monkeypatch.setattr(
+        lm._fast._network, "_run",
+        lambda view, ids, start: widths.append(ids.shape[1]) or run(view, ids, start),
+    )  # fmt: skip
+    asked = generations(
+        [f"{turn}How likely is that, from 0% to 100%?\nProbability:" for turn in turns],
+        "generate_until_after_generate_until",
+    )
+    assert lm.generate_until(asked) == stock.generate_until(asked)
+    whole = max(len(lm.tok_encode(request.args[0])) for request in asked)
+    new = len(lm.tok_encode("How likely is that, from 0% to 100%?\nProbability:"))
+    assert widths[0] == (new if room else whole)
+
+
+def test_requests_of_every_length_come_back_in_their_order(tiny, stock):
+    prompts = ["word " * n + "?" for n in (3, 200, 1, 40, 7, 150, 2)]
+    texts = [" yes", " yes and no " * 30, " no"]
+    pairs = [(prompt, text) for prompt in prompts for text in texts] + [("", " Lima"), ("a ", "b")]
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+    asked = generations([*prompts, prompts[0]], until=["\n", "e"], max_gen_toks=30)
+    assert lm.generate_until(asked) == HFLM(tiny, batch_size=1, **CPU).generate_until(asked)
+
+
+def test_rows_that_have_stopped_leave_the_batch(tiny, monkeypatch):
+    lm = CalibHFLM(tiny, batch_size=3, **CPU)
+    rows = []
+    step = lm._fast._network.step
+    monkeypatch.setattr(
+        lm._fast._network, "step",
+        lambda tokens, *args: rows.append(len(tokens)) or step(tokens, *args),
+    )  # fmt: skip
+    texts = lm.generate_until(generations(QUESTIONS, until=["e", "s"], max_gen_toks=20))
+    lengths = [len(lm.tok_encode(text)) for text in texts]
+    assert sum(rows) < 3 * len(rows) or len(set(lengths)) == 1
+    assert rows == sorted(rows, reverse=True)
+
+
+# --------------------------------------------------------------------------------------- sampling
+
+
+def goodness_of_fit(counts, probabilities, n):
+    """The p-value of Pearson's test; tokens expected fewer than five times are one class."""
+    common = sorted((t for t, p in probabilities.items() if n * p >= 5), key=probabilities.get)
+    if n - sum(n * probabilities[t] for t in common) < 5:  # too few for a class of their own
+        common = common[1:]
+    observed = [counts[t] for t in common] + [n - sum(counts[t] for t in common)]
+    expected = [n * probabilities[t] for t in common]
+    expected.append(n - sum(expected))
+    statistic = sum((o - e) ** 2 / e for o, e in zip(observed, expected) if e > 0)
+    return chi2.sf(statistic, len(common))
+
+
+@pytest.mark.parametrize(("top_k", "temperature"), [(None, 0.5), (0, 0.2), (5, 0.5)])
+def test_samples_have_the_frequencies_that_generate_would_give(tiny, stock, top_k, temperature):
+    """First tokens, against generate()'s own probabilities: its default is among the 50 likeliest.
+
+    Two tokens, so that both the draw of all samples from one state and that of each from its own
+    are tested: the second by the share of the likeliest one after each first.
+    """
+    torch.manual_seed(0)
+    n = 3000
+    extra = {} if top_k is None else {"top_k": top_k}
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    asked = generations(
+        ["Capital of Peru?"], "generate_samples", do_sample=True, temperature=temperature,
+        max_gen_toks=2, until=["never seen"], **extra,
+    ) * n  # fmt: skip
+    drawn = []
+    remember = lm._fast._memory.remember
+    lm._fast._memory.remember = lambda a, r, texts: drawn.extend(texts) or remember(a, r, texts)
+    lm.generate_until(asked)
+    assert len(drawn) == n
+    ids = torch.tensor([lm.tok_encode("Capital of Peru?")])
+    done = stock.model.generate(
+        ids, do_sample=True, temperature=temperature, max_new_tokens=1, output_scores=True,
+        return_dict_in_generate=True, **extra,
+    )  # fmt: skip
+    chances = dict(enumerate(done.scores[0][0].softmax(-1).tolist()))
+    firsts = Counter(text.tokens[0] for text in drawn)
+    assert goodness_of_fit(firsts, chances, n) > 1e-4
+    first, times = firsts.most_common(1)[0]
+    done = stock.model.generate(
+        torch.cat([ids, torch.tensor([[first]])], 1), do_sample=True, temperature=temperature,
+        max_new_tokens=1, output_scores=True, return_dict_in_generate=True, **extra,
+    )  # fmt: skip
+    chances = dict(enumerate(done.scores[0][0].softmax(-1).tolist()))
+    seconds = Counter(t.tokens[1] for t in drawn if t.tokens[0] == first and len(t.tokens) > 1)
+    assert goodness_of_fit(seconds, chances, sum(seconds.values())) > 1e-4
+
+
+def test_top_p_draws_among_the_same_tokens_as_generate(tiny, stock):
+    torch.manual_seed(0)
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    options = {"do_sample": True, "temperature": 0.7, "top_p": 0.4, "top_k": 0}
+    ids = torch.tensor([lm.tok_encode("Capital of Peru?")])
+    done = stock.model.generate(
+        ids, max_new_tokens=1, output_scores=True, return_dict_in_generate=True, **options
+    )
+    chances = dict(enumerate(done.scores[0][0].softmax(-1).tolist()))
+    asked = generations(["Capital of Peru?"], "generate_samples", max_gen_toks=1, **options) * 1000
+    lm.generate_until(asked)
+    row = tuple(lm.tok_encode("Capital of Peru?"))
+    firsts = Counter(text.tokens[0] for text in lm._fast._memory._written[None, row])
+    assert all(chances[token] > 0 for token in firsts)
+    assert goodness_of_fit(firsts, chances, 1000) > 1e-4
+
+
+def test_samples_are_weighed_by_the_log_probabilities_of_their_own_pass(tiny, stock):
+    torch.manual_seed(0)
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    few = "".join(f"Question: {q}\nAnswer: right\n\n" for q in QUESTIONS)
+    prompts = [f"{few}Question: {q}\nAnswer:" for q in QUESTIONS]
+    asked = [r for r in generations(prompts, "generate_samples", do_sample=True, temperature=1.0)
+             for _ in range(10)]  # fmt: skip
+    lm.generate_until(asked)
+    for prompt in prompts:
+        row = tuple(lm.tok_encode(prompt))
+        written = lm._fast._memory._written[None, row]
+        assert len(written) == 10
+        pairs = [((prompt, ""), list(row), list(text.tokens)) for text in written]
+        expected = stock._loglikelihood_tokens(pairs, disable_tqdm=True)
+        check_scores([(sum(t.logprobs), all(t.likeliest)) for t in written], expected)
+
+
+def test_the_seed_decides_the_samples(tiny):
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    asked = generations(QUESTIONS * 5, "generate_samples", do_sample=True, temperature=1.0)
+    texts = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        lm._fast._memory.forget()
+        texts.append(lm.generate_until(asked))
+    assert texts[0] == texts[1] != texts[2]
+
+
+# ----------------------------------------------------------------------------- what is not covered
+
+
+def counted(monkeypatch):
+    """How many requests the stock back end was given, by what it was asked."""
+    seen = Counter()
+    for name in ("generate_until", "_loglikelihood_tokens"):
+        run = getattr(HFLM, name)
+
+        def spy(self, requests, *args, run=run, name=name, **kwargs):
+            seen[name] += len(requests)
+            return run(self, requests, *args, **kwargs)
+
+        monkeypatch.setattr(HFLM, name, spy)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "generation",
+    [{"repetition_penalty": 1.3}, {"num_beams": 2}, {"until": ["a\nb", "\n"]}],
+    ids=["repetition_penalty", "num_beams", "stops_within_stops"],
+)
+def test_unusual_generation_is_left_to_the_stock_back_end(tiny, stock, monkeypatch, generation):
+    asked = generations(QUESTIONS, **generation)
+    expected = stock.generate_until(asked)
+    lm = CalibHFLM(tiny, batch_size=4, **CPU)
+    seen = counted(monkeypatch)
+    mixed = lm.generate_until([*asked, *generations(QUESTIONS)])
+    assert mixed[:3] == expected
+    assert mixed[3:] == stock.generate_until(generations(QUESTIONS))
+    assert seen["generate_until"] == 3 + 3  # ours, and the line above
+
+
+def test_a_penalty_in_the_models_generation_config_is_heeded(tiny, monkeypatch):
+    lm, stock = CalibHFLM(tiny, batch_size=4, **CPU), HFLM(tiny, batch_size=4, **CPU)
+    for model in (lm, stock):
+        model.model.generation_config.repetition_penalty = 1.5
+    seen = counted(monkeypatch)
+    assert lm.generate_until(generations(QUESTIONS)) == stock.generate_until(generations(QUESTIONS))
+    assert seen["generate_until"] == 6
+
+
+def test_prompts_longer_than_the_window_are_cut_as_in_the_stock_back_end(tiny, monkeypatch):
+    options = {"max_length": 40, "batch_size": 1, **CPU}
+    lm, stock = CalibHFLM(tiny, **options), HFLM(tiny, **options)
+    prompts = ["word " * 60 + "?", "short?"]
+    seen = counted(monkeypatch)
+    asked = generations(prompts)
+    assert lm.generate_until(asked) == stock.generate_until(asked)
+    pairs = continuations([(prompt, " yes it is") for prompt in prompts])
+    check_scores(lm.loglikelihood(pairs), stock.loglikelihood(pairs))
+    assert seen == {"generate_until": 1 + 2, "_loglikelihood_tokens": 1 + 2}
+
+
+def test_rolling_log_likelihoods_are_the_stock_back_ends(tiny, stock):
+    texts = [Instance("loglikelihood_rolling", {}, (t,), i) for i, t in enumerate(QUESTIONS)]
+    lm = CalibHFLM(tiny, batch_size=4, **CPU)
+    assert lm.loglikelihood_rolling(texts) == stock.loglikelihood_rolling(texts)
+
+
+def test_an_encoder_decoder_runs_as_in_the_stock_back_end(tiny, tmp_path, caplog):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4,
+        decoder_start_token_id=0, pad_token_id=2, eos_token_id=2,
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with caplog.at_level("INFO"):
+        lm = CalibHFLM(str(tmp_path), batch_size=4, **CPU)
+    assert "runs as in hf, because it is an encoder with a decoder" in caplog.text
+    stock = HFLM(str(tmp_path), batch_size=4, **CPU)
+    pairs = continuations([(q, " Lima") for q in QUESTIONS])
+    assert lm.loglikelihood(pairs) == stock.loglikelihood(pairs)
+    assert lm.generate_until(generations(QUESTIONS)) == stock.generate_until(generations(QUESTIONS))
+
+
+def other_model(folder, tokenizer_of, kind):
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
+    torch.manual_seed(0)
+    size = {"vocab_size": len(tokenizer), "pad_token_id": 2, "eos_token_id": 2, "bos_token_id": 1}
+    if kind == "gpt2":  # learnt positions, one weight matrix for queries, keys and values
+        model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **size))
+    else:  # attention within a window of 16 tokens
+        model = MistralForCausalLM(MistralConfig(
+            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, sliding_window=16, initializer_range=0.2, **size,
+        ))  # fmt: skip
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "window"])
+def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
+    model = other_model(tmp_path, tiny, kind)
+    lm, stock = CalibHFLM(model, batch_size=4, **CPU), HFLM(model, batch_size=1, **CPU)
+    prompts = ["One two three four five six seven. " * 3 + q for q in QUESTIONS] + QUESTIONS
+    assert lm.generate_until(generations(prompts)) == stock.generate_until(generations(prompts))
+    pairs = [(prompt, text) for prompt in prompts for text in (" Lima", " in Peru, I think")]
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+
+
+def test_fast_can_be_switched_off(tiny, stock, monkeypatch):
+    seen = counted(monkeypatch)
+    lm = CalibHFLM(tiny, fast=False, batch_size=4, **CPU)
+    lm.generate_until(generations(QUESTIONS))
+    assert seen["generate_until"] == 3
+
+
+def test_bfloat16_is_near_the_stock_back_ends_float32(tiny, stock):
+    lm = CalibHFLM(tiny, device="cpu", dtype="bfloat16", batch_size="auto")
+    assert lm._fast.serves
+    pairs = [(q, f" {letter}") for q in QUESTIONS for letter in "ABCD"]
+    found = lm.loglikelihood(continuations(pairs))
+    expected = stock.loglikelihood(continuations(pairs))
+    assert max(abs(a - b) for (a, _), (b, _) in zip(found, expected)) < 0.2
