@@ -94,7 +94,8 @@ def _over_tasks(results: Mapping[str, Result]) -> str:
         for result in results.values():
             found = [(result.summary.get(task) or {}).get(metric) for task in tasks]
             mean = statistics.fmean(f["mean"] for f in found) if all(found) else None
-            cells = [result.config.label, *map(_cell, found), "" if mean is None else f"{mean:.3f}"]
+            shown = [_cell(f) if task in result.summary else "" for task, f in zip(tasks, found)]
+            cells = [result.config.label, *shown, "" if mean is None else f"{mean:.3f}"]
             rows.append([*cells, _reduction(result, results)] if metric == "ece" else cells)
         head = [HEADS[metric], *tasks, "mean"]
         head += ["lower than the baseline by"] if metric == "ece" else []
