@@ -134,4 +134,4 @@ def test_a_wrong_option_ends_the_command_with_its_sentence(tmp_path, embedded_mo
     )
     assert done.returncode == 1
     assert done.stderr.strip().startswith("calibench: ")
-    assert "unknown key 'optimiser.epoch'; the nearest known one is 'epochs'" in done.stderr
+    assert "'optimiser.epoch'; the nearest known one is 'optimiser.epochs'" in done.stderr
