@@ -157,7 +157,8 @@ def _train(
 
 def _identity(settings: Recipe, model: str, fingerprint: str) -> str:
     """What decides the weights: two runs with the same identity give the same adapter."""
-    parts = [settings.model_dump(mode="json"), Path(model).name, fingerprint]
+    base = str(Path(model).resolve()) if Path(model).is_dir() else model
+    parts = [settings.model_dump(mode="json"), base, fingerprint]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,8 @@
 """Calibration tuning on a tiny random model: the loss, the read-out, resuming, refusing."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +181,13 @@ def test_a_finished_adapter_is_returned_and_another_ones_folder_is_refused(tiny,
     assert (adapter / "training.json").stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="was not made by this recipe"):
         tune(RECIPE, tiny, graded, adapter, (*FAST, "seed=1"))
+
+
+def test_another_base_in_a_folder_of_the_same_name_is_another_base(tmp_path, tiny, graded, adapter):
+    other = tmp_path / Path(tiny).name
+    shutil.copytree(tiny, other)
+    with pytest.raises(ValueError, match="was not made by this recipe, model and data"):
+        tune(RECIPE, str(other), graded, adapter, FAST)
 
 
 def test_a_killed_run_continues_to_the_same_weights(tmp_path, tiny, graded, adapter):
