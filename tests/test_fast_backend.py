@@ -350,7 +350,7 @@ def test_an_encoder_decoder_runs_as_in_the_stock_back_end(tiny, tmp_path, caplog
     )  # fmt: skip
     T5ForConditionalGeneration(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("WARNING"):
         lm = CalibHFLM(str(tmp_path), batch_size=4, **CPU)
     assert "runs as in hf, because it is an encoder with a decoder" in caplog.text
     stock = HFLM(str(tmp_path), batch_size=4, **CPU)

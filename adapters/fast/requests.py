@@ -49,7 +49,7 @@ class Fast:
         try:
             self._network = network_of(lm)
         except NotServed as error:
-            self._say(str(error), "the model")
+            eval_logger.warning(f"calib-hf: the model runs as in hf, because {error}.")
             return
         self._memory = Memory(self._network, sizes(self._network, lm.batch_size).kept)
         self._limit = limit_of(lm, self._network)
