@@ -14,6 +14,8 @@ from transformers import (
     GPT2LMHeadModel,
     MistralConfig,
     MistralForCausalLM,
+    PhimoeConfig,
+    PhimoeForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -300,8 +302,10 @@ def counted(monkeypatch):
 
 @pytest.mark.parametrize(
     "generation",
-    [{"repetition_penalty": 1.3}, {"num_beams": 2}, {"until": ["a\nb", "\n"]}],
-    ids=["repetition_penalty", "num_beams", "stops_within_stops"],
+    [
+        {"repetition_penalty": 1.3}, {"num_beams": 2}, {"until": ["a\nb", "\n"]}, {"until": [""]},
+    ],  # fmt: skip
+    ids=["repetition_penalty", "num_beams", "stops_within_stops", "empty_stop"],
 )
 def test_unusual_generation_is_left_to_the_stock_back_end(tiny, stock, monkeypatch, generation):
     asked = generations(QUESTIONS, **generation)
@@ -314,10 +318,11 @@ def test_unusual_generation_is_left_to_the_stock_back_end(tiny, stock, monkeypat
     assert seen["generate_until"] == 3 + 3  # ours, and the line above
 
 
-def test_a_penalty_in_the_models_generation_config_is_heeded(tiny, monkeypatch):
+@pytest.mark.parametrize("setting", [{"repetition_penalty": 1.5}, {"max_new_tokens": 12}])
+def test_the_models_generation_config_is_heeded(tiny, monkeypatch, setting):
     lm, stock = CalibHFLM(tiny, batch_size=4, **CPU), HFLM(tiny, batch_size=4, **CPU)
     for model in (lm, stock):
-        model.model.generation_config.repetition_penalty = 1.5
+        model.model.generation_config.update(**setting)
     seen = counted(monkeypatch)
     assert lm.generate_until(generations(QUESTIONS)) == stock.generate_until(generations(QUESTIONS))
     assert seen["generate_until"] == 6
@@ -365,17 +370,22 @@ def other_model(folder, tokenizer_of, kind):
     size = {"vocab_size": len(tokenizer), "pad_token_id": 2, "eos_token_id": 2, "bos_token_id": 1}
     if kind == "gpt2":  # learnt positions, one weight matrix for queries, keys and values
         model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **size))
-    else:  # attention within a window of 16 tokens
-        model = MistralForCausalLM(MistralConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, sliding_window=16, initializer_range=0.2, **size,
-        ))  # fmt: skip
+    else:  # attention within a window of 16 tokens, of which Phimoe's layers know by the mask alone
+        size |= {
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 16,
+            "initializer_range": 0.2,
+        }  # fmt: skip
+        if kind == "window":
+            model = MistralForCausalLM(MistralConfig(**size))
+        else:
+            model = PhimoeForCausalLM(PhimoeConfig(num_local_experts=2, **size))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "window"])
+@pytest.mark.parametrize("kind", ["gpt2", "window", "window_in_mask"])
 def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
     model = other_model(tmp_path, tiny, kind)
     lm, stock = CalibHFLM(model, batch_size=4, **CPU), HFLM(model, batch_size=1, **CPU)
@@ -383,6 +393,14 @@ def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
     assert lm.generate_until(generations(prompts)) == stock.generate_until(generations(prompts))
     pairs = [(prompt, text) for prompt in prompts for text in (" Lima", " in Peru, I think")]
     check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+
+
+def test_padding_does_not_reach_past_the_window(tiny, tmp_path):
+    """A long prompt with a short continuation, beside a short prompt with a long one."""
+    model = other_model(tmp_path, tiny, "gpt2")
+    lm, stock = CalibHFLM(model, batch_size="auto", **CPU), HFLM(model, batch_size=1, **CPU)
+    pairs = continuations([("a" + " a" * 1019, " b b"), ("x", " word" * 40)])
+    check_scores(lm.loglikelihood(pairs), stock.loglikelihood(pairs))
 
 
 def test_fast_can_be_switched_off(tiny, stock, monkeypatch):

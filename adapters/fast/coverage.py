@@ -10,7 +10,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 
 from calib_adapters.fast.decode import Choice
-from calib_adapters.fast.network import Network
+from calib_adapters.fast.network import TRIAL, Network
 from calib_adapters.fast.segments import NotServed
 
 # What generate() does when neither the request nor the model's generation_config says otherwise.
@@ -20,7 +20,7 @@ OURS = {"do_sample", "temperature", "top_k", "top_p"}
 HARMLESS = OURS | {
     "_from_model_config", "bos_token_id", "eos_token_id", "pad_token_id", "transformers_version",
     "use_cache", "output_attentions", "output_hidden_states", "output_scores", "output_logits",
-    "return_dict_in_generate", "max_length", "max_new_tokens", "chat_format", "disable_compile",
+    "return_dict_in_generate", "max_length", "chat_format", "disable_compile",
 }  # fmt: skip
 NEUTRAL = {
     "min_length": 0, "num_beams": 1, "typical_p": 1.0, "repetition_penalty": 1.0,
@@ -44,6 +44,8 @@ def network_of(lm: HFLM) -> Network:
         raise NotServed("it is spread over several devices")
     if getattr(lm.model, "_tp_plan", None) and getattr(lm.model, "tp_size", None):
         raise NotServed("it runs by tensor parallelism")
+    if lm.max_length < TRIAL:
+        raise NotServed(f"its window of {lm.max_length} tokens is too short to try that")
     return Network(lm.model, lm._model_call)
 
 
@@ -73,7 +75,9 @@ def why_not_generated(lm: HFLM, generation: Mapping[str, Any]) -> str | None:
         return "the request leaves no token to write"
     if known["do_sample"] and not known.get("temperature", 0) > 0:
         return "the request samples without a temperature"
-    stops = [stop for stop in stops_of(lm, generation)[: len(known["until"])] if stop]
+    stops = stops_of(lm, generation)[: len(known["until"])]
+    if "" in stops:
+        return "a stop string is empty"
     if any(one != other and other in one[1:] for one in stops for other in stops):
         return "one stop string lies inside another"
     settings = lm.model.generation_config.to_diff_dict()

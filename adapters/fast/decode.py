@@ -50,8 +50,9 @@ class Choice:
             scores, tokens = scores.sort(descending=True)
         masses = torch.softmax(scores, -1)
         sums = masses.cumsum(-1)
-        if self.top_p < 1:  # a token stays if those before it have less than top_p
-            masses = masses.masked_fill(sums - masses >= self.top_p, 0)
+        if self.top_p < 1:  # a token stays if it is the first or those before have less than top_p
+            before = sums - masses
+            masses = masses.masked_fill((before > 0) & (before >= self.top_p), 0)
             sums = masses.cumsum(-1)
         aim = torch.rand(len(sums), int(counts.max()), device=sums.device) * sums[:, -1:]
         drawn = torch.searchsorted(sums, aim, right=True).clamp(max=sums.shape[-1] - 1)
@@ -189,8 +190,15 @@ class _Live:
         """Take out the rows whose texts have `stopped`."""
         over = [stopped(row.text) for row in self.rows]
         left = [row for row, out in zip(self.rows, over) if out]
-        self._take([i for i, out in enumerate(over) if not out])
-        self._go_on([row for row, out in zip(self.rows, over) if not out])
+        order = _closed_up(over)
+        # The last rows move into the gaps: to copy all the others would take as long as a step.
+        gaps = [place for place, row in enumerate(order) if place != row]
+        if gaps:
+            self._own[:, :, gaps] = self._own[:, :, [order[place] for place in gaps]]
+        if left:
+            self._own = self._own[:, :, : len(order)]
+            self._lengths = self._lengths[self._network.numbers(order)]
+        self._go_on([self.rows[i] for i in order])
         return left
 
     def _take(self, parents: list[int]) -> None:
@@ -226,6 +234,16 @@ class _Live:
                     found.append(_Row(row.place, row.question, samples, longer))
                     parents.append(start + i)
         return found, parents
+
+
+def _closed_up(over: Sequence[bool]) -> list[int]:
+    """The places that are not `over`, the last of them where the gaps are."""
+    kept = [place for place, out in enumerate(over) if not out]
+    order = list(range(len(kept)))
+    gaps = [place for place in order if over[place]]
+    for gap, place in zip(gaps, reversed(kept)):
+        order[gap] = place
+    return order
 
 
 def _together(old: Prefilled, kept: Tensor, new: Prefilled) -> Prefilled:

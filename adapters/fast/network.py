@@ -83,7 +83,7 @@ class Network:
             raise NotServed(f"its layers do not take these arguments ({error})") from error
         if view.layers != set(range(len(view.layers))) or view.shape is None:
             raise NotServed("its layers do not call transformers' attention interface")
-        self.window = view.window or math.inf
+        self.window = min([view.window or math.inf, *_bounds(self.config)])
         self.count, (self.heads, self.size) = len(view.layers), view.shape
         prefix = self.prefix(ids[:9].tolist())
         read = self.prefill([ids[9:15].tolist(), ids[9:17].tolist()], prefix)
@@ -114,8 +114,16 @@ class Network:
         ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
         return ids.to(self.device), self.numbers([len(row) for row in rows])
 
-    def _run(self, view: View, ids: Tensor, start: Tensor) -> Tensor:
-        positions = start[:, None] + torch.arange(ids.shape[1], device=self.device)
+    def _places(self, start: Tensor, new: Tensor) -> Tensor:
+        """Positions (R, T) of `new` tokens (R,) from `start` (R,) on, and of their padding.
+
+        Padding stands where its row ends: farther on there may be no position, or a RoPE that goes
+        by the greatest one would turn all rows by other angles.
+        """
+        columns = torch.arange(int(new.max()), device=self.device)
+        return start[:, None] + torch.minimum(columns, new[:, None] - 1)
+
+    def _run(self, view: View, ids: Tensor, positions: Tensor) -> Tensor:
         with torch.no_grad(), attending(self.config, view):
             found = self._layers(input_ids=ids, position_ids=positions, use_cache=False)
         return found[0]
@@ -141,7 +149,7 @@ class Network:
         each = torch.arange(len(rows), device=self.device)
         past = None if begun is None else Past(begun.keys, begun.mask, each)
         view = View(prefix, past, own, zeros, ids.shape[1])
-        hidden = self._run(view, ids, starts + _tokens(prefix))
+        hidden = self._run(view, ids, self._places(starts + _tokens(prefix), new))
         last = hidden[each, new - 1]
         if begun is None:
             return Prefilled(own, new, last)
@@ -159,11 +167,11 @@ class Network:
         prefix: Tensor | None,
     ) -> Tensor:
         """Hidden states (R, T, H) of `rows` that go on from the questions `question` (R,)."""
-        ids, _ = self._pad(rows)
+        ids, new = self._pad(rows)
         start = read.lengths[question] + _tokens(prefix)
         past = Past(read.keys, read.mask, question)
         view = View(prefix, past, None, torch.zeros_like(start), ids.shape[1])
-        return self._run(view, ids, start)
+        return self._run(view, ids, self._places(start, new))
 
     def step(
         self, tokens: Tensor, past: Past, before: Tensor, own: Tensor, lengths: Tensor,
@@ -174,7 +182,8 @@ class Network:
         `before` (R,) are the tokens of each row's question, `lengths` (R,) those in `own`.
         """
         view = View(prefix, past, own, lengths, 1)
-        return self._run(view, tokens[:, None], before + lengths + _tokens(prefix))[:, 0]
+        places = before + lengths + _tokens(prefix)
+        return self._run(view, tokens[:, None], places[:, None])[:, 0]
 
     def logits(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
         """``(first row, logits)`` of `hidden` (N, H), in float32, a part of the rows at a time."""
@@ -195,6 +204,17 @@ class Network:
             logprobs[chosen] = logits[local, target] - logits.logsumexp(-1)[local]
             greedy[chosen] = logits.argmax(-1)[local] == target
         return logprobs, greedy
+
+
+def _bounds(config: Any) -> Iterator[int]:
+    """Tokens past which a layer attends to some only, or turns all by other angles."""
+    for name in ("sliding_window", "attention_chunk_size"):
+        if bound := getattr(config, name, None):
+            yield bound
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *ropes.values()):  # models with several kinds of layers have one for each
+        if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
+            yield rope.get("original_max_position_embeddings") or config.max_position_embeddings
 
 
 def _tokens(keys: Tensor | None) -> int:
