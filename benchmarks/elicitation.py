@@ -3,6 +3,7 @@
     python benchmarks/elicitation.py                                  200 questions, fp32 and bf16
     python benchmarks/elicitation.py --questions 20 --repeats 1 --dtype float32 --only ours stock
     python benchmarks/elicitation.py --scale k --plots FOLDER         cost per question as K grows
+    python benchmarks/elicitation.py --costs --adapter ADAPTER        of each method
 
 WorldFacts questions, 3-shot; likelihood, zero-shot classifier, verbalized and K sampled answers:
 
@@ -36,14 +37,17 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from elicitation_forms import FORMS, measure, prompts
+from elicitation_forms import FORMS, METHODS, measure, prompts
 
 DTYPES = ("float32", "bfloat16")
 # What another form's seconds must be at least, or at most, as multiples of ours.
 FASTER, NEAR, MEMORY = {"stock": 4.0, "polygraph": 5.0}, 1.3, 1.5
 SIZED = ("stock", "polygraph")
 SCALES = {"questions": (100, 400, 1000, 4000), "k": (1, 5, 10, 25, 50), "shots": (0, 2, 4, 8)}
-SETTINGS = ("form", "dtype", "batch_size", "questions", "k", "shots", "threads", "rows", "model")
+SETTINGS = (
+    "form", "dtype", "batch_size", "questions", "k", "shots", "threads", "rows", "model", "methods",
+    "adapter",
+)
 
 
 class Measurements:
@@ -89,6 +93,8 @@ def in_a_process(options: dict) -> dict:
     command = [python, __file__, "--one", options["form"]]
     names = ("dtype", "questions", "k", "shots", "batch_size", "threads", "rows", "model")
     command += [part for name in names for part in (f"--{name}", str(options[name]))]
+    command += ["--methods", *options["methods"]]
+    command += ["--adapter", options["adapter"]] if options["adapter"] else []
     environment = {**os.environ, "OMP_NUM_THREADS": str(options["threads"])}
     with prompts_file(options) as file:
         done = subprocess.run(
@@ -166,14 +172,18 @@ def scale(given: argparse.Namespace) -> None:
     """Milliseconds per question as one quantity grows: prints a table and draws a plot."""
     made, name, dtype = Measurements(given), given.scale, given.dtype[0]
     points: dict[str, list[tuple[int, float]]] = {form: [] for form in given.only}
-    print(f"| {name} | form | ms per question | peak MB |\n|--:|---|--:|--:|")
+    print(f"| {name} | form | ms per question | outside the model | peak MB |\n|--:|---|--:|--:|--:|")
     for form, found in points.items():
         size = made.best_size(form, dtype)
         for value in given.values or SCALES[name]:
             one = made.get(form, dtype, **{"batch_size": size, name: value})
             number = value if name == "questions" else given.questions
             found.append((value, 1000 * one["seconds"] / number))
-            print(f"| {value} | {form} | {found[-1][1]:.0f} | {one['memory'] / 1e6:.0f} |")
+            outside = one["found"].get("outside_model")
+            share = "" if outside is None else f"{outside:.1%}"
+            print(
+                f"| {value} | {form} | {found[-1][1]:.0f} | {share} | {one['memory'] / 1e6:.0f} |"
+            )
     if given.plots:
         import matplotlib
 
@@ -187,6 +197,30 @@ def scale(given: argparse.Namespace) -> None:
         axes.legend()
         given.plots.mkdir(parents=True, exist_ok=True)
         figure.savefig(given.plots / f"elicitation_{name}.svg")
+
+
+def costs(given: argparse.Namespace) -> None:
+    """What each method costs beside the answer, as a multiple of answering alone: a table."""
+    made, dtype = Measurements(given), given.dtype[0]
+    asked = {"answer alone": ["likelihood"]}
+    asked |= {name: ["likelihood", name] for name in given.methods if name != "likelihood"}
+    runs: dict[str, list[float]] = {name: [] for name in asked}
+    if given.adapter:
+        runs["Fine-Tuned"] = []
+    for _ in range(given.repeats):
+        for name, found in runs.items():
+            tuned = name == "Fine-Tuned"
+            one = made.get(
+                "ours", dtype, adapter=given.adapter if tuned else None,
+                methods=["likelihood", "zero_shot_classifier"] if tuned else asked[name],
+            )  # fmt: skip
+            found.append(one["seconds"])
+    middle = {name: statistics.median(found) for name, found in runs.items()}
+    alone = middle["answer alone"]
+    print("| method | ms per question | beside the answer, as a multiple of it |\n|---|--:|--:|")
+    for name, seconds in middle.items():
+        extra = "" if name == "answer alone" else f"{seconds / alone - 1:.2f}"
+        print(f"| {name} | {1000 * seconds / given.questions:.0f} | {extra} |")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -210,6 +244,9 @@ def parser() -> argparse.ArgumentParser:
     add("--log", type=Path, help="file of measurements, read first and added to")
     add("--scale", choices=SCALES)
     add("--values", type=int, nargs="+", help="of what --scale names")
+    add("--costs", action="store_true", help="of each of --methods, measured in ours")
+    add("--methods", nargs="+", default=list(METHODS), help="of ours and stock")
+    add("--adapter", help="with --costs: adapter that is asked for the confidence")
     add("--plots", type=Path, help="folder for the plot of --scale")
     for hidden in ("--batch_size", "--prompts"):
         add(hidden, default="auto", help=argparse.SUPPRESS)
@@ -233,7 +270,7 @@ def main() -> None:
         ]  # fmt: skip
     if "polygraph" in given.only and not given.polygraph_python:
         raise SystemExit("polygraph: give --polygraph_python, an interpreter with lm-polygraph.")
-    (scale if given.scale else compare)(given)
+    (costs if given.costs else scale if given.scale else compare)(given)
 
 
 if __name__ == "__main__":

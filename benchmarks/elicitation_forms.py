@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FORMS = ("ours", "stock", "floor", "polygraph")
@@ -69,23 +69,46 @@ def evaluation(form: str, given: Namespace, device: str) -> Callable[[], dict]:
     from calib_adapters.backend import CalibHFLM
 
     lm_eval.evaluator.add_env_info = lambda results: None  # asks pip for its packages
+    adapter = {"confidence_adapter": given.adapter} if given.adapter else {}
     model = {"ours": CalibHFLM, "stock": HFLM}[form](
-        given.model, device=device, dtype=given.dtype[0], batch_size=given.batch_size
+        given.model, device=device, dtype=given.dtype[0], batch_size=given.batch_size, **adapter
     )
 
+    asking = in_model(model, device)
+
     def run() -> dict:
+        started = clock(device)
         results = lm_eval.evaluator.simple_evaluate(
-            model=model, tasks=[TASK], task_manager=task_manager(given.k), limit=given.questions,
-            num_fewshot=given.shots, log_samples=True,
+            model=model, tasks=[TASK], limit=given.questions, num_fewshot=given.shots,
+            task_manager=task_manager(given.k, given.methods), log_samples=True,
         )  # fmt: skip
         scores = results["results"][TASK]
-        eces = {name: scores[f"ece,{name}"] for name in METHODS}
-        return {"accuracy": scores["acc,likelihood"], **eces}
+        eces = {name: scores[f"ece,{name}"] for name in given.methods}
+        outside = 1 - sum(asking) / (clock(device) - started)
+        return {"accuracy": scores[f"acc,{given.methods[0]}"], **eces, "outside_model": outside}
 
     return run
 
 
-def task_manager(k: int):
+def in_model(model, device: str) -> list[float]:
+    """The seconds of each call of the model, filled in as it is asked."""
+    spent: list[float] = []
+
+    def timed(ask: Callable) -> Callable:
+        def call(*given, **options):
+            started = clock(device)
+            answers = ask(*given, **options)
+            spent.append(clock(device) - started)
+            return answers
+
+        return call
+
+    for name in ("generate_until", "loglikelihood"):
+        setattr(model, name, timed(getattr(model, name)))
+    return spent
+
+
+def task_manager(k: int, methods: Sequence[str] = METHODS):
     """lm-eval's, with our tasks only: its own thousands take it seconds to list.
 
     Behind the questions of the test split come those of the others, 4,109 in all.
@@ -104,7 +127,7 @@ def task_manager(k: int):
     load, worldfacts.load = worldfacts.load, every_question
     return TaskManager(
         include_path=str(Path(harness_tasks.__file__).parent), include_defaults=False,
-        metadata={"methods": list(METHODS), "k": k},
+        metadata={"methods": list(methods), "k": k},
     )  # fmt: skip
 
 
