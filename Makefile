@@ -1,6 +1,7 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
-# make publish  the same job at full size; makes the table in leaderboards/ (an hour and a half)
+# make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
+# make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
 # make regress  has the model or the recipe become worse? A small run, held against its baselines
 # make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
@@ -8,10 +9,10 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test publish regress experiments clean
+.PHONY: demo test publish entries regress experiments clean
 .DELETE_ON_ERROR:
 
 demo: demo/leaderboard/README.md
@@ -37,13 +38,19 @@ $(READY): setup.cfg pyproject.toml
 
 # bfloat16 is about three times as fast as float32 on recent CPUs; probabilities are in float32.
 DTYPE := bfloat16
-ASK = model=$$($(BIN)/calibench model) && rm -rf $(@D) && $(BIN)/lm_eval run --model hf \
+ASK = model=$$($(BIN)/calibench model) && rm -rf $(abspath $(@D)) && \
+	$(BIN)/calibench eval --model calib-hf \
 	--model_args "pretrained=$$model,dtype=$(DTYPE),softmax_dtype=float32$(ADAPTER)" \
-	--include_path harness_tasks --device cpu --batch_size 32 --log_samples --output_path $(@D)
+	--device cpu --batch_size auto --log_samples --output_path $(abspath $(@D))
 TUNE = $(BIN)/calibench tune calibration_tuning_lora_prompt --model "$$($(BIN)/calibench model)" \
 	-o $(@D)
 QUERY := "methods": ["zero_shot_classifier"]
 HIDDEN := "methods": ["question_only"]
+EVERY := "methods": "all"
+# Without self_consistency, which takes as long as all others together.
+MOST := "methods": ["likelihood", "zero_shot_classifier", "question_only", "p_ik", "verbalized", \
+	"verbalized_top_k", "linguistic", "cot_verbalized", "sampling", "distinct_answers", \
+	"semantic_clusters", "semantic_entropy"]
 
 # ------------------------------------------------------------------------------------------- demo
 # "private": a plain target variable would reach the prerequisites too.
@@ -72,9 +79,9 @@ demo/leaderboard/README.md: demo/base/done demo/tuned/done
 	$(BIN)/calibench leaderboard build demo/base demo/tuned --graded demo/graded -o $(@D)
 
 # ---------------------------------------------------------------------------------------- publish
-# runs/base, base_ood: the base model, all methods. runs/tuned*: the adapter on the base model's
-# answers; runs/own: on its own answers, which shows what tuning did to accuracy. The adapter of
-# runs/hidden_adapter never saw an answer: a sanity row.
+# runs/base, base_ood: the base model, all methods. runs/tuned*: the adapter worldfacts_lora_prompt
+# on the base model's answers; runs/own: on its own answers, which shows what tuning did to accuracy.
+# The adapter worldfacts_question_only never saw an answer: a sanity row.
 runs/train/done: | $(READY)
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "train"}' && touch $@
 
@@ -82,25 +89,25 @@ runs/validation/done: | $(READY)
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "validation"}' && touch $@
 
 runs/base/done: | $(READY)
-	$(ASK) --tasks calib_worldfacts && touch $@
+	$(ASK) --tasks calib_worldfacts --metadata '{$(EVERY)}' && touch $@
 
 runs/base_ood/done: | $(READY)
-	$(ASK) --tasks calib_worldfacts_ood && touch $@
+	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(MOST)}' && touch $@
 
 runs/graded/grading.json: runs/train/done runs/validation/done
 	rm -rf $(@D) && $(BIN)/calibench grade runs/train runs/validation -o $(@D)
 
-runs/adapter/README.md: runs/graded/grading.json
+runs/worldfacts_lora_prompt/README.md: runs/graded/grading.json
 	$(TUNE) --data runs/graded
 
-runs/tuned/done runs/tuned_ood/done runs/own/done: private ADAPTER = ,peft=runs/adapter
-runs/tuned/done: runs/adapter/README.md runs/base/done
+runs/tuned/done runs/tuned_ood/done runs/own/done: private ADAPTER = ,peft=runs/worldfacts_lora_prompt
+runs/tuned/done: runs/worldfacts_lora_prompt/README.md runs/base/done
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "answers": "runs/base"}' && touch $@
 
-runs/tuned_ood/done: runs/adapter/README.md runs/base_ood/done
+runs/tuned_ood/done: runs/worldfacts_lora_prompt/README.md runs/base_ood/done
 	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(QUERY), "answers": "runs/base_ood"}' && touch $@
 
-runs/own/done: runs/adapter/README.md
+runs/own/done: runs/worldfacts_lora_prompt/README.md
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY)}' && touch $@
 
 runs/hidden_train/done: runs/train/done
@@ -115,14 +122,14 @@ runs/hidden_graded/grading.json: runs/hidden_train/done runs/hidden_validation/d
 	rm -rf $(@D)
 	$(BIN)/calibench grade runs/hidden_train runs/hidden_validation --method question_only -o $(@D)
 
-runs/hidden_adapter/README.md: runs/hidden_graded/grading.json
+runs/worldfacts_question_only/README.md: runs/hidden_graded/grading.json
 	$(TUNE) --data runs/hidden_graded
 
-runs/hidden/done runs/hidden_ood/done: private ADAPTER = ,peft=runs/hidden_adapter
-runs/hidden/done: runs/hidden_adapter/README.md runs/base/done
+runs/hidden/done runs/hidden_ood/done: private ADAPTER = ,peft=runs/worldfacts_question_only
+runs/hidden/done: runs/worldfacts_question_only/README.md runs/base/done
 	$(ASK) --tasks calib_worldfacts --metadata '{$(HIDDEN), "answers": "runs/base"}' && touch $@
 
-runs/hidden_ood/done: runs/hidden_adapter/README.md runs/base_ood/done
+runs/hidden_ood/done: runs/worldfacts_question_only/README.md runs/base_ood/done
 	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(HIDDEN), "answers": "runs/base_ood"}' && touch $@
 
 PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own hidden hidden_ood)
@@ -130,8 +137,49 @@ leaderboards/README.md: $(PUBLISHED:=/done)
 	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o runs/leaderboard
 	cp runs/leaderboard/figures/calib_worldfacts_bars.* leaderboards/figures
 	$(BIN)/calibench leaderboard add $(PUBLISHED) --replace \
-		--adapter runs/adapter --adapter runs/hidden_adapter
+		--adapter runs/worldfacts_lora_prompt --adapter runs/worldfacts_question_only
 	$(BIN)/calibench leaderboard build
+
+# ---------------------------------------------------------------------------------------- entries
+# TASK/SETTING of what else stands in the leaderboard: the base model, the same with the adapter of
+# `make publish` on its answers, and tasks of lm-eval's own. HUB=FOLDER takes the data sets from a
+# folder in the Hub's layout, without a network; NOTE="..." says so in the entries.
+SETTINGS := zero_shot chat chat_zero_shot
+zero_shot := --num_fewshot 0
+chat := --apply_chat_template
+chat_zero_shot := $(chat) $(zero_shot)
+default :=
+most := --metadata '{$(MOST)}'
+
+ENTRIES := $(addprefix calib_worldfacts/,$(SETTINGS)) calib_worldfacts_cloze/default \
+	$(addsuffix /most,calib_worldfacts_mc calib_worldfacts_mc_ood) \
+	$(patsubst %,calib_%/default,openbookqa_mc openbookqa_cloze commonsense_qa_mc \
+	commonsense_qa_cloze piqa_mc piqa_cloze truthfulqa_mc boolq_mc trivia_qa nq_open)
+STOCK := truthfulqa_mc1 truthfulqa_mc2 openbookqa commonsense_qa piqa winogender_all
+MADE := $(foreach each,$(ENTRIES),runs/entries/$(each)/base runs/entries/$(each)/tuned) \
+	$(patsubst %,runs/entries/%/stock,$(STOCK))
+FROM_HUB := $(filter-out runs/entries/calib_worldfacts%,$(MADE))
+LOCALLY = $(if $(HUB),cd $(HUB) && export HF_HUB_OFFLINE=1 &&)
+TASK_OF = $(word 3,$(subst /, ,$@))
+SETTING_OF = $($(word 4,$(subst /, ,$@)))
+
+entries: $(MADE:=/done)
+	$(BIN)/calibench leaderboard add $(filter-out $(FROM_HUB),$(MADE)) --replace \
+		--adapter runs/worldfacts_lora_prompt
+	$(BIN)/calibench leaderboard add $(FROM_HUB) --replace \
+		--adapter runs/worldfacts_lora_prompt $(if $(NOTE),--note "$(NOTE)")
+	$(BIN)/calibench leaderboard build
+
+runs/entries/%/base/done: | $(READY)
+	$(LOCALLY) $(ASK) --tasks $(TASK_OF) $(SETTING_OF) && touch $(abspath $@)
+
+runs/entries/%/tuned/done: private ADAPTER = ,peft=$(abspath runs/worldfacts_lora_prompt)
+runs/entries/%/tuned/done: runs/entries/%/base/done runs/worldfacts_lora_prompt/README.md
+	$(LOCALLY) $(ASK) --tasks $(TASK_OF) $(filter-out $(most),$(SETTING_OF)) \
+		--metadata '{$(QUERY), "answers": "$(abspath $(<D))"}' && touch $(abspath $@)
+
+runs/entries/%/stock/done: | $(READY)
+	$(LOCALLY) $(ASK) --tasks $(TASK_OF) && touch $(abspath $@)
 
 # ------------------------------------------------------------------------------------ experiments
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
@@ -161,7 +209,7 @@ $(REGRESS)/base/done: | $(READY)
 	$(ASK) $(SMALL) 150 --metadata '{"methods": ["likelihood", "zero_shot_classifier"]}' && touch $@
 
 $(REGRESS)/train/done: | $(READY)
-	$(ASK) $(SMALL) 128 --metadata '{$(QUERY), "split": "train"}' && touch $@
+	$(ASK) $(SMALL) 256 --metadata '{$(QUERY), "split": "train"}' && touch $@
 
 $(REGRESS)/validation/done: | $(READY)
 	$(ASK) $(SMALL) 48 --metadata '{$(QUERY), "split": "validation"}' && touch $@
@@ -170,8 +218,8 @@ $(REGRESS)/graded/grading.json: $(REGRESS)/train/done $(REGRESS)/validation/done
 	$(BIN)/calibench grade $(REGRESS)/train $(REGRESS)/validation -o $(@D)
 
 $(REGRESS)/adapter/README.md: $(REGRESS)/graded/grading.json
-	$(TUNE) --data $(REGRESS)/graded dtype=float32 optimiser.epochs=2 optimiser.batch_size=8 \
-		optimiser.warmup_steps=4
+	$(TUNE) --data $(REGRESS)/graded dtype=float32 optimiser.epochs=1 optimiser.batch_size=8 \
+		optimiser.warmup_steps=4 optimiser.learning_rate=1.0e-3
 
 $(REGRESS)/tuned/done: private ADAPTER = ,peft=$(REGRESS)/adapter
 $(REGRESS)/tuned/done: $(REGRESS)/adapter/README.md

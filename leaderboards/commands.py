@@ -162,8 +162,13 @@ def export(form: str, store: Path, output: Path) -> None:
     type=EXISTING,
     help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
 )
+@click.option("--note", help="What readers of the scores have to know, shown beside them.")
 def add(
-    results: tuple[Path, ...], store: Path, replace: bool, adapters: tuple[Path, ...]
+    results: tuple[Path, ...],
+    store: Path,
+    replace: bool,
+    adapters: tuple[Path, ...],
+    note: str | None,
 ) -> None:
     """Add lm_eval output folders (whole runs, made with --log_samples) to a store of entries.
 
@@ -171,12 +176,13 @@ def add(
     the file of each entry: one per model, task and setting.
 
     \b
-    Example:
+    Examples:
       calibench leaderboard add runs/base runs/tuned --adapter adapter
+      calibench leaderboard add runs/piqa --note "PIQA without 54 of its 1,838 questions"
     """
     from calib_leaderboards.store import add as run
 
-    for path in run(results, store, replace, adapters=adapters):
+    for path in run(results, store, replace, adapters=adapters, note=note):
         click.echo(path)
 
 

@@ -108,6 +108,7 @@ def _result(entry: Entry, score: Score, name: str, metric: Metric, when: str) ->
             "additional_details": _texts({
                 "task_version": entry.task.version, "split": entry.task.split,
                 "questions": entry.n, "fingerprint_sha256": origin.data_fingerprint,
+                "note": origin.note,
             }),
         },
         "metric_config": {

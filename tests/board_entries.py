@@ -95,6 +95,7 @@ def make_entry(
             for method, scores in methods.items()
         ],
         "provenance": {
+            "note": None,
             "command": command or f"lm_eval run --model hf --model_args pretrained={model}",
             "backend": "hf", "model_args": {"pretrained": model}, "device": "cpu",
             "batch_size": "32", "seeds": {"random_seed": 0}, "versions": {"lm_eval": "0.4.13"},

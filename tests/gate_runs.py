@@ -22,6 +22,7 @@ def write_run(
         "configs": {task: {"task": task, "metadata": {"answers": answers}}},
         "versions": {task: version},
         "n-shot": {task: shots},
+        "n-samples": {},
         "higher_is_better": {task: directions or {}},
         "config": {"model": "hf", "model_args": {"pretrained": "/m/Tiny"}, "limit": limit},
         "chat_template_sha": chat_template,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 
@@ -232,12 +233,46 @@ def test_damaged_files_are_named(baseline, tmp_path):
     log.write_bytes(b"[" * 100_000)
     assert "not valid JSON" in run_gate(baseline, base)[1]
     log.write_text(whole.decode(), encoding="utf-16")
-    assert "not valid JSON" in run_gate(baseline, base)[1]
+    assert "is not UTF-8 text" in run_gate(baseline, base)[1]
     log.unlink()
     assert "run lm_eval with --log_samples" in run_gate(baseline, base)[1]
     (base / f"results_{STAMP}.json").write_text("{")
     code, said = run_gate(baseline, base)
-    assert code == 2 and "not a whole results file" in said
+    assert code == 2 and f"results_{STAMP}.json': not valid JSON" in said
+
+
+def test_large_foreign_and_recoded_results_are_a_short_sentence(baseline, tmp_path):
+    """Nothing is read without end, through a link out of the folder, or printed whole."""
+    base = tmp_path / "base"
+    results, log = base / f"results_{STAMP}.json", base / f"samples_{TASK}_{STAMP}.jsonl"
+    whole = results.read_bytes()
+
+    def said_of(word):
+        code, said = run_gate(baseline, base)
+        assert code == 2 and word in said
+        return said
+
+    results.write_bytes(whole.replace(b"Tiny", "T\xefny".encode("cp1252")))
+    assert len(said_of("is not UTF-8 text")) < 500
+    with results.open("r+b") as file:
+        file.truncate(200 * 2**20)
+    said_of("has 209,715,200 bytes")
+    (tmp_path / "elsewhere").write_bytes(whole)
+    results.unlink()
+    results.symlink_to(tmp_path / "elsewhere")
+    said_of("is a symbolic link that leads out of")
+    results.unlink()
+    results.write_bytes(whole)
+    log.rename(tmp_path / "elsewhere")
+    log.symlink_to(tmp_path / "elsewhere")
+    said_of("is a symbolic link that leads out of")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_among_the_results_is_not_waited_for(baseline, tmp_path):
+    os.mkfifo(tmp_path / "base" / "results_pipe.json")
+    code, said = run_gate(baseline, tmp_path / "base")
+    assert code == 2 and "is no regular file" in said
 
 
 def test_kept_samples_that_changed_are_refused(baseline, tmp_path):

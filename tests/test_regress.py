@@ -91,6 +91,11 @@ def shuffle_answers(confidence, correct, asked):
     return confidence, [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked)]
 
 
+def shuffle_confidences(confidence, correct, asked):
+    """Every answer gets the confidence in another one."""
+    return np.random.default_rng(0).permutation(confidence), correct
+
+
 def another_processor(seed):
     """More than was seen between instruction sets: see leaderboards/gate/README.md."""
 
@@ -117,6 +122,7 @@ def test_the_baselines_own_scores_and_those_of_another_processor_pass(tmp_path, 
     [
         ("base", sharpen, {f"{METHOD} brier"}),
         ("base", shuffle_answers, {"likelihood acc", "likelihood brier"}),
+        ("tuned", shuffle_confidences, {f"{METHOD} auroc", f"{METHOD} brier"}),
         ("tuned", overconfident, {f"{METHOD} brier", f"{METHOD} ece"}),
         ("tuned", shuffle_answers, {f"{METHOD} acc", f"{METHOD} ece"}),
     ],
@@ -132,7 +138,7 @@ def test_baselines_are_of_the_questions_that_make_regress_asks():
         ["make", "--dry-run", "regress", "REGRESS=absent"],  # what exists would not be planned
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout
-    limits = dict(re.findall(r"--output_path absent/(\w+) .*--limit (\d+)", planned))
+    limits = dict(re.findall(r"--output_path \S*/absent/(\w+) .*--limit (\d+)", planned))
     assert set(limits) == {"base", "train", "validation", "tuned"}
     for name in ("base", "tuned"):
         baseline, samples = held(name)

@@ -251,6 +251,48 @@ def test_a_model_opens_with_charts_and_its_command(page):
     assert page.run(f"{target}.tagName + ' ' + {target}.textContent") == "H4 Likelihood"
 
 
+def test_entries_of_a_long_page_are_folded_until_one_is_asked_for(page, tmp_path):
+    """A page of hundreds of charts opens fast, and still leads to each of them."""
+    for task in "abcde":
+        put(tmp_path / "store", make_entry(
+            model="org/a", task=task, samples=make_samples(["likelihood"], 50, 1),
+            methods={"likelihood": {"ece": (0.1, 0.0, 0.2)}},
+        ))
+    build_store(tmp_path / "store", tmp_path / "out")
+    page.open(tmp_path / "out/site/model/org__a.html")
+    opened = "[...document.querySelectorAll('article > details')].map((part) => part.open)"
+    assert page.run(opened) == [False] * 5
+    links = "[...document.querySelectorAll('tbody a')]"
+    page.run(f"{links}.find((a) => a.hash.includes('/c--')).click()")
+    page.wait(f"{opened}[2]")
+    assert page.run(opened) == [False, False, True, False, False]
+    shown = "document.querySelector(':target').getBoundingClientRect()"
+    page.wait(f"{shown}.height > 0 && {shown}.top >= 0 && {shown}.bottom <= innerHeight")
+
+
+def test_long_names_stay_inside_a_narrow_window_and_leave_the_scores_in_sight(page, tmp_path):
+    name = "calibration_tuning_lora_prompt"
+    row = {"ece": (0.1, 0.0, 0.2), "auroc": (0.8, 0.7, 0.9), "brier": (0.2, 0.1, 0.3),
+           "acc": (0.4, 0.3, 0.5)}
+    entry, packed = make_entry(
+        model="HuggingFaceTB/SmolLM2-135M-Instruct", adapter=name, methods={"likelihood": row},
+        setting="3-shot_frozen-03c2f605",
+    )
+    score = entry.scores[0].model_copy(update={"elicitation": "wording:yes_no|" * 6})
+    put(tmp_path / "store", (entry.model_copy(update={"scores": [score]}), packed))
+    build_store(tmp_path / "store", tmp_path / "out")
+    site = tmp_path / "out/site"
+    page.resize(360, 800)
+    page.open(site / "model/HuggingFaceTB__SmolLM2-135M-Instruct.html")
+    assert page.run("document.documentElement.scrollWidth") <= 360
+    page.resize(1280, 900)
+    page.open(site / "index.html")
+    page.wait("document.querySelector('#results tbody tr')")
+    region = "document.getElementById('region')"
+    assert page.run(f"{region}.scrollWidth <= {region}.clientWidth")
+    assert page.run("document.querySelector('#results td.name').textContent") == name
+
+
 def test_hostile_names_are_text_on_every_page(page, site):
     choose(page, "task", "all")
     page.open(site / "models.html")

@@ -32,6 +32,7 @@ from store_runs import (  # noqa: F401
 
 import calibench
 from calib_leaderboards.store import add, read_entries, read_samples
+from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.store.entry import entry_schema
 from calib_leaderboards.store.paths import entry_path
 from harness_tasks.records import read_samples as read_records
@@ -186,6 +187,22 @@ def test_an_entry_says_where_it_comes_from(evaluated, tmp_path):
     assert origin["seeds"]["fewshot_seed"] == 1234 and origin["date"] == "2025-01-02"
     assert "--model_args dtype=float32,pretrained=org/tiny " in origin["command"]
     assert entry["setting"]["num_fewshot"] == 5 and entry["setting"]["answers"] == "own"
+
+
+def test_a_note_stands_beside_the_scores_on_every_page_and_is_escaped(ours, tmp_path):
+    add([ours], tmp_path / "store", note="a part <i>only</i> | 40 of 90", **FEW)
+    build_store(tmp_path / "store", tmp_path / "board")
+    pages = [tmp_path / "board" / "README.md", *(tmp_path / "board/site/model").iterdir()]
+    assert len(pages) == 2
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert "a part &lt;i&gt;only&lt;/i&gt;" in text and "<i>" not in text, page
+
+
+def test_a_note_that_is_too_long_is_refused(ours, tmp_path):
+    with pytest.raises(ValueError, match="note: String should have at most 300 characters"):
+        add([ours], tmp_path / "store", note="x" * 301, **FEW)
+    assert not list(tmp_path.rglob("*.json.gz")) and not list((tmp_path / "store").rglob("*.json"))
 
 
 def test_no_folder_and_no_credential_of_the_machine_is_published(evaluated, tmp_path):

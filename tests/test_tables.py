@@ -13,6 +13,7 @@ from board_entries import make_entry, make_samples, put, write_store
 from click.testing import CliRunner
 
 from calib_leaderboards.pages.data import board_script
+from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.tables import best_first, table_rows
@@ -129,6 +130,10 @@ def test_building_again_writes_nothing_and_a_lost_file_is_made_again(tmp_path):
     (out / "site/data.js").unlink()
     build_store(store, out)
     assert contents(out) == before
+    csv = out / "leaderboard.csv"
+    csv.write_bytes(csv.read_bytes().replace(b"0.45", b"0.95"))  # as long as before
+    build_store(store, out)
+    assert contents(out) == before
     build_store(store, tmp_path / "other")
     assert contents(tmp_path / "other") == before
 
@@ -221,6 +226,30 @@ def test_links_of_the_pages_lead_to_files_and_anchors_of_the_site(tmp_path):
 def test_models_whose_names_differ_in_case_alone_have_pages_of_their_own():
     pages = model_pages(["org/Model", "org/model", "org/other"])
     assert len({page.lower() for page in pages.values()}) == 3
+
+
+def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
+    def labels(*entries):
+        scores = {"likelihood": {"ece": (0.1, 0.0, 0.2)}, "sampling": {"ece": (0.1, 0.0, 0.2)}}
+        made = [
+            make_entry(methods=dict([item]), model=model, adapter=adapter, setting=setting)[0]
+            for item, (model, adapter, setting) in zip(list(scores.items()) * 2, entries)
+        ]
+        return sorted(bar_rows(table_rows(made))[0])
+
+    # Each method once: still, nobody could tell whose a bar is without the model's name.
+    assert labels(("org/a", None, "0-shot"), ("org/b", None, "0-shot")) == [
+        ("Likelihood", "org/a"), ("Sampling", "org/b"),
+    ]
+    assert labels(("org/a", None, "0-shot"), ("org/a", None, "0-shot_chat")) == [
+        ("Likelihood", "0-shot"), ("Sampling", "0-shot_chat"),
+    ]
+    assert labels(("org/a", "x", "0-shot"), ("org/a", "y", "0-shot")) == [
+        ("Likelihood", "x"), ("Sampling", "y"),
+    ]
+    assert labels(("org/a", None, "0-shot"), ("org/a", "x", "0-shot_frozen-1")) == [
+        ("Likelihood", ""), ("Sampling", ""),
+    ]
 
 
 def test_sizes_and_labels_are_short_and_tell_apart():

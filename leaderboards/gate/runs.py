@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 
 from calib_leaderboards.gate.samples import Samples, read_log
 from calib_leaderboards.runs import Run, adapter_name, answers_of, model_name
+from calib_leaderboards.store.results import check_file, find_results, tasks_of
 
 
 class CannotDecide(ValueError):
@@ -54,6 +53,7 @@ class TaskRun:
                 f"'{self.path}' has no sample log for {self.task} beside it ('{self.log.name}'); "
                 "run lm_eval with --log_samples."
             )
+        check_file(self.log, self.path.parent)
         return read_log(self.log)
 
     def check_printed(self, name: str, filter_: str, value: float) -> None:
@@ -74,31 +74,22 @@ def read_results(folder: Path) -> dict[str, list[TaskRun]]:
     """Every task in the results_*.json files at any depth below `folder`; a task in two of them
     has two entries.
 
-    Raises FileNotFoundError if there are none, and ValueError for a file that is not lm-eval's.
+    Raises FileNotFoundError if there are none, and ValueError for a file that is not lm-eval's, is
+    too large or is a link that leads out of the folder.
     """
-    files = sorted(folder.rglob("results_*.json")) if folder.is_dir() else []
-    if not files:
-        raise FileNotFoundError(
-            f"No results_*.json below '{folder}'; give the --output_path of an lm_eval run made "
-            "with --log_samples."
-        )
     found: dict[str, list[TaskRun]] = {}
-    for path in files:
-        for run in _read_file(path):
-            found.setdefault(run.task, []).append(run)
+    for run in find_results([folder]):
+        for task in tasks_of(run):
+            found.setdefault(task, []).append(_read_task(run, task))
     return found
 
 
-def _read_file(path: Path) -> list[TaskRun]:
-    content = path.read_bytes()
+def _read_task(run: Run, task: str) -> TaskRun:
     try:
-        results = json.loads(content)
-        run = Run(path, hashlib.sha256(content).hexdigest(), results)
-        tasks = sorted(set(results["results"]) & set(results["configs"]))  # groups have no config
-        return [_task(run, task) for task in tasks]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _task(run, task)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"'{path}' is not a whole results file of lm_eval ({error!r}); "
+            f"'{run.path}' is not a whole results file of lm_eval ({error!r}); "
             "run the evaluation again or remove the file."
         ) from error
 

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_leaderboards.hashes import fingerprint
+from calib_leaderboards.store.log import log_rows
 from calib_metrics.signature import HIGHER_IS_BETTER
 from harness_tasks.records import parse_record
 
@@ -63,7 +64,7 @@ def read_log(path: Path) -> Samples:
     """
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     contexts: dict[str, str] = {}
-    for where, row in _lines(path):
+    for where, row in log_rows(path):
         record = parse_record(row)
         try:
             name, document = str(row["filter"]), str(row["doc_hash"])[:_SHORT]
@@ -160,28 +161,13 @@ def read_samples(path: Path, sha256: str) -> Samples:
         return Samples(
             tuple(document["keys"]), filters, document["prompts"], document["answers"]
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+        zlib.error,
+    ) as error:
         raise ValueError(
             f"'{path}' does not hold samples of a baseline ({error!r}); update the baseline."
         ) from error
-
-
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            where = f"'{path}', line {number}"
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(
-                    f"{where}: not valid JSON ({error}); the file is cut off or damaged, run the "
-                    "evaluation again."
-                ) from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{where}: expected a JSON object, found {type(row).__name__}.")
-            yield where, row
 
 
 def _confidence_row(row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,7 +190,7 @@ def _refuse_foreign(file: Path) -> None:
         return
     try:
         ours = FORMAT.encode() in gzip.decompress(file.read_bytes())[:100]
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         ours = False
     if not ours:
         raise FileExistsError(

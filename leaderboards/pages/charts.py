@@ -17,7 +17,8 @@ _STYLE = """\
 --pale:#566574;--blue:#56b4e9;--gap:#f0904a;--page:#14191f}}
 svg{background:var(--page)}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--ink)}
-.soft{fill:var(--soft)}.strong{font-weight:700}.end{text-anchor:end}.mid{text-anchor:middle}
+.soft{fill:var(--soft)}.small{font-size:10.5px}
+.strong{font-weight:700}.end{text-anchor:end}.mid{text-anchor:middle}
 .grid{stroke:var(--faint);fill:none}.line{stroke:var(--ink);fill:none;stroke-width:1.4}
 .dash{stroke:var(--ink);fill:none;stroke-dasharray:4 3}.bar{fill:var(--pale)}
 .main{fill:var(--blue)}.gap{fill:var(--gap);fill-opacity:.28;stroke:var(--gap)}
@@ -25,12 +26,12 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--i
 .points{stroke:var(--blue);stroke-width:7;stroke-linecap:round;fill:none}
 .whisker{stroke:var(--blue);stroke-width:1.5;fill:none}
 </style>"""
-_ROW, _LABEL, _PLOT, _RIGHT = 26, 250, 230, 52
-_LONGEST = 34  # characters of a label that fit beside the bars
+_ROW, _TALL, _LABEL, _PLOT, _RIGHT = 26, 36, 250, 230, 52  # rows of one line and of two
+_LONGEST, _LONGEST_SMALL = 34, 40  # characters of a label's two lines that fit beside the bars
 
 
 def bars(
-    rows: Sequence[tuple[str, Metric | None, bool]],
+    rows: Sequence[tuple[str, str, Metric | None, bool]],
     title: str,
     *,
     top: float | None = None,
@@ -39,43 +40,51 @@ def bars(
 ) -> str:
     """Horizontal bars with their intervals as whiskers.
 
-    rows: (label, metric, whether to emphasise). top: the axis ends there; None: beyond the largest
-    value. chance: where to draw a dashed line. alone: as a file of its own, with colours.
+    rows: (label, what tells it from others of that label or "", metric, whether to emphasise); the
+    second is a line of its own, cut in the middle if it is long. top: the axis ends there; None:
+    beyond the largest value. chance: where to draw a dashed line. alone: as a file of its own, with
+    colours.
     """
-    known = [m for _, m, _ in rows if m is not None and m.value is not None]
+    known = [m for _, _, m, _ in rows if m is not None and m.value is not None]
     end = top or _nice(max([m.value for m in known] + [m.high or 0 for m in known] + [0.1]))
-    width, height = _LABEL + _PLOT + _RIGHT, 56 + _ROW * len(rows)
-    bottom = 30 + _ROW * len(rows)
+    step = _TALL if any(more for _, more, _, _ in rows) else _ROW
+    width, height = _LABEL + _PLOT + _RIGHT, 56 + step * len(rows)
+    bottom = 30 + step * len(rows)
 
     def x(value: float) -> str:
         return f"{_LABEL + _PLOT * min(max(value / end, 0), 1):.1f}"
 
     parts = [_grid_x(x, end, 26, bottom)]
-    for place, (label, metric, strong) in enumerate(rows):
-        y = 30 + _ROW * place
+    for place, (label, more, metric, strong) in enumerate(rows):
+        y = 30 + step * place + (step - _ROW) / 2  # of the bar; a label of two lines is higher
         longest = _LONGEST - 4 * strong  # bold letters are wider
         short = label if len(label) <= longest else label[: longest - 1] + "…"
         weight = " strong" if strong else ""
         parts.append(
-            f'<text class="end{weight}" x="{_LABEL - 8}" y="{y + 15}">{html.escape(short)}'
-            f"<title>{html.escape(label)}</title></text>"
+            f'<text class="end{weight}" x="{_LABEL - 8}" y="{y + (9 if more else 15):g}">'
+            f"{html.escape(short)}<title>{html.escape(_joined(label, more))}</title></text>"
         )
+        if more:
+            parts.append(
+                f'<text class="soft small end" x="{_LABEL - 8}" y="{y + 23:g}">'
+                f"{html.escape(_cut_inside(more))}<title>{html.escape(more)}</title></text>"
+            )
         if metric is None or metric.value is None:
-            parts.append(f'<text class="soft" x="{_LABEL + 6}" y="{y + 15}">undefined</text>')
+            parts.append(f'<text class="soft" x="{_LABEL + 6}" y="{y + 15:g}">undefined</text>')
             continue
         kind = "main" if strong else "bar"
         length = float(x(metric.value)) - _LABEL
         parts.append(
-            f'<rect class="{kind}" x="{_LABEL}" y="{y + 3}" width="{length:.1f}" height="17"/>'
+            f'<rect class="{kind}" x="{_LABEL}" y="{y + 3:g}" width="{length:.1f}" height="17"/>'
         )
         if metric.low is not None and metric.high is not None:
             low, high = x(metric.low), x(metric.high)
             parts.append(
-                f'<path class="line" d="M{low},{y + 8}v7M{high},{y + 8}v7'
+                f'<path class="line" d="M{low},{y + 8:g}v7M{high},{y + 8:g}v7'
                 f'M{low},{y + 11.5}H{high}"/>'
             )
         parts.append(
-            f'<text class="{weight.strip()}" x="{_LABEL + _PLOT + 8}" y="{y + 16}">'
+            f'<text class="{weight.strip()}" x="{_LABEL + _PLOT + 8}" y="{y + 16:g}">'
             f"{number(metric.value)}</text>"
         )
     if chance is not None:
@@ -163,11 +172,22 @@ def _svg(width: float, height: float, title: str, parts: Iterable[str], alone: b
     )
 
 
-def _described(title: str, rows: Iterable[tuple[str, Metric | None, bool]]) -> str:
+def _described(title: str, rows: Iterable[tuple[str, str, Metric | None, bool]]) -> str:
     values = (
-        f"{label} {'undefined' if m is None else number(m.value)}" for label, m, _ in rows
+        f"{_joined(label, more)} {'undefined' if m is None else number(m.value)}"
+        for label, more, m, _ in rows
     )
     return f"{title}: {'; '.join(values)}"
+
+
+def _joined(label: str, more: str) -> str:
+    return f"{label} ({more})" if more else label
+
+
+def _cut_inside(text: str) -> str:
+    """Names begin and end with what tells them apart: the middle goes."""
+    half = (_LONGEST_SMALL - 1) // 2
+    return text if len(text) <= _LONGEST_SMALL else f"{text[:half]}…{text[-half:]}"
 
 
 def _grid_x(x, end: float, top: float, bottom: float) -> str:

@@ -30,10 +30,11 @@ def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
             taken.add(name)
             bars = [
                 {
-                    "label": _drawable(label), "ece": _score(row, "ece"),
+                    "label": _drawable(f"{label} ({which})" if which else label),
+                    "ece": _score(row, "ece"),
                     "auroc": _score(row, "auroc"), "emphasise": bool(row.adapter),
                 }
-                for label, row in zip(labels, shown)
+                for (label, which), row in zip(labels, shown)
             ]
             models = ", ".join(sorted({row.entry.model.name for row in shown}))
             title = ", ".join(filter(None, [task, preview(shown).partition(";")[0]]))

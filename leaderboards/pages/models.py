@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calib_leaderboards.pages import charts
-from calib_leaderboards.pages.names import anchor, distinct, size_text
+from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
 from calib_leaderboards.tables import (
@@ -22,11 +22,13 @@ from calib_leaderboards.tables import (
     interval,
     main_metric,
     metric_names,
+    notes,
     number,
     preview,
 )
 
 _MOST_BARS = 16
+_MOST_OPEN = 3  # entries of a page that begins unfolded
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 Group = tuple[str, str, str]
@@ -47,13 +49,15 @@ def model_page(rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[st
             text.format(", ".join(sorted(filter(None, values))))
             for text, values in facts.items() if any(values)
         ],
+        "folded": len({row.key for row in rows}) > _MOST_OPEN,
         "hub": f"https://huggingface.co/{name}" if _HUB_NAME.fullmatch(name) else None,
         "tables": [_table(group, members, titles) for group, members in by_task(rows).items()],
     }
 
 
-def bar_rows(rows: Sequence[TableRow]) -> tuple[list[str], list[TableRow]]:
-    """The rows that a figure about one task compares, and a label for each.
+def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[TableRow]]:
+    """The rows that a figure about one task compares, and two texts for each: what its method is
+    called, and which of the figure's models, adapters and settings it is of ("" if there is one).
 
     Left out are rows that are there to be beaten, all but the best by ECE if there are many, and
     what an adapter says of its own answers where it also judged those of another run: bars side by
@@ -67,8 +71,21 @@ def bar_rows(rows: Sequence[TableRow]) -> tuple[list[str], list[TableRow]]:
     ]
     best = {id(row) for row in best_first(known, "ece")[:_MOST_BARS]}
     shown = sorted((row for row in known if id(row) in best), key=lambda row: bool(row.adapter))
-    labels = [(*_who(row), row.entry.setting.slug) for row in shown]
-    return distinct(labels), shown
+    models = {row.entry.model.name for row in shown}
+    adapters = {row.adapter for row in shown} - {""}
+    settings: dict[tuple[str, str], set[str]] = {}
+    for row in shown:
+        settings.setdefault(_who(row)[1:], set()).add(row.entry.setting.slug)
+
+    def which(row: TableRow) -> str:
+        parts = [
+            row.entry.model.name if len(models) > 1 else "",
+            row.adapter if len(adapters) > 1 else "",
+            row.entry.setting.slug if len(settings[_who(row)[1:]]) > 1 else "",
+        ]
+        return ", ".join(filter(None, parts))
+
+    return [(row.score.label, which(row)) for row in shown], shown
 
 
 def _who(row: TableRow) -> tuple[str, str, str]:
@@ -86,7 +103,7 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     drawn = []
     for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
         values = [
-            (label, row.score.metrics.get(name), bool(row.adapter))
+            (*label, row.score.metrics.get(name), bool(row.adapter))
             for label, row in zip(labels, shown)
         ]
         drawn.append(charts.bars(values, heading(name, direction(shown, name)), alone=alone,
@@ -112,6 +129,7 @@ def _table(group: Group, rows: Sequence[TableRow], titles: Mapping[Group, str]) 
         "task": titles[group],
         "version": group[1],
         "preview": preview(rows),
+        "notes": notes(rows),
         "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in rows})),
         "bars": [Markup(chart) for chart in bar_charts(rows)],
         "head": [heading(name, direction(rows, name)) for name in names],
@@ -182,7 +200,8 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     adapter = model.adapter
     seconds = origin.wall_time_seconds
     pairs: list[tuple[str, Any]] = [
-        ("Model revision", model.revision), ("Model sha", model.sha), ("Dtype", model.dtype),
+        ("Note", origin.note), ("Model revision", model.revision), ("Model sha", model.sha),
+        ("Dtype", model.dtype),
         ("Adapter", adapter and f"{adapter.name} ({adapter.use})"),
         ("Adapter revision", adapter and adapter.revision),
         ("Adapter weights, sha256", adapter and adapter.sha256),

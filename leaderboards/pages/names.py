@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
 
 from calib_leaderboards.store.paths import slug
 
@@ -48,6 +51,15 @@ def size_text(parameters: int | None) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """ "1 task", "2,000 tasks"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def breakable(name: str) -> Markup:
+    """A name as HTML that may go on in the next line after each underscore and slash.
+
+    >>> breakable("a_b<i>")
+    Markup('a_<wbr>b&lt;i&gt;')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[_/])", name))
 
 
 def distinct(labels: Sequence[Sequence[str]]) -> list[str]:

@@ -115,13 +115,13 @@ def _publish(
     out: Path, files: Iterable[tuple[str, bytes]], inputs: str, before: dict[str, Any]
 ) -> None:
     """Write the files, remove those that only the last build made, and note both."""
-    sizes: dict[str, int] = {}
+    hashes: dict[str, str] = {}
     for name, content in files:
-        sizes[name] = len(content)
+        hashes[name] = hashlib.sha256(content).hexdigest()
         _write(out / name, content)
-    for name in before.get("files", {}).keys() - sizes.keys():
+    for name in before.get("files", {}).keys() - hashes.keys():
         _remove(out, name)
-    made = {"format": _FORMAT, "inputs": inputs, "files": dict(sorted(sizes.items()))}
+    made = {"format": _FORMAT, "inputs": inputs, "files": dict(sorted(hashes.items()))}
     _write(out / _MADE, (json.dumps(made, indent=0) + "\n").encode())
 
 
@@ -171,9 +171,13 @@ def _last_build(out: Path) -> dict[str, Any]:
     return made if known else {}
 
 
-def _unchanged(out: Path, files: dict[str, int]) -> bool:
+def _unchanged(out: Path, files: dict[str, str]) -> bool:
+    """Whether every file still holds what the last build wrote: an edited number is made anew."""
     try:
-        return all(os.stat(f"{out}/{name}").st_size == size for name, size in files.items())
+        return all(
+            hashlib.sha256(_read(f"{out}/{name}")).hexdigest() == digest
+            for name, digest in files.items()
+        )
     except OSError:
         return False
 

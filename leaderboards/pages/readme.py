@@ -14,6 +14,7 @@ from calib_leaderboards.tables import (
     heading,
     interval,
     main_metric,
+    notes,
     number,
     preview,
 )
@@ -85,6 +86,7 @@ def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[
     version = f"Task version {escape(rows[0].group[1])}; best {escape(heading(by, None))} first."
     if note := preview(rows):
         version = f"**{note.capitalize()}.** {version}"
+    version = " ".join([version, *map(escape, notes(rows))])
     left = len(rows) - len(shown)
     if left:
         version += f" {left:,} more rows are on [the site](site/index.html)."

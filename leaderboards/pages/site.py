@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from calib_leaderboards.pages.data import board_script, group_names, samples_script
 from calib_leaderboards.pages.models import bar_charts, model_page
-from calib_leaderboards.pages.names import counted, model_pages, size_text
+from calib_leaderboards.pages.names import breakable, counted, model_pages, size_text
 from calib_leaderboards.pages.readme import MOST_ROWS, readme
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
@@ -63,6 +63,7 @@ def _site(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )
     templates.globals["preview"] = bool(preview(rows))
+    templates.filters["breakable"] = breakable
 
     def page(template: str, **values: object) -> bytes:
         return templates.get_template(template).render(**values).encode("utf-8")

@@ -28,6 +28,7 @@ def add(
     replace: bool = False,
     *,
     adapters: Sequence[Path] = (),
+    note: str | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Path]:
@@ -35,6 +36,7 @@ def add(
 
     replace: put the new entry in the place of one of the same model, task and setting.
     adapters: folders of adapters that the runs used; the sha256 of their weights is recorded.
+    note: what readers of the scores have to know of the runs, at most 300 characters.
     resamples, seed: of the bootstrap behind the intervals.
 
     What is left out (see `make_all`) is logged as a warning. Everything is made and checked
@@ -48,7 +50,7 @@ def add(
     store = Path(store)
     runs = find_results(results)
     folders = _by_name(adapters, {name for run in runs for name in adapter_names(run)})
-    made = make_all(runs, adapters=folders, resamples=resamples, seed=seed)
+    made = make_all(runs, adapters=folders, note=note, resamples=resamples, seed=seed)
     with _locked(store):
         _check(store, made, replace)
         _write(store, made)

@@ -156,10 +156,12 @@ class SamplesFile(_Part):
 class Provenance(_Part):
     """How to repeat the run, and hashes of what went into it; wall time is that of all its tasks.
 
+    note: what a reader of the scores has to know of the run, by whoever added it.
     prompts_sha256: of the model's inputs. data_fingerprint: of the sorted (id, question, target) of
     the documents. answers_fingerprint: of the sorted (id, answer); null for stock tasks.
     """
 
+    note: Annotated[str, Field(min_length=1, max_length=300)] | None
     command: str
     backend: str | None
     model_args: dict[str, Scalar]

@@ -87,7 +87,7 @@ def read_log(path: Path, task: str, *, whole: bool = True) -> Log:
     a question twice under one filter, a value that is no score, or rows of another task.
     """
     state, digest = _Reading(), hashlib.sha256()
-    for where, row in _rows(path, digest.update):
+    for where, row in log_rows(path, digest.update):
         try:
             _take(state, row, task)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -108,19 +108,23 @@ def read_log(path: Path, task: str, *, whole: bool = True) -> Log:
     return _log(path, digest.hexdigest(), state)
 
 
-def _rows(
-    path: Path, update: Callable[[bytes], None]
+def log_rows(
+    path: Path, update: Callable[[bytes], None] | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place in the file, row) of every line that is not empty; `update` gets the line's bytes.
+
+    Raises ValueError, naming file and line, for one that is too long, is not UTF-8 or no object.
+    """
     with path.open("rb") as lines:
-        number = 0
-        while line := lines.readline(LONGEST_LINE + 1):
-            number += 1
+        parts = iter(lambda: lines.readline(LONGEST_LINE + 1), b"")
+        for number, line in enumerate(parts, start=1):
             where = f"'{path}', line {number}"
             if len(line) > LONGEST_LINE:
                 raise ValueError(
                     f"{where} is longer than {LONGEST_LINE:,} bytes; is this a log of lm_eval?"
                 )
-            update(line)
+            if update is not None:
+                update(line)
             if (text := decode(line, where)).strip():
                 yield where, parse_object(text, where)
 

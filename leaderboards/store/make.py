@@ -37,6 +37,7 @@ def make_all(
     *,
     adapters: Mapping[str, Path] | None = None,
     constant: float | None = None,
+    note: str | None = None,
     preview: bool = False,
     resamples: int = 1000,
     seed: int = 0,
@@ -46,7 +47,8 @@ def make_all(
 
     adapters: folders of adapters by the names that runs give them, to record their weights' sha256.
     constant: adds to one entry of each confidence task, of a run without an adapter if there is
-    one, the row of a model that always says this. preview: accept runs of a part of the questions.
+    one, the row of a model that always says this. note: what readers of the scores have to know.
+    preview: accept runs of a part of the questions.
     resamples, seed: of the bootstrap behind the intervals.
 
     What is left out is logged as a warning: scores that are no mean over questions, samples that
@@ -63,7 +65,9 @@ def make_all(
     for run in runs:
         for task in tasks_of(run):
             said = constant if bearers[task] is run else None
-            entry, packed = _checked(run, task, adapters or {}, said, preview, resamples, seed)
+            entry, packed = _checked(
+                run, task, adapters or {}, said, note, preview, resamples, seed
+            )
             if entry is None:
                 continue
             path = entry_path(entry)
@@ -98,8 +102,8 @@ def _checked(run: Run, task: str, *options: Any) -> tuple[Entry | None, bytes | 
 
 
 def _make(
-    run: Run, task: str, adapters: Mapping[str, Path], constant: float | None, preview: bool,
-    resamples: int, seed: int,
+    run: Run, task: str, adapters: Mapping[str, Path], constant: float | None, note: str | None,
+    preview: bool, resamples: int, seed: int,
 ) -> tuple[Entry | None, bytes | None]:
     whole = _check_parts(run, task, preview)
     log = _read_log(run, task, whole)
@@ -122,7 +126,7 @@ def _make(
     if not scores:
         _log.warning("%s is left out: it has no score that is a mean over its questions.", task)
         return None, None
-    fields = _finite(_fields(run, task, log, scores, adapters, form))
+    fields = _finite(_fields(run, task, log, scores, adapters, form, note))
     entry = Entry.model_validate({**fields, "samples": _UNSET})
     published = [(metric, score.method) for score in scores for metric in score.metrics]
     packed = pack_samples(samples_of(log, published))
@@ -138,7 +142,8 @@ def _make(
 
 
 def _fields(
-    run: Run, task: str, log: Log, scores: list[Score], adapters: Mapping[str, Path], form: Any
+    run: Run, task: str, log: Log, scores: list[Score], adapters: Mapping[str, Path], form: Any,
+    note: str | None,
 ) -> dict[str, Any]:
     config, results = run.results["configs"][task], run.results
     ours = log.correct is not None
@@ -161,6 +166,7 @@ def _fields(
         "n": len(log.ids),
         "scores": [score.model_dump() for score in scores],
         "provenance": {
+            "note": note,
             **{name: described[name] for name in names},
             "prompts_sha256": log.prompts,
             "data_fingerprint": log.data,

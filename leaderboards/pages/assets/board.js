@@ -63,6 +63,11 @@ function fill(element, attributes, children) {
   return element;
 }
 
+// A name that may go on in the next line after each underscore and slash.
+function breakable(name) {
+  return name.split(/(?<=[_/])/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
+}
+
 function options(select, values, chosen) {
   select.replaceChildren(...values.map(([value, text]) =>
     make("option", { value, selected: value === chosen }, text)));

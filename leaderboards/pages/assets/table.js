@@ -127,7 +127,8 @@
     ];
     for (const column of shownColumns().slice(2)) {
       const text = column.text(row);
-      cells.push(make("td", { class: text.length <= 24 ? "name short" : "name" }, text));
+      cells.push(make("td", { class: text.length <= 24 ? "name short" : "name" },
+        ...breakable(text)));
     }
     for (const name of names) {
       const score = row.scores.get(name);
@@ -207,8 +208,11 @@
     const parts = [(row) => row.label, (row) => row.model, (row) => row.adapter,
       (row) => row.setting, (row) => row.task]
       .filter((read, place) => place === 0 || different(read));
-    const text = (row) => parts.map((read) => read(row)).filter(Boolean).join(" · ");
-    const [left, width, step] = [250, 230, 26];
+    const texts = (row) => parts.map((read) => read(row)).filter(Boolean);
+    const text = (row) => texts(row).join(" · ");
+    // Names begin and end with what tells them apart: the middle goes.
+    const cut = (name) => (name.length <= 40 ? name : `${name.slice(0, 19)}…${name.slice(-19)}`);
+    const [left, width, step] = [250, 230, list.some((row) => texts(row).length > 1) ? 36 : 26];
     const scores = list.map((row) => row.scores.get(name));
     const top = name === "auroc" ? 1
       : Math.max(0.1, ...scores.map((score) => Math.max(score.value ?? 0, score.high ?? 0)));
@@ -219,9 +223,14 @@
       "aria-label": `${metric.heading}: ${told}` },
       draw("text", { class: "strong end", x: left - 8, y: 18 }, metric.heading));
     list.forEach((row, place) => {
-      const y = 30 + step * place, score = scores[place], label = text(row);
-      svg.append(draw("text", { class: "end", x: left - 8, y: y + 15 },
-        label.length > 34 ? `${label.slice(0, 33)}…` : label, draw("title", null, label)));
+      const y = 30 + step * place + (step - 26) / 2, score = scores[place];
+      const [label, ...others] = texts(row), more = others.join(" · ");
+      svg.append(draw("text", { class: "end", x: left - 8, y: y + (more ? 9 : 15) },
+        label.length > 34 ? `${label.slice(0, 33)}…` : label, draw("title", null, text(row))));
+      if (more) {
+        svg.append(draw("text", { class: "soft small end", x: left - 8, y: y + 23 }, cut(more),
+          draw("title", null, more)));
+      }
       if (score.value === null) {
         svg.append(draw("text", { class: "soft", x: left + 6, y: y + 15 }, "undefined"));
         return;
