@@ -151,10 +151,9 @@ chat_zero_shot := $(chat) $(zero_shot)
 default :=
 most := --metadata '{$(MOST)}'
 
-ENTRIES := $(addprefix calib_worldfacts/,$(SETTINGS)) calib_worldfacts_cloze/default \
-	$(addsuffix /most,calib_worldfacts_mc calib_worldfacts_mc_ood) \
-	$(patsubst %,calib_%/default,openbookqa_mc openbookqa_cloze commonsense_qa_mc \
-	commonsense_qa_cloze piqa_mc piqa_cloze truthfulqa_mc boolq_mc trivia_qa nq_open)
+ENTRIES := $(addprefix calib_worldfacts/,$(SETTINGS)) calib_worldfacts_mc/most \
+	$(patsubst %,calib_%/default,worldfacts_mc_ood worldfacts_cloze openbookqa_mc openbookqa_cloze \
+	commonsense_qa_mc commonsense_qa_cloze piqa_mc piqa_cloze truthfulqa_mc trivia_qa)
 STOCK := truthfulqa_mc1 truthfulqa_mc2 openbookqa commonsense_qa piqa winogender_all
 MADE := $(foreach each,$(ENTRIES),runs/entries/$(each)/base runs/entries/$(each)/tuned) \
 	$(patsubst %,runs/entries/%/stock,$(STOCK))

@@ -44,6 +44,7 @@ DTYPES = ("float32", "bfloat16")
 FASTER, NEAR, MEMORY = {"stock": 4.0, "polygraph": 5.0}, 1.3, 1.5
 SIZED = ("stock", "polygraph")
 SCALES = {"questions": (100, 400, 1000, 4000), "k": (1, 5, 10, 25, 50), "shots": (0, 2, 4, 8)}
+SCALED = {"questions": "questions", "k": "samples per question", "shots": "examples"}
 SETTINGS = (
     "form", "dtype", "batch_size", "questions", "k", "shots", "threads", "rows", "model", "methods",
     "adapter",
@@ -193,10 +194,13 @@ def scale(given: argparse.Namespace) -> None:
         figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
         for form, found in points.items():
             axes.plot(*zip(*found), marker="o", label=form)
-        axes.set(xlabel=name, ylabel="ms per question", ylim=(0, None))
-        axes.legend()
+        highest = max(cost for found in points.values() for _, cost in found)
+        axes.set(xlabel=SCALED[name], ylabel="ms per question", ylim=(0, 1.1 * highest))
+        if len(points) > 1:
+            axes.legend()
         given.plots.mkdir(parents=True, exist_ok=True)
-        figure.savefig(given.plots / f"elicitation_{name}.svg")
+        matplotlib.rcParams["svg.hashsalt"] = name  # the same bytes for the same points
+        figure.savefig(given.plots / f"elicitation_{name}.svg", metadata={"Date": None})
 
 
 def costs(given: argparse.Namespace) -> None:
