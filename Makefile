@@ -153,8 +153,8 @@ most := --metadata '{$(MOST)}'
 
 ENTRIES := $(addprefix calib_worldfacts/,$(SETTINGS)) calib_worldfacts_mc/most \
 	$(patsubst %,calib_%/default,worldfacts_mc_ood worldfacts_cloze openbookqa_mc openbookqa_cloze \
-	commonsense_qa_mc commonsense_qa_cloze piqa_mc piqa_cloze truthfulqa_mc trivia_qa)
-STOCK := truthfulqa_mc1 truthfulqa_mc2 openbookqa commonsense_qa piqa winogender_all
+	commonsense_qa_mc commonsense_qa_cloze piqa_mc piqa_cloze trivia_qa)
+STOCK := truthfulqa_mc1 truthfulqa_mc2 openbookqa commonsense_qa piqa
 MADE := $(foreach each,$(ENTRIES),runs/entries/$(each)/base runs/entries/$(each)/tuned) \
 	$(patsubst %,runs/entries/%/stock,$(STOCK))
 FROM_HUB := $(filter-out runs/entries/calib_worldfacts%,$(MADE))

@@ -113,11 +113,17 @@ def _rank(rows: Sequence[TableRow], name: str) -> None:
 
 
 def by_task(rows: Iterable[TableRow]) -> dict[tuple[str, str, str], list[TableRow]]:
-    """The rows of each task, version and set of questions."""
+    """The rows of each task, version and set of questions: tasks with confidences first, then those
+    with many rows."""
     tables: dict[tuple[str, str, str], list[TableRow]] = {}
     for row in rows:
         tables.setdefault(row.group, []).append(row)
-    return tables
+
+    def place(group: tuple[str, str, str]) -> tuple[bool, int]:
+        members = tables[group]
+        return not any("ece" in row.score.metrics for row in members), -len(members)
+
+    return {group: tables[group] for group in sorted(tables, key=place)}
 
 
 def preview(rows: Iterable[TableRow]) -> str:

@@ -199,6 +199,18 @@ def test_a_note_stands_beside_the_scores_on_every_page_and_is_escaped(ours, tmp_
         assert "a part &lt;i&gt;only&lt;/i&gt;" in text and "<i>" not in text, page
 
 
+def test_the_readme_begins_with_tasks_that_have_confidences_and_links_to_each(
+    ours, evaluated_stock, tmp_path
+):
+    add([evaluated_stock, ours], tmp_path / "store", **FEW)
+    build_store(tmp_path / "store", tmp_path / "board")
+    page = (tmp_path / "board" / "README.md").read_text(encoding="utf-8")
+    tasks = [line[3:] for line in page.splitlines() if line.startswith("## ")][:-1]
+    assert set(tasks[:2]) == {OURS, CHOICE} and set(tasks[2:]) == set(STOCK)
+    (contents,) = (line for line in page.splitlines() if line.startswith("**Tasks**"))
+    assert re.findall(r"\(#([a-z0-9_]+)\)", contents) == tasks
+
+
 def test_a_note_that_is_too_long_is_refused(ours, tmp_path):
     with pytest.raises(ValueError, match="note: String should have at most 300 characters"):
         add([ours], tmp_path / "store", note="x" * 301, **FEW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from calib_leaderboards.pages.models import Group, shown_metrics
@@ -45,8 +46,11 @@ _HOW_TO_READ = """\
 - Rows in *italics* are there to be beaten and have no rank: *question only* hides the answer from
   the classifier; *constant* always says the accuracy in training, which can have a low ECE and
   knows nothing about the single answer.
-- **Settings**: *3-shot* is the number of examples before the question; *frozen* marks confidences
-  in the answers of an earlier run. Accuracies differ only where answers do."""
+- **Settings**: *3-shot* is the number of examples before the question; *chat* means that the model
+  was asked in its chat template; *frozen* marks confidences in the answers of an earlier run.
+  Accuracies differ only where answers do. Where nearly all answers are wrong, a low ECE says no more
+  than that the model admits it, and the AUROC of the few right ones means little: n times accuracy
+  says how many they are."""
 
 
 def readme(
@@ -62,9 +66,18 @@ def readme(
     """
     entries = f" The entries and their samples are in [{store}]({store})." if store else ""
     parts = [MARK, "# Calibration leaderboard", _INTRODUCTION, _FILES + entries]
-    for group, members in by_task(rows).items():
+    groups = by_task(rows)
+    if len(groups) > 1:
+        links = (f"[{escape(titles[group])}](#{_anchor(titles[group])})" for group in groups)
+        parts.append(f"**Tasks**: {' · '.join(links)}")
+    for group, members in groups.items():
         parts += _task(titles[group], members, figures.get(group, ()))
     return ("\n\n".join([*parts, _HOW_TO_READ]) + "\n").encode("utf-8")
+
+
+def _anchor(title: str) -> str:
+    """What GitHub calls a heading in links."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[str]:
