@@ -11,7 +11,7 @@ from metric_rows import calibrated, rows, shuffled
 
 from calib_metrics import ece, reliability_bins, rms_calibration_error
 from calib_metrics._checks import check_unsorted
-from calib_metrics.bins import bin_index
+from calib_metrics.bins import bin_index, bin_sums
 from calib_metrics.calibration import debiased_norm, max_calibration_error
 
 UPTO = st.integers(1, 30)
@@ -108,20 +108,24 @@ def test_sweep_is_less_biased_than_ten_bins_on_a_calibrated_model():
 # The columns of an ECE of equal width are not sorted.
 
 
-def sorted_ece(confidence, correct, bins):
-    """Exact rational sums over the decimal edges k / bins as doubles."""
+def exact_gaps(confidence, correct, bins):
+    """Rational sums of correct - confidence over the decimal edges k / bins as doubles."""
     gap = [Fraction(0)] * bins
     for c, y in zip(confidence, correct):
         k = max(k for k in range(bins) if k / bins <= c)
         gap[k] += int(y) - Fraction(float(c))
-    return float(sum(abs(g) for g in gap) / len(confidence))
+    return gap
 
 
 @given(rows(), UPTO)
 def test_equal_width_sums_are_exact(data, bins):
-    # Rounded once each: the bins' gaps, which are 1 in all at most, their sums, and the quotient.
-    rounding = (bins + 1) * 2.0**-53
-    assert ece(*data, bins=bins) == pytest.approx(sorted_ece(*data, bins), rel=0, abs=rounding)
+    exact, sums, unit = exact_gaps(*data, bins), bin_sums(*data, bins), Fraction(1, 2**53)
+    for gap, true, count in zip(sums.gap, exact, sums.count):
+        # What `bin_sums` promises: 2^-54 for each confidence, and one rounding of the sum.
+        assert abs(Fraction(float(gap)) - true) <= (Fraction(int(count), 2) + abs(true)) * unit
+    # Beside these: one rounding for each bin that is added, and one of the quotient.
+    found, true = Fraction(ece(*data, bins=bins)), sum(map(abs, exact)) / len(data[0])
+    assert abs(found - true) <= Fraction(1, 2**54) + (bins + 1) * true * unit
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.sampled_from([-1, 0, 1]))
