@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -346,11 +348,52 @@ def test_the_command_is_lm_evals_with_this_model_and_these_tasks(
     assert len(list(tmp_path.rglob("samples_calib_worldfacts_*.jsonl"))) == 1
 
 
-def test_lm_evals_own_tasks_are_listed_only_if_one_may_be_named():
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["calib_worldfacts", "calib_worldfacts_mc"],
+        ["calib_worldfacts_all", "calib_gsm8k"],
+        ["calibration"],
+        ["calib_mmlu_*", "calib_worldfacts"],
+    ],
+)
+def test_tasks_groups_and_patterns_of_ours_do_not_make_lm_eval_list_its_own(names):
     before = TaskManager.__init__
-    with listed(["calib_worldfacts", "calib_worldfacts_mc"]):
+    with listed(names):
         assert TaskManager().all_tasks == []
-    for names in (["calib_worldfacts", "hellaswag"], ["calib_*"], []):
-        with listed(names):
-            assert TaskManager.__init__ is before
     assert TaskManager.__init__ is before
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["calib_worldfacts", "hellaswag"],
+        ["calib_alignment"],  # a group of ours with members of lm-eval's
+        ["calib_*"],  # that group is among them
+        ["calib_no_such_task"],  # lm-eval says so, and what it has
+        ["calib_nothing_*"],
+        ["*"],
+        [],
+    ],
+)
+def test_lm_eval_lists_its_own_tasks_where_one_may_be_named(names):
+    before = TaskManager.__init__
+    with listed(names):
+        assert TaskManager.__init__ is before
+
+
+def test_no_task_of_lm_evals_own_is_named_like_ours():
+    assert not [name for name in TaskManager().all_tasks if name.startswith("calib")]
+
+
+@pytest.mark.parametrize("body", ["pass", "raise ImportError"])
+def test_garbage_is_collected_again_after_the_imports(body):
+    code = (
+        "import gc, calibench\n"
+        "try:\n"
+        f"    with calibench.starting(): assert not gc.isenabled(); {body}\n"
+        "except ImportError: pass\n"
+        "print(gc.isenabled())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "True\n"
