@@ -15,9 +15,9 @@ polygraph  lm-polygraph's likelihood, P(True) and K samples on the same prompts 
            only chats), with its best batch size; --polygraph_python names its interpreter
 
 Each measurement runs in a process of its own, in which the model is loaded before the clock starts;
-the forms alternate, and medians count. On a CPU seconds are processor time, which other programs
-disturb little; with one thread that is the time it takes. Memory is the peak of the process, or of
-the GPU. With --log FILE every measurement is added to a file, and those that are there already,
+the forms alternate, and medians count. Where other programs run too, `--threads 1 --clock
+processor` counts the processor's seconds, which they disturb little. Memory is the peak of the
+process, or of the GPU. With --log FILE every measurement is added to a file, and those that are there already,
 with the same settings, are not made again: a long comparison can be stopped, or made in parts.
 """
 
@@ -46,8 +46,8 @@ SIZED = ("stock", "polygraph")
 SCALES = {"questions": (100, 400, 1000, 4000), "k": (1, 5, 10, 25, 50), "shots": (0, 2, 4, 8)}
 SCALED = {"questions": "questions", "k": "samples per question", "shots": "examples"}
 SETTINGS = (
-    "form", "dtype", "batch_size", "questions", "k", "shots", "threads", "rows", "model", "methods",
-    "adapter",
+    "form", "dtype", "batch_size", "questions", "k", "shots", "threads", "clock", "rows", "model",
+    "methods", "adapter",
 )
 
 
@@ -68,6 +68,7 @@ class Measurements:
                 self._used.add(i)
                 return made
         made = {"settings": settings, **in_a_process(options)}
+        made["seconds"] = made[self._given.clock]
         self._used.add(len(self._made))
         self._made.append(made)
         print(json.dumps(made), file=sys.stderr, flush=True)
@@ -165,7 +166,7 @@ def compare(given: argparse.Namespace) -> None:
     print(
         f"\n{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
         f"{given.questions} questions, {given.shots}-shot, K = {given.k}, "
-        f"{given.threads} thread(s), median of {given.repeats}."
+        f"{given.threads} thread(s), seconds of the {given.clock}, median of {given.repeats}."
     )
 
 
@@ -227,6 +228,25 @@ def costs(given: argparse.Namespace) -> None:
         print(f"| {name} | {1000 * seconds / given.questions:.0f} | {extra} |")
 
 
+def random_1b(folder: Path, tokenizer: str) -> str:
+    """The folder of a model like Llama-3.2-1B with random weights: its samples are never equal."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    if not (folder / "config.json").is_file():
+        torch.manual_seed(0)
+        words = AutoTokenizer.from_pretrained(tokenizer)
+        config = LlamaConfig(
+            vocab_size=len(words), hidden_size=2048, intermediate_size=8192, num_hidden_layers=16,
+            num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=8192,
+            tie_word_embeddings=True, dtype="bfloat16",
+            bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
+        )  # fmt: skip
+        words.save_pretrained(folder)
+        LlamaForCausalLM(config).bfloat16().save_pretrained(folder)
+    return str(folder)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
@@ -234,13 +254,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument
     add("--model", help="default: the embedded model")
+    add("--random_1b", type=Path, metavar="FOLDER",
+        help="model of Llama's shape with 1B random weights, made in the folder if it is not there")  # fmt: skip
     add("--questions", type=int, default=200)
     add("--k", type=int, default=10, help="samples per question (default: 10)")
     add("--shots", type=int, default=3)
     add("--dtype", choices=DTYPES, nargs="+", default=list(DTYPES))
     add("--only", choices=FORMS, nargs="+", help="forms to measure")
     add("--repeats", type=int, default=3)
-    add("--threads", type=int, default=1)
+    add("--threads", type=int, default=2)
+    add("--clock", choices=("wall", "processor"), default="wall", help="whose seconds count")
     add("--sizes", type=int, nargs="+", default=(8, 32, 64),
         help="batch sizes of which stock and polygraph get their best")  # fmt: skip
     add("--rows", type=int, default=256, help="rows that floor writes at a time")
@@ -268,6 +291,8 @@ def main() -> None:
         from harness_tasks.embedded_model import ensure_model
 
         given.model = str(ensure_model())
+    if given.random_1b:
+        given.model = random_1b(given.random_1b, tokenizer=given.model)
     if given.only is None:
         given.only = ["ours"] if given.scale else [
             form for form in FORMS if form != "polygraph" or given.polygraph_python
