@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.special import pdtr
 
 # Counts held at once: they stay in the processor's cache. The stream of random numbers is cut into
 # chunks of this size, so it is part of what a seed means.
@@ -48,7 +48,7 @@ def _poisson_table(rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64
 
     A level in which the distribution function steps does not decide the count: it is unclear.
     """
-    steps = poisson.cdf(np.arange(64), rate)  # beyond, 1 - CDF is below a double's precision
+    steps = pdtr(np.arange(64), rate)  # beyond, 1 - CDF is below a double's precision
     count = np.searchsorted(steps, np.arange(_LEVELS + 1) / _LEVELS, side="right")
     return np.where(count[:-1] == count[1:], count[:-1], _UNCLEAR), steps
 

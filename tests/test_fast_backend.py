@@ -5,6 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from scipy.stats import chi2
@@ -12,6 +14,9 @@ from transformers import (
     AutoTokenizer,
     GPT2Config,
     GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaModel,
     MistralConfig,
     MistralForCausalLM,
     PhimoeConfig,
@@ -23,6 +28,7 @@ from transformers import (
 from calib_adapters.backend import CalibHFLM
 from calib_adapters.base_model import add_lora, load_base, save_adapter
 from calib_adapters.fast.memory import Memory
+from calib_adapters.fast.texts import ending
 from calib_adapters.schema import Lora
 
 CPU = {"device": "cpu", "dtype": "float32"}
@@ -370,6 +376,11 @@ def other_model(folder, tokenizer_of, kind):
     size = {"vocab_size": len(tokenizer), "pad_token_id": 2, "eos_token_id": 2, "bos_token_id": 1}
     if kind == "gpt2":  # learnt positions, one weight matrix for queries, keys and values
         model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **size))
+    elif kind == "scaled":  # logits are divided, by a little
+        model = GraniteForCausalLM(
+            GraniteConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                          num_attention_heads=4, num_key_value_heads=2, logits_scaling=1.05, **size)
+        )  # fmt: skip
     else:  # attention within a window of 16 tokens, of which Phimoe's layers know by the mask alone
         size |= {
             "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -393,6 +404,52 @@ def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
     assert lm.generate_until(generations(prompts)) == stock.generate_until(generations(prompts))
     pairs = [(prompt, text) for prompt in prompts for text in (" Lima", " in Peru, I think")]
     check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+
+
+STOPS = ["\n", ".", "\n\n", " the", "Q:", "é", " ", "a ", "<|im_end|>", "🙂"]
+
+
+@given(st.text(alphabet="aé🙂Q: .the\n", max_size=20), st.lists(st.sampled_from(STOPS), min_size=1))
+def test_a_text_ends_at_the_first_token_that_completes_a_stop_string(stock, text, stops):
+    tokens = stock.tok_encode(text + "<|im_end|>. the end", add_special_tokens=False)
+    ended = ending(stock, stops)
+    for n in range(1, len(tokens) + 1):
+        texts = [stock.tok_decode(tokens[:n], skip_special_tokens=skip) for skip in (True, False)]
+        expected = tokens[n - 1] == stock.eot_token_id or any(s in t for s in stops for t in texts)
+        assert ended(tuple(tokens[:n])) == expected
+        if expected:
+            break
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_logits_that_are_more_than_the_heads_are_left_to_the_stock_back_end(
+    tiny, tmp_path, caplog, dtype
+):
+    model = other_model(tmp_path, tiny, "scaled")
+    with caplog.at_level("WARNING"):
+        lm = CalibHFLM(model, batch_size=4, device="cpu", dtype=dtype)
+    assert "runs as in hf, because its logits are not just its head's" in caplog.text
+    stock = HFLM(model, batch_size=4, device="cpu", dtype=dtype)
+    pairs = continuations([(q, " Lima") for q in QUESTIONS])
+    assert lm.loglikelihood(pairs) == stock.loglikelihood(pairs)
+
+
+def test_layers_that_refuse_to_run_in_pieces_are_left_to_the_stock_back_end(
+    tiny, stock, monkeypatch, caplog
+):
+    forward = LlamaModel.forward
+
+    def whole(self, *given, position_ids=None, **options):
+        if position_ids is not None:
+            raise RuntimeError("positions are my own business")
+        return forward(self, *given, **options)
+
+    monkeypatch.setattr(LlamaModel, "forward", whole)
+    with caplog.at_level("WARNING"):
+        lm = CalibHFLM(tiny, batch_size=4, **CPU)
+    assert "runs as in hf, because its layers do not take these arguments" in caplog.text
+    pairs = continuations([(q, " Lima") for q in QUESTIONS])
+    assert lm.loglikelihood(pairs) == stock.loglikelihood(pairs)
 
 
 def test_padding_does_not_reach_past_the_window(tiny, tmp_path):

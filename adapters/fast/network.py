@@ -19,6 +19,7 @@ TRIAL = 24  # tokens
 # Probability that may be elsewhere in the trial: by its rounding alone bfloat16 moves some 0.04.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 ROUGH = 0.15
+SAME = 1e-5  # the same operations on the same numbers
 
 
 @dataclass
@@ -73,14 +74,18 @@ class Network:
         expected = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
         view = View(None, None, None, torch.zeros(1, dtype=torch.long, device=self.device), TRIAL)
         try:
+            states = self._layers(input_ids=ids[None], use_cache=False)[0]
             with attending(self.config, view):
                 self._layers(
                     input_ids=ids[None],
                     position_ids=torch.arange(TRIAL, device=self.device)[None],
                     use_cache=False,
                 )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
             raise NotServed(f"its layers do not take these arguments ({error})") from error
+        # Exact in every dtype, unlike the trial in pieces: a scale or a cap of logits may be small.
+        if _moved(self._head(states[0]), expected) > SAME:
+            raise NotServed("its logits are not just its head's")
         if view.layers != set(range(len(view.layers))) or view.shape is None:
             raise NotServed("its layers do not call transformers' attention interface")
         self.window = min([view.window or math.inf, *_bounds(self.config)])
@@ -91,7 +96,7 @@ class Network:
         tails = [ids[15:].tolist(), ids[17:].tolist(), ids[15:16].tolist()]
         hidden = self.follow(read, rows, tails, prefix)
         logits = torch.cat([self._head(read.last[:1]), self._head(hidden[0])])
-        moved = (logits.float().softmax(-1) - expected[14:]).abs().sum(-1).max().item() / 2
+        moved = _moved(logits, expected[14:])
         if not moved < TOLERANCE.get(self.dtype, ROUGH):
             raise NotServed(f"in pieces its probabilities are others ({moved:.2g} of 1 moved)")
 
@@ -215,6 +220,11 @@ def _bounds(config: Any) -> Iterator[int]:
     for rope in (ropes, *ropes.values()):  # models with several kinds of layers have one for each
         if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
             yield rope.get("original_max_position_embeddings") or config.max_position_embeddings
+
+
+def _moved(logits: Tensor, expected: Tensor) -> float:
+    """Probability that `logits` (N, V) put elsewhere than `expected` (N, V), at the worst place."""
+    return (logits.float().softmax(-1) - expected).abs().sum(-1).max().item() / 2
 
 
 def _tokens(keys: Tensor | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from lm_eval.models.huggingface import HFLM
@@ -27,15 +28,26 @@ def encoded(lm: HFLM, prompts: Sequence[Any]) -> list[Tokens]:
 
 
 def ending(lm: HFLM, stops: Sequence[str]) -> Callable[[Tokens], bool]:
-    """Whether so many tokens hold a stop string or end with an end-of-text token."""
+    """Whether so many tokens, one fewer of which did not, hold a stop string or end the text."""
     ends = lm.model.generation_config.eos_token_id
     ends = {lm.eot_token_id, *(ends if isinstance(ends, list) else [ends])}
     special = set(lm.tokenizer.all_special_ids)
     stops = [stop for stop in stops if stop]
+    last = {stop[-1] for stop in stops}
+    # Decoding every text at every token would cost a GPU more time than its tokens. Only a token
+    # that holds a stop's last character can complete it, if that is a single byte and no space:
+    # other characters can be spread over tokens, and spaces are added and stripped.
+    single = all(character.isascii() and character != " " for character in last)
+
+    @cache
+    def completes(token: int) -> bool:
+        return not single or not last.isdisjoint(lm.tok_decode([token], skip_special_tokens=False))
 
     def ended(tokens: Tokens) -> bool:
         if tokens[-1] in ends:
             return True
+        if not completes(tokens[-1]):
+            return False
         text = lm.tok_decode(list(tokens))
         if any(stop in text for stop in stops):
             return True
