@@ -12,10 +12,15 @@ from lm_eval.models.huggingface import HFLM
 from scipy.stats import chi2
 from transformers import (
     AutoTokenizer,
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GraniteConfig,
     GraniteForCausalLM,
+    LlamaForCausalLM,
     LlamaModel,
     MistralConfig,
     MistralForCausalLM,
@@ -376,31 +381,36 @@ def other_model(folder, tokenizer_of, kind):
     size = {"vocab_size": len(tokenizer), "pad_token_id": 2, "eos_token_id": 2, "bos_token_id": 1}
     if kind == "gpt2":  # learnt positions, one weight matrix for queries, keys and values
         model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **size))
-    elif kind == "scaled":  # logits are divided, by a little
-        model = GraniteForCausalLM(
-            GraniteConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                          num_attention_heads=4, num_key_value_heads=2, logits_scaling=1.05, **size)
-        )  # fmt: skip
-    else:  # attention within a window of 16 tokens, of which Phimoe's layers know by the mask alone
+    else:
         size |= {
             "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-            "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 16,
-            "initializer_range": 0.2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.2,
         }  # fmt: skip
-        if kind == "window":
-            model = MistralForCausalLM(MistralConfig(**size))
-        else:
-            model = PhimoeForCausalLM(PhimoeConfig(num_local_experts=2, **size))
+        window = {"sliding_window": 32}  # of which Phimoe's layers know by the mask alone
+        caps = {"attn_logit_softcapping": 0.5, "final_logit_softcapping": 0.5, "head_dim": 8}
+        model = {
+            "window": lambda: MistralForCausalLM(MistralConfig(**size, **window)),
+            "window_in_mask": lambda: PhimoeForCausalLM(
+                PhimoeConfig(num_local_experts=2, **size, **window)
+            ),
+            "logits_divided": lambda: GraniteForCausalLM(GraniteConfig(**size, logits_scaling=3.0)),
+            "logits_multiplied": lambda: CohereForCausalLM(CohereConfig(**size, logit_scale=0.3)),
+            "capped": lambda: Gemma2ForCausalLM(Gemma2Config(**size, **caps)),
+        }[kind]()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "window", "window_in_mask"])
+@pytest.mark.parametrize(
+    "kind",
+    ["gpt2", "window", "window_in_mask", "logits_divided", "logits_multiplied", "capped"],
+)
 def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
     model = other_model(tmp_path, tiny, kind)
     lm, stock = CalibHFLM(model, batch_size=4, **CPU), HFLM(model, batch_size=1, **CPU)
-    prompts = ["One two three four five six seven. " * 3 + q for q in QUESTIONS] + QUESTIONS
+    assert lm._fast.serves
+    prompts = ["One two three four five six seven. " * 4 + q for q in QUESTIONS] + QUESTIONS
     assert lm.generate_until(generations(prompts)) == stock.generate_until(generations(prompts))
     pairs = [(prompt, text) for prompt in prompts for text in (" Lima", " in Peru, I think")]
     check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
@@ -422,14 +432,21 @@ def test_a_text_ends_at_the_first_token_that_completes_a_stop_string(stock, text
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_logits_that_are_more_than_the_heads_are_left_to_the_stock_back_end(
-    tiny, tmp_path, caplog, dtype
+def test_logits_that_are_others_than_the_heads_are_left_to_the_stock_back_end(
+    tiny, monkeypatch, caplog, dtype
 ):
-    model = other_model(tmp_path, tiny, "scaled")
+    forward = LlamaForCausalLM.forward
+
+    def scaled(self, *given, **options):
+        found = forward(self, *given, **options)
+        found.logits = found.logits * 1.01
+        return found
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", scaled)
     with caplog.at_level("WARNING"):
-        lm = CalibHFLM(model, batch_size=4, device="cpu", dtype=dtype)
-    assert "runs as in hf, because its logits are not just its head's" in caplog.text
-    stock = HFLM(model, batch_size=4, device="cpu", dtype=dtype)
+        lm = CalibHFLM(tiny, batch_size=4, device="cpu", dtype=dtype)
+    assert "runs as in hf, because its logits are others than its head's" in caplog.text
+    stock = HFLM(tiny, batch_size=4, device="cpu", dtype=dtype)
     pairs = continuations([(q, " Lima") for q in QUESTIONS])
     assert lm.loglikelihood(pairs) == stock.loglikelihood(pairs)
 

@@ -58,11 +58,12 @@ class Network:
             causal = model.get_base_model()
             if any(config.is_prompt_learning for config in model.peft_config.values()):
                 raise NotServed("its adapter puts tokens of its own before the prompt")
-        self._layers, self._head = causal.base_model, causal.get_output_embeddings()
-        if self._layers is causal or self._head is None:
+        self._layers, head = causal.base_model, causal.get_output_embeddings()
+        if self._layers is causal or head is None:
             raise NotServed("it has no layers and output head of its own")
         self.config: Any = self._layers.config
-        weight = self._head.weight
+        self._head = _with_scale(head, self.config)
+        weight = head.weight
         self.device, self.dtype, self.vocabulary = weight.device, weight.dtype, weight.shape[0]
         self.window = math.inf
         self._try(plain)
@@ -85,7 +86,7 @@ class Network:
             raise NotServed(f"its layers do not take these arguments ({error})") from error
         # Exact in every dtype, unlike the trial in pieces: a scale or a cap of logits may be small.
         if _moved(self._head(states[0]), expected) > SAME:
-            raise NotServed("its logits are not just its head's")
+            raise NotServed("its logits are others than its head's")
         if view.layers != set(range(len(view.layers))) or view.shape is None:
             raise NotServed("its layers do not call transformers' attention interface")
         self.window = min([view.window or math.inf, *_bounds(self.config)])
@@ -209,6 +210,19 @@ class Network:
             logprobs[chosen] = logits[local, target] - logits.logsumexp(-1)[local]
             greedy[chosen] = logits.argmax(-1)[local] == target
         return logprobs, greedy
+
+
+def _with_scale(head: nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
+    """States to logits: by the head, whose output Granite divides, Cohere multiplies, Gemma caps."""
+    divisor = getattr(config, "logits_scaling", None) or 1
+    factor = getattr(config, "logit_scale", None) or 1
+    cap = getattr(config, "final_logit_softcapping", None)
+
+    def logits(states: Tensor) -> Tensor:
+        found = head(states) / divisor * factor
+        return torch.tanh(found / cap) * cap if cap else found
+
+    return logits if divisor != 1 or factor != 1 or cap else head
 
 
 def _bounds(config: Any) -> Iterator[int]:

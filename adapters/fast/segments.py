@@ -140,15 +140,16 @@ def attend(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention function: `query` (R, H, T, d) to (R, T, H, d).
 
     Raises:
-        NotServed: there is a cap on the scores, a sink, a mask or dropout.
+        NotServed: there is a sink, a mask or dropout.
     """
     view = _current[-1]
-    special = [name for name in ("softcap", "s_aux") if kwargs.get(name) is not None]
+    special = [] if kwargs.get("s_aux") is None else ["a sink"]
     special += ["a mask"] if attention_mask is not None else []
     if special or dropout or not getattr(module, "is_causal", True):
         raise NotServed(f"its attention needs {', '.join(special) or 'dropout or no order'}")
@@ -161,10 +162,10 @@ def attend(
     view.layers.add(layer)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     own = view.write(layer, key, value)
-    if view.new > FEW or (view.prefix is None and view.past is None):
+    if not softcap and (view.new > FEW or (view.prefix is None and view.past is None)):
         mixed = _whole(query, own, view, layer, scaling)
     else:
-        mixed = _by_segment(query, own, view, layer, scaling)
+        mixed = _by_segment(query, own, view, layer, scaling, softcap)
     return mixed.transpose(1, 2).contiguous(), None
 
 
@@ -196,8 +197,9 @@ def _whole(
 
 
 def _by_segment(
-    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float
-) -> Tensor:
+    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float,
+    softcap: float | None,
+) -> Tensor:  # fmt: skip
     rows, past = len(query), view.past
     segments = [(*own, rows, 1, None)]
     if past is not None:
@@ -209,6 +211,8 @@ def _by_segment(
     scores = torch.cat(
         [_product(query, keys.transpose(-1, -2), *place) for keys, _, *place in segments], -1
     )
+    if softcap:
+        scores = softcap * torch.tanh(scores / softcap)
     weights = torch.softmax(scores.float() + view.bias, -1).to(query.dtype)
     parts = weights.split([keys.shape[2] for keys, *_ in segments], -1)
     mixed = [
