@@ -34,9 +34,9 @@ def ending(lm: HFLM, stops: Sequence[str]) -> Callable[[Tokens], bool]:
     special = set(lm.tokenizer.all_special_ids)
     stops = [stop for stop in stops if stop]
     last = {stop[-1] for stop in stops}
-    # Decoding every text at every token would cost a GPU more time than its tokens. Only a token
-    # that holds a stop's last character can complete it, if that is a single byte and no space:
-    # other characters can be spread over tokens, and spaces are added and stripped.
+    # To decode a whole text at each of its tokens takes time by the square of its length. Only a
+    # token that holds a stop's last character can complete it, if that is a single byte and no
+    # space: other characters can be spread over tokens, and spaces are added and stripped.
     single = all(character.isascii() and character != " " for character in last)
 
     @cache
