@@ -17,8 +17,9 @@ polygraph  lm-polygraph's likelihood, P(True) and K samples on the same prompts 
 Each measurement runs in a process of its own, in which the model is loaded before the clock starts;
 the forms alternate, and medians count. Where other programs run too, `--threads 1 --clock
 processor` counts the processor's seconds, which they disturb little. Memory is the peak of the
-process, or of the GPU. With --log FILE every measurement is added to a file, and those that are there already,
-with the same settings, are not made again: a long comparison can be stopped, or made in parts.
+process, or of the GPU. With --log FILE every measurement is added to a file, and those that are
+there already, with the same settings, are not made again: a long comparison can be stopped, or made
+in parts.
 """
 
 from __future__ import annotations

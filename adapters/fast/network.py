@@ -19,7 +19,7 @@ TRIAL = 24  # tokens
 # Probability that may be elsewhere in the trial: by its rounding alone bfloat16 moves some 0.04.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 ROUGH = 0.15
-SAME = 1e-5  # the same operations on the same numbers
+SAME = 1e-3  # by the same operations; on a GPU those of experts come in no fixed order
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Network:
         expected = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
         view = View(None, None, None, torch.zeros(1, dtype=torch.long, device=self.device), TRIAL)
         try:
-            states = self._layers(input_ids=ids[None], use_cache=False)[0]
+            states = self._layers(input_ids=ids[None])[0]
             with attending(self.config, view):
                 self._layers(
                     input_ids=ids[None],
@@ -84,7 +84,7 @@ class Network:
                 )
         except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
             raise NotServed(f"its layers do not take these arguments ({error})") from error
-        # Exact in every dtype, unlike the trial in pieces: a scale or a cap of logits may be small.
+        # Near in every dtype, unlike the trial in pieces: a scale or a cap of logits may be small.
         if _moved(self._head(states[0]), expected) > SAME:
             raise NotServed("its logits are others than its head's")
         if view.layers != set(range(len(view.layers))) or view.shape is None:
