@@ -249,6 +249,33 @@ def test_samples_have_the_frequencies_that_generate_would_give(tiny, stock, top_
     assert goodness_of_fit(seconds, chances, sum(seconds.values())) > 1e-4
 
 
+def test_a_text_is_drawn_as_often_as_the_stock_back_ends_logits_say(embedded_model_path):
+    """The greedy answer's probability: its tokens' among the 50 likeliest at each, multiplied."""
+    lm = CalibHFLM(str(embedded_model_path), batch_size="auto", **CPU)
+    stock = HFLM(str(embedded_model_path), batch_size=1, **CPU)
+    shots = "Q: Capital of Italy?\nA: Rome\n\nQ: Who wrote Faust?\nA: Goethe\n\n"
+    asked = "Capital of Peru?", "Capital of Austria?", "Who wrote Hamlet?", "Biggest planet?"
+    prompts, draws = [f"{shots}Q: {question}\nA:" for question in asked], 600
+    greedy = stock.generate_until(generations(prompts))
+    exact = []
+    for prompt, answer in zip(prompts, greedy):
+        start, tokens = len(lm.tok_encode(prompt)), lm.tok_encode(f"{prompt}{answer}\n")
+        with torch.no_grad():
+            logits, kept = stock.model(torch.tensor([tokens])).logits[0, start - 1 : -1].topk(50)
+        written = kept == torch.tensor(tokens[start:])[:, None]
+        written[-1] = torch.tensor(["\n" in lm.tok_decode([token]) for token in kept[-1].tolist()])
+        exact.append((logits.softmax(-1) * written).sum(-1).prod().item())
+    exact = np.array(exact)
+    assert ((exact > 0.02) & (exact < 0.98)).sum() >= 3  # there is something to see
+    torch.manual_seed(0)
+    repeated = [prompt for prompt in prompts for _ in range(draws)]
+    drawn = {"do_sample": True, "temperature": 1.0}
+    texts = lm.generate_until(generations(repeated, "generate_samples", **drawn))
+    same = np.array(texts).reshape(len(prompts), draws) == np.array(greedy)[:, None]
+    surprise = (same.mean(1) - exact) ** 2 / (exact * (1 - exact) / draws)
+    assert surprise.sum() < chi2.ppf(0.999, len(prompts))
+
+
 def test_top_p_draws_among_the_same_tokens_as_generate(tiny, stock):
     torch.manual_seed(0)
     lm = CalibHFLM(tiny, batch_size="auto", **CPU)
