@@ -263,7 +263,9 @@ def test_a_text_is_drawn_as_often_as_the_stock_back_ends_logits_say(embedded_mod
         with torch.no_grad():
             logits, kept = stock.model(torch.tensor([tokens])).logits[0, start - 1 : -1].topk(50)
         written = kept == torch.tensor(tokens[start:])[:, None]
-        written[-1] = torch.tensor(["\n" in lm.tok_decode([token]) for token in kept[-1].tolist()])
+        written[-1] = torch.tensor(
+            ["\n" in lm.tok_decode([i]) or i == lm.eot_token_id for i in kept[-1].tolist()]
+        )
         exact.append((logits.softmax(-1) * written).sum(-1).prod().item())
     exact = np.array(exact)
     assert ((exact > 0.02) & (exact < 0.98)).sum() >= 3  # there is something to see
