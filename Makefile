@@ -184,10 +184,10 @@ runs/entries/%/stock/done: | $(READY)
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
 EXPERIMENTS := $(wildcard adapters/experiments/*/config.yaml)
 experiments: $(EXPERIMENTS:config.yaml=result.json)
-	$(BIN)/python -m calib_adapters.experiment table adapters/experiments
+	$(BIN)/python adapters/experiments table adapters/experiments
 
 adapters/experiments/%/result.json: adapters/experiments/%/config.yaml | $(READY)
-	$(BIN)/python -m calib_adapters.experiment run $(@D)
+	$(BIN)/python adapters/experiments run $(@D)
 
 # ---------------------------------------------------------------------------------------- regress
 # In float32, unlike the rest: on another processor its confidences move by 1e-5, and it is as fast

@@ -289,7 +289,7 @@ def main() -> None:
         print(json.dumps(measure(given.one, given)))
         return
     if given.model is None:
-        from harness_tasks.embedded_model import ensure_model
+        from harness_tasks.embedded_models import ensure_model
 
         given.model = str(ensure_model())
     if given.random_1b:

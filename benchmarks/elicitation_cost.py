@@ -20,12 +20,13 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from harness_tasks import elicitation
-from harness_tasks.embedded_model import ensure_model
-from harness_tasks.methods.question import Question
+import harness_tasks
+from harness_tasks.elicitation.question import Question
+from harness_tasks.elicitation.registry import METHODS
+from harness_tasks.embedded_models import ensure_model
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-TASKS = Path(elicitation.__file__).parent
+TASKS = Path(harness_tasks.__file__).parent
 SAMPLED = {"sampling", "distinct_answers", "semantic_clusters", "semantic_entropy"}
 PER_SAMPLE = SAMPLED | {"self_consistency"}
 ANSWER = "the answer"
@@ -61,7 +62,7 @@ class Counting(HFLM):
 def watch(made: dict[str, list[Instance]]) -> None:
     """Let every method note in `made`, under its name, the requests that it adds."""
     for name in elicitation.UNTRAINED:
-        method = elicitation.METHODS[name]
+        method = METHODS[name]
 
         class Watched(method):
             """The method, with its requests noted."""
@@ -73,7 +74,7 @@ def watch(made: dict[str, list[Instance]]) -> None:
                 made[self.noted] += added
                 return added
 
-        elicitation.METHODS[name] = Watched
+        METHODS[name] = Watched
 
 
 def measure(model: Counting, made: dict, task: str, chat: bool, limit: int, k: int) -> Cost:

@@ -68,7 +68,7 @@ def evaluation(form: str, given: Namespace, device: str) -> Callable[[], dict]:
     import lm_eval.evaluator
     from lm_eval.models.huggingface import HFLM
 
-    from calib_adapters.backend import CalibHFLM
+    from calib_adapters.serving.model import CalibHFLM
 
     lm_eval.evaluator.add_env_info = lambda results: None  # asks pip for its packages
     adapter = {"confidence_adapter": given.adapter} if given.adapter else {}
@@ -137,7 +137,7 @@ def prompts(questions: int, shots: int) -> dict:
     """The task's prompts and words, for those who do not run the task."""
     from lm_eval.tasks import get_task_dict
 
-    from harness_tasks.prompts import VERBALIZED, WORDINGS
+    from harness_tasks.elicitation.prompts import VERBALIZED, WORDINGS
 
     task = get_task_dict([TASK], task_manager(2))[TASK]
     task.set_config("num_fewshot", shots)

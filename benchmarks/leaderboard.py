@@ -29,7 +29,7 @@ sys.path.insert(0, str(TESTS))
 from board_entries import write_store  # noqa: E402
 from chromium import Chromium, find_chromium  # noqa: E402
 
-_BUILD = "import sys; from calibench import main; sys.argv[0] = 'calibench'; main()"
+_BUILD = "import sys; from calibench.cli import main; sys.argv[0] = 'calibench'; main()"
 
 
 def build(store: Path, out: Path) -> str:

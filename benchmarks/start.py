@@ -18,7 +18,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from calibench import starting
+from calibench.options import starting
 
 FORMS = ("calibench eval", "lm_eval run")
 STEPS = ("libraries", "our modules", "task files", "task and data", "requests")
@@ -39,7 +39,7 @@ def start(form: str, task: str) -> dict[str, float]:
         libraries()
         done("libraries")
         if ours:
-            from calib_adapters.evaluate import listed
+            from calib_adapters.serving.evaluate import listed
         import harness_tasks
     done("our modules")
     from lm_eval.tasks import TaskManager

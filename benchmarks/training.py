@@ -51,11 +51,11 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
     import torch
     import transformers
 
-    from calib_adapters.base_model import suit_attention
     from calib_adapters.calibration import lora_prompt as method
-    from calib_adapters.job import Workshop
-    from calib_adapters.provenance import peak_memory
-    from calib_adapters.recipe import load_recipe
+    from calib_adapters.training.base_model import suit_attention
+    from calib_adapters.training.job import Workshop
+    from calib_adapters.training.provenance import peak_memory
+    from calib_adapters.training.recipe import load_recipe
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
@@ -97,7 +97,7 @@ def timed(function: Callable, seconds: list[float]) -> Callable:
 
 def ours(recipe, job, folder: str) -> Callable:
     """The Trainer of `calibench tune`."""
-    from calib_adapters.trainer import JobTrainer, training_arguments
+    from calib_adapters.training.trainer import JobTrainer, training_arguments
 
     arguments = training_arguments(recipe, Path(folder))
     arguments.eval_strategy = arguments.save_strategy = "no"
@@ -115,7 +115,7 @@ def bare(recipe, job, folder: str) -> Callable:
     """The same batches, loss and optimiser in a loop."""
     from torch.utils.data import DataLoader
 
-    from calib_adapters.batches import EpochBatches
+    from calib_adapters.training.batches import EpochBatches
 
     batches = EpochBatches(job.train["length"], recipe.optimiser.batch_size, recipe.seed)
     loader = DataLoader(job.train, batch_sampler=batches, collate_fn=job.collate)
@@ -163,9 +163,9 @@ def naive(recipe, model_name: str, data: Path, device) -> tuple[Callable, int]:
     import torch
     import transformers
 
-    from calib_adapters.base_model import add_lora, load_base, pad_token
     from calib_adapters.calibration.encode import encode_rows
-    from calib_adapters.grade import load_graded
+    from calib_adapters.data.grade import load_graded
+    from calib_adapters.training.base_model import add_lora, load_base, pad_token
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_name)
     graded = load_graded(data)[0]["train"].shuffle(seed=recipe.seed, keep_in_memory=True)
@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", choices=FORMS, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    from harness_tasks.embedded_model import ensure_model
+    from harness_tasks.embedded_models import ensure_model
 
     model = given.model or str(ensure_model())
     if given.one:

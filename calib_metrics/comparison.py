@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calib_metrics._checks import check_pairs, check_groups, sort_order
+from calib_metrics._checks import check_groups, check_pairs, sort_order
 from calib_metrics.bootstrap import resampled_metric
 from calib_metrics.cells import Drawn, make_cells
 from calib_metrics.scores import Score, resample

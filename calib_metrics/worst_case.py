@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calib_metrics._checks import check_choice, check_pairs, check_count
+from calib_metrics._checks import check_choice, check_count, check_pairs
 from calib_metrics.bins import bin_index
 from calib_metrics.calibration import brier, ece, nll
 from calib_metrics.discrimination import auroc, average_precision

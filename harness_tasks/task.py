@@ -17,18 +17,19 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from harness_tasks.checks import check_documents
-from harness_tasks.compiled import compiled_once
-from harness_tasks.context_window import PROMPT_FIT, too_long
-from harness_tasks.elicitation import METHODS, Question, Reading
-from harness_tasks.frozen import check_complete, doc_hash, read_answers
-from harness_tasks.grading import JUDGE, first_line, string_grader
+from harness_tasks.elicitation.checks import check_documents
+from harness_tasks.elicitation.compiled import compiled_once
+from harness_tasks.elicitation.context_window import PROMPT_FIT, too_long
+from harness_tasks.elicitation.frozen import check_complete, doc_hash, read_answers
+from harness_tasks.elicitation.grading import JUDGE, first_line, string_grader
+from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
+from harness_tasks.elicitation.methods.probe import PROBE_CHECK, check_probe
+from harness_tasks.elicitation.prompts import Conversation
+from harness_tasks.elicitation.question import Method, Question, Reading
+from harness_tasks.elicitation.records import Record
+from harness_tasks.elicitation.registry import METHODS
+from harness_tasks.elicitation.settings import parse_settings
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
-from harness_tasks.logprobs import LOGPROBS_CHECK, check_logprobs
-from harness_tasks.methods.probe import PROBE_CHECK, check_probe
-from harness_tasks.prompts import Conversation
-from harness_tasks.records import Record
-from harness_tasks.settings import parse_settings
 
 BYPASS = {"bypass": None}
 # Share of answers with a readable verdict, where a judge grades.
@@ -234,7 +235,7 @@ class ConfidenceTask(ConfigurableTask):
             for name, method in self._methods.items():
                 first[doc_id].filtered_resps[name] = self._record(asked, name, method)
 
-    def _record(self, asked: _Asked, name: str, method: Any) -> Record:
+    def _record(self, asked: _Asked, name: str, method: Method) -> Record:
         question = asked.question
         doc = question.instance["doc"]
         answer = question.answer()

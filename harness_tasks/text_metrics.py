@@ -11,7 +11,7 @@ import numpy as np
 
 from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import bleu, chrf, ter
-from harness_tasks.grading import first_line
+from harness_tasks.elicitation.grading import first_line
 
 # What lm-eval's own metrics `bleu`, `chrf` and `ter` compute; a task's metadata carries them into
 # the results file, where a score without its signature would be worth little.

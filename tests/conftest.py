@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="session")
 def embedded_model_path():
     """The real SmolLM2-135M-Instruct, fetched once into the user's cache."""
-    from harness_tasks.embedded_model import ensure_model
+    from harness_tasks.embedded_models import ensure_model
 
     return ensure_model()
 
@@ -14,7 +14,7 @@ def embedded_model_path():
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, embedded_model_path):
     """A Llama with random weights and the real tokenizer."""
-    from adapters_common import tiny_model
+    from helpers.adapters_common import tiny_model
 
     return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path)
 
@@ -22,7 +22,7 @@ def tiny(tmp_path_factory, embedded_model_path):
 @pytest.fixture(scope="session")
 def graded(tmp_path_factory):
     """A graded dataset from which there is something to learn."""
-    from adapters_common import graded_answers
+    from helpers.adapters_common import graded_answers
 
     return graded_answers(tmp_path_factory.mktemp("graded"))
 
@@ -30,6 +30,6 @@ def graded(tmp_path_factory):
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A prepared data set of multiple-choice rows."""
-    from adapters_common import prepared_questions
+    from helpers.adapters_common import prepared_questions
 
     return prepared_questions(tmp_path_factory.mktemp("prepared") / "data")

@@ -9,6 +9,7 @@ import datasets
 
 from harness_tasks.rows import load_rows, texts
 
+
 def requests(prompts: str, **_: Any) -> dict[str, datasets.Dataset]:
     """The requests of a data set or file, as rows of `id` and `prompt`.
 

@@ -16,8 +16,8 @@ from typing import Any
 import datasets
 
 from calib_metrics.files import find_format
-from harness_tasks.frozen import find_log
-from harness_tasks.records import parse_record
+from harness_tasks.elicitation.frozen import find_log
+from harness_tasks.elicitation.records import parse_record
 from harness_tasks.templates.table import Column, read_table, select
 
 TABLE = (

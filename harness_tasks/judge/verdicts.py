@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from harness_tasks.frozen import find_log
+from harness_tasks.elicitation.frozen import find_log
 
 Verdicts = Mapping[tuple[str, str], bool | None]
 

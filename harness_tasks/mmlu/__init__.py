@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from calib_metrics import lm_eval_hooks
-from harness_tasks.records import Record
+from harness_tasks.elicitation.records import Record
 from harness_tasks.task import ConfidenceTask
 
 Item = tuple[float | None, int, str]  # confidence, correct, subject

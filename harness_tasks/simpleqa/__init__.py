@@ -7,8 +7,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from harness_tasks.abstention import abstains
-from harness_tasks.records import Record
+from harness_tasks.elicitation.abstention import abstains
+from harness_tasks.elicitation.records import Record
 from harness_tasks.task import ConfidenceTask
 
 NOT_ATTEMPTED = "not attempted"

@@ -10,7 +10,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from calib_metrics.text.squad import normalize_answer, squad_v2
-from harness_tasks.grading import first_line
+from harness_tasks.elicitation.grading import first_line
 
 UNANSWERABLE = "unanswerable"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness_tasks.grading import token_f1
+from harness_tasks.elicitation.grading import token_f1
 from harness_tasks.task import ConfidenceTask
 
 

@@ -12,7 +12,7 @@ import datasets
 from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import bleu
 from calib_metrics.text.truthfulqa import truthfulness
-from harness_tasks.frozen import samples_file
+from harness_tasks.elicitation.frozen import samples_file
 
 TASKS = ("calib_truthfulqa_gen", "truthfulqa_gen")
 

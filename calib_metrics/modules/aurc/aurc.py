@@ -1,6 +1,7 @@
 """Area under the risk-coverage curve, for `evaluate.load`; see README.md."""
 
 import evaluate
+
 from calib_metrics import modules  # From: calibench
 
 DESCRIPTION = (

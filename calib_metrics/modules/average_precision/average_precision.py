@@ -1,6 +1,7 @@
 """Average precision of confidences, for `evaluate.load`; see README.md."""
 
 import evaluate
+
 from calib_metrics import modules  # From: calibench
 
 DESCRIPTION = (

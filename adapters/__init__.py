@@ -1,1 +1,0 @@
-"""Adapters that make a model's confidence better: graded datasets, recipes, training."""

@@ -1,0 +1,102 @@
+"""LoRA + Prompt: the adapter learns to answer "Is the proposed answer correct?"."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import datasets
+import numpy as np
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from calib_adapters.calibration.encode import encode_rows
+from calib_adapters.calibration.objective import (
+    answer_drift,
+    check_head,
+    collate,
+    log_odds,
+    query_loss,
+    reference_states,
+)
+from calib_adapters.calibration.rows import finish, load_rows, validation_scores
+from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
+from calib_adapters.training.job import Job, Loss, Workshop
+
+KEPT = " A Jensen–Shannon\nterm keeps the answers themselves what they were."
+DESCRIPTION = """\
+A LoRA adapter that tells how likely the answers of `{base}` are to be correct. It was made by
+calibration tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded,
+and the adapter learned to answer "Is the proposed answer correct?" about them.{kept}
+
+## Use
+
+```
+lm_eval run --model hf --model_args pretrained=BASE,peft=ADAPTER \\
+    --include_path $(calibench tasks) --tasks calib_worldfacts \\
+    --metadata '{{"methods": ["zero_shot_classifier"]}}'
+```
+
+The `zero_shot_classifier` row is the fine-tuned confidence. The question about an answer has to be
+worded as in training (metadata key `wording`): {asked}. `calibration.json` holds a temperature
+fitted on the validation split; pass it as the metadata key `temperature` to apply it.
+"""
+
+
+def lora_prompt(shop: Workshop) -> Job:
+    """The job of the method ``lora_prompt``; see `Job` and ``objective.py``."""
+    recipe = shop.recipe
+    graded = load_rows(shop)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
+    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise)
+    model = add_lora(base, recipe.lora, shop.model)
+    pad = pad_token(tokenizer)
+    train = _with_starts(encode_rows(graded.train, tokenizer))
+    validation = encode_rows(graded.validation, tokenizer)
+    first = {name: value.to(shop.device) for name, value in collate([train[0]], pad).items()}
+    check_head(model, first)
+    kappa = recipe.objective.kappa
+    reference = _reference(model, train, pad, shop) if kappa else None
+
+    def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        odds = log_odds(model, batch)
+        nll = value = query_loss(odds, batch["label"])
+        if "reference" in batch:
+            value = value + kappa * answer_drift(model, batch)
+        return Loss(value * len(odds), odds.new_tensor(len(odds)), odds, nll * len(odds))
+
+    columns = ("input_ids", "answer_ids") if kappa else ("input_ids",)
+    return Job(
+        model=model,
+        train=train,
+        validation=validation,
+        collate=partial(collate, pad=pad, reference=reference),
+        loss=loss,
+        validate=validation_scores,
+        finish=finish,
+        save=lambda folder: save_adapter(model, shop.model, folder),
+        title="calibration-tuning",
+        description=DESCRIPTION.replace("{kept}", KEPT if kappa else ""),
+        data_facts=graded.facts,
+        tokens=sum(len(ids) for name in columns for ids in train[name]),
+    )
+
+
+def _with_starts(rows: datasets.Dataset) -> datasets.Dataset:
+    """With the place of each row's first reference state."""
+    ends = np.cumsum([len(positions) for positions in rows["answer_positions"]])
+    return rows.add_column("reference_start", [0, *ends[:-1].tolist()])
+
+
+def _reference(model: nn.Module, train: datasets.Dataset, pad: int, shop: Workshop) -> Tensor:
+    """The base model's hidden states at the answers, from the work folder if they are there."""
+    file: Path = shop.work / "reference.safetensors"
+    if not file.exists():
+        model.eval()
+        states = reference_states(model, train.to_list(), pad, shop.recipe.optimiser.batch_size)
+        part = Path(f"{file}.part")
+        save_file({"states": states.contiguous()}, part)
+        os.replace(part, file)
+    return load_file(file)["states"]

@@ -1,0 +1,106 @@
+"""Probe: the head on the hidden states of the frozen base model, which runs only once."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from calib_adapters.calibration.head import (
+    CorrectnessHead,
+    all_end_states,
+    encode_answers,
+    save_head,
+)
+from calib_adapters.calibration.objective import query_loss
+from calib_adapters.calibration.rows import GradedRows, finish, load_rows, validation_scores
+from calib_adapters.training.base_model import load_base, pad_token
+from calib_adapters.training.job import Job, Loss, Workshop
+
+DESCRIPTION = """\
+A probe that tells how likely the answers of `{base}` are to be correct. It was made by calibration
+tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded, and a small
+network learned to read the grade from the last hidden state at the answer's end. The base model is
+unchanged.
+
+## Use
+
+```
+calibench eval --model calib-hf --model_args pretrained=BASE,probe=PROBE \\
+    --tasks calib_worldfacts --metadata '{{"methods": ["probe"]}}'
+```
+
+`calibration.json` holds a temperature fitted on the validation split; pass it as the metadata key
+`temperature` to apply it.
+"""
+
+
+def probe(shop: Workshop) -> Job:
+    """The job of the method ``probe``; see `Job`."""
+    graded = load_rows(shop)
+    states = _states(graded, shop)
+    head = CorrectnessHead(states["train"].shape[1], shop.recipe.objective.sizes).to(shop.device)
+    model = nn.ModuleDict({"head": head})
+
+    def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        odds = model["head"](batch["states"])
+        nll = query_loss(odds, batch["label"]) * len(odds)
+        return Loss(nll, odds.new_tensor(len(odds)), odds, nll)
+
+    return Job(
+        model=model,
+        train=_rows(graded.train, "train"),
+        validation=_rows(graded.validation, "validation"),
+        collate=partial(_collate, states=states),
+        loss=loss,
+        validate=validation_scores,
+        finish=partial(finish, method="probe"),
+        save=lambda folder: save_head(head.state_dict(), shop.model, folder),
+        title="probe",
+        description=DESCRIPTION,
+        data_facts=graded.facts,
+        tokens=len(graded.train),
+    )
+
+
+def _rows(rows: datasets.Dataset, split: str) -> datasets.Dataset:
+    """What `_collate` reads; all of one length, since only one state of each is used."""
+    return datasets.Dataset.from_dict(
+        {
+            "split": [split] * len(rows),
+            "row": list(range(len(rows))),
+            "label": [float(correct) for correct in rows["correct"]],
+            "length": [1] * len(rows),
+        }
+    )
+
+
+def _collate(rows: list[dict[str, Any]], states: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        "states": torch.stack([states[row["split"]][row["row"]] for row in rows]).float(),
+        "label": torch.tensor([row["label"] for row in rows]),
+    }
+
+
+def _states(graded: GradedRows, shop: Workshop) -> dict[str, Tensor]:
+    """Hidden states of both splits, from the work folder if they are there."""
+    splits = {"train": graded.train, "validation": graded.validation}
+    files = {name: shop.work / f"states_{name}.safetensors" for name in splits}
+    missing = [name for name, file in files.items() if not file.exists()]
+    if missing:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
+        base = load_base(shop.model, shop.recipe.dtype, shop.device).eval()
+    for name in missing:
+        rows = encode_answers(splits[name], tokenizer).to_list()
+        size = shop.recipe.optimiser.batch_size
+        part = Path(f"{files[name]}.part")
+        save_file({"states": all_end_states(base, rows, pad_token(tokenizer), size)}, part)
+        os.replace(part, files[name])
+    return {name: load_file(file)["states"] for name, file in files.items()}

@@ -1,0 +1,1 @@
+"""Data sets to train on: graded answers and prepared tasks."""

@@ -1,0 +1,160 @@
+"""Graded datasets: logged answers with their grades, ready to train a confidence on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from calib_adapters.data.training_data import GRADING, fingerprint, load_data, save_data
+from harness_tasks.elicitation.records import read_samples
+
+KEPT = ("id", "task", "split", "question", "answer", "correct")
+PROMPTS = ("context", "answer_text", "query", "yes", "no")
+
+
+def grade(
+    results: Sequence[Path], out: Path, method: str = "zero_shot_classifier"
+) -> datasets.DatasetDict:
+    """Make a graded dataset from logged samples of train and validation splits.
+
+    A row is a question, the model's answer, whether it was correct, and the exact prompt with
+    which `method` asks about that answer.
+
+    Args:
+        results: lm-eval output folders, searched recursively, or ``samples_*.jsonl`` files.
+        out: folder for the dataset, a `datasets.DatasetDict` saved to disk, with ``grading.json``.
+        method: the method whose query is trained; it must have been part of the run.
+
+    Raises:
+        FileNotFoundError: no logged samples.
+        ValueError: test rows, two models, a question with two answers, a task asked or graded in
+            two ways, a method that was not logged, or an `out` that exists.
+    """
+    if out.exists():
+        raise ValueError(f"{out} exists already; delete it or choose another folder.")
+    sources, models, rows, asked, ungraded = [], set(), {}, {}, 0
+    for file in _sample_files(results):
+        count = 0
+        for record in _records(file, method):
+            if record["correct"] is None:  # a judge's verdict that could not be read
+                ungraded += 1
+                continue
+            how = record.get("signature")
+            if asked.setdefault(record["task"], how) != how:
+                raise ValueError(
+                    f"{file} has {record['task']} asked and graded as {how}, another file as "
+                    f"{asked[record['task']]}; an adapter learns one of them."
+                )
+            row = {name: record[name] for name in (*KEPT, *PROMPTS)}
+            known = rows.setdefault((row["task"], row["id"]), row)
+            if known["answer"] != row["answer"]:
+                raise ValueError(
+                    f"{file} answers the question {row['id']!r} with {row['answer']!r}, another "
+                    f"file with {known['answer']!r}. Grade one run of each split."
+                )
+            count += 1
+        if count:
+            sources.append({"file": file.name, "sha256": _sha256(file), "rows": count})
+            models.add(_model(file))
+    if not rows:
+        raise ValueError(
+            f"no graded sample of the method {method!r} in {', '.join(map(str, results))} "
+            f"({ungraded} without a verdict). Run the task "
+            f'with --log_samples and --metadata \'{{"methods": ["{method}"], "split": "train"}}\'.'
+        )
+    if len(models) > 1:
+        raise ValueError(
+            f"the samples come from different models ({', '.join(sorted(map(str, models)))}); "
+            f"an adapter learns to judge the answers of one."
+        )
+    if ungraded:
+        logging.getLogger(__name__).warning(
+            "%d answers were left out: the judge's verdicts on them could not be read.", ungraded
+        )
+    graded = _by_split(rows.values())
+    provenance = {
+        "model": models.pop(),
+        "method": method,
+        "asked": asked,
+        "ungraded": ungraded,
+        "sources": sources,
+        "splits": {
+            name: {"n": len(split), "accuracy": sum(split["correct"]) / len(split)}
+            for name, split in graded.items()
+        },
+        "fingerprint": fingerprint(graded),
+        "versions": {name: version(name) for name in ("calibench", "datasets", "lm_eval")},
+    }
+    save_data(graded, {GRADING: provenance}, out)
+    return graded
+
+
+def load_graded(data: Path) -> tuple[datasets.DatasetDict, dict[str, Any]]:
+    """The graded dataset in the folder `data` and its provenance.
+
+    Raises:
+        ValueError: `data` is not a graded dataset.
+    """
+    return load_data(data, GRADING, "calibench grade RESULTS")
+
+
+def _sample_files(results: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in results:
+        found = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not found or not found[0].is_file():
+            raise FileNotFoundError(
+                f"{path} holds no samples_*.jsonl; run lm_eval with --log_samples --output_path."
+            )
+        files += found
+    return files
+
+
+def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
+    for _, record in read_samples(file):
+        if str(record["split"]).startswith("test"):
+            raise ValueError(
+                f"{file} holds answers to the split {record['split']!r}. Training on test "
+                f'questions would make every later score void: run with --metadata '
+                f'\'{{"split": "train"}}\'.'
+            )
+        if record["method"] == method:
+            if missing := [name for name in PROMPTS if name not in record]:
+                raise ValueError(
+                    f"the method {method!r} asks no yes/no question that could be trained "
+                    f"({file} lacks {', '.join(missing)}); use zero_shot_classifier."
+                )
+            yield record
+
+
+def _model(samples: Path) -> str | None:
+    """The model that a run's results file names, by its last path part."""
+    stamp = samples.stem.rsplit("_", 1)[-1]
+    try:
+        text = (samples.parent / f"results_{stamp}.json").read_text(encoding="utf-8")
+        arguments = json.loads(text)["config"]["model_args"]
+        return Path(str(arguments["pretrained"])).name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # samples alone are enough to train on; the provenance then says null
+
+
+def _by_split(rows: Any) -> datasets.DatasetDict:
+    splits: dict[str, list] = {}
+    for row in rows:
+        splits.setdefault(row["split"], []).append(row)
+    features = datasets.Features({name: datasets.Value("string") for name in (*KEPT, *PROMPTS)})
+    features["correct"] = datasets.Value("int8")
+    return datasets.DatasetDict(
+        {name: datasets.Dataset.from_list(split, features) for name, split in splits.items()}
+    )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

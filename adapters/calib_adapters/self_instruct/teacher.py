@@ -1,0 +1,92 @@
+"""The teacher: any back end of lm-eval, as a function from prompts to replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import transformers
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.api.registry import get_model
+
+from harness_tasks.elicitation.late import cut_at_stops
+
+
+class Reply(NamedTuple):
+    """What the teacher wrote; `finished` is None where the back end has no tokenizer to tell."""
+
+    text: str
+    finished: bool | None
+
+
+class Sampling(NamedTuple):
+    """How the teacher draws its words."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+# prompts, their stop strings, seed -> replies
+Teacher = Callable[[Sequence[str], Sequence[list[str]], int], list[Reply]]
+
+
+def load_teacher(
+    model: str,
+    model_args: str,
+    sampling: Sampling,
+    batch_size: int | str = 1,
+    device: str | None = None,
+    chat: bool = False,
+) -> Teacher:
+    """Load a back end as ``lm_eval run --model MODEL --model_args ARGS`` does.
+
+    Args:
+        model: name of the back end, such as ``hf`` or ``local-chat-completions``.
+        model_args: its arguments, ``key=value`` with commas between.
+        sampling: how it writes.
+        batch_size, device: for the back end.
+        chat: show every prompt as a user's turn in the back end's chat template.
+
+    Raises:
+        ValueError: lm-eval has no back end of that name.
+    """
+    lm: LM = get_model(model).create_from_arg_string(
+        model_args, {"batch_size": batch_size, "device": device}
+    )
+    remote = hasattr(lm, "_create_payload")  # only API models have it; they take a seed themselves
+    encode = getattr(lm, "tok_encode", None) if getattr(lm, "tokenizer", None) else None
+
+    def write(prompts: Sequence[str], stops: Sequence[list[str]], seed: int) -> list[Reply]:
+        transformers.set_seed(seed)
+        requests = []
+        for number, (prompt, stop) in enumerate(zip(prompts, stops, strict=True)):
+            if chat:
+                prompt = lm.apply_chat_template([{"role": "user", "content": prompt}])
+            generation = {
+                "until": stop,
+                "max_gen_toks": sampling.max_tokens,
+                "do_sample": sampling.temperature > 0,
+                "temperature": sampling.temperature,
+                **({"top_p": sampling.top_p} if sampling.temperature > 0 else {}),
+                **({"seed": seed} if remote else {}),
+            }
+            requests.append(
+                Instance(
+                    "generate_until",
+                    doc={},
+                    arguments=(prompt, generation),
+                    idx=0,
+                    metadata=("self_instruct", number, 1),
+                )
+            )
+        texts = lm.generate_until(requests)
+        # Counted before the stop strings are cut: a reply of full length was broken off.
+        full = [None if encode is None else len(encode(text)) for text in texts]
+        return [
+            Reply(text, None if length is None else length < sampling.max_tokens - 1)
+            for text, length in zip(cut_at_stops(texts, requests), full, strict=True)
+        ]
+
+    return write

@@ -1,0 +1,1 @@
+"""The lm-eval back end ``calib-hf`` and the command that runs it."""

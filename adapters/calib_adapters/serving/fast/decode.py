@@ -1,0 +1,258 @@
+"""Texts written token by token: one prefill per question, whatever the number of its samples.
+
+Samples of a question that are equal so far are one row of the batch; they part where they are
+drawn apart. A row that has stopped leaves, and when there is room, further questions are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from calib_adapters.serving.fast.memory import Written
+from calib_adapters.serving.fast.network import Network, Prefilled
+from calib_adapters.serving.fast.segments import Past
+from calib_adapters.serving.fast.sharing import Tokens
+from calib_adapters.serving.fast.sizes import Sizes
+
+ROOM = 8  # tokens by which the rows' memory grows
+LOW = 0.5  # share of the possible rows or requests below which new questions are let in
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the next token is chosen: the likeliest, or drawn.
+
+    Attributes:
+        sampled: whether it is drawn.
+        temperature: divides the logits.
+        top_k: among so many of the likeliest; 0 for all.
+        top_p: among the fewest of the likeliest whose probability is at least this.
+    """
+
+    sampled: bool
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def draw(self, logits: Tensor, counts: Tensor) -> Tensor:
+        """`counts` (N,) tokens for each row of `logits` (N, V): (N, greatest count)."""
+        if not self.sampled:
+            return logits.argmax(-1, keepdim=True).expand(-1, int(counts.max()))
+        scores, tokens = logits / self.temperature, None
+        if 0 < self.top_k < scores.shape[-1]:
+            scores, tokens = scores.topk(self.top_k)
+        elif self.top_p < 1:
+            scores, tokens = scores.sort(descending=True)
+        masses = torch.softmax(scores, -1)
+        sums = masses.cumsum(-1)
+        if self.top_p < 1:  # a token stays if it is the first or those before have less than top_p
+            before = sums - masses
+            masses = masses.masked_fill((before > 0) & (before >= self.top_p), 0)
+            sums = masses.cumsum(-1)
+        aim = torch.rand(len(sums), int(counts.max()), device=sums.device) * sums[:, -1:]
+        drawn = torch.searchsorted(sums, aim, right=True).clamp(max=sums.shape[-1] - 1)
+        return drawn if tokens is None else tokens.gather(-1, drawn)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question to write answers to: its number, its own tokens, and how many are wanted."""
+
+    place: int
+    tokens: Tokens
+    count: int
+
+
+@dataclass
+class _Row:
+    """Samples of a question that are equal so far."""
+
+    place: int
+    question: int  # its place among the questions whose keys are there
+    samples: int
+    text: Written
+
+
+def decode(
+    network: Network,
+    prompts: Sequence[Prompt],
+    read: Callable[[Sequence[Tokens]], Prefilled],
+    prefix: Tensor | None,
+    choice: Choice,
+    ended: Callable[[Tokens], bool],
+    most: int,
+    limits: Sizes,
+) -> Iterator[tuple[int, list[Written]]]:
+    """What the model writes after each of the `prompts`, which go on behind `prefix`.
+
+    Args:
+        network: the model.
+        prompts: the questions, longest first.
+        read: gives the state after some of them.
+        prefix: keys of what they all begin with.
+        choice: how tokens are chosen.
+        ended: whether so many tokens are a finished text.
+        most: tokens of a text.
+        limits: how much runs at once.
+
+    Yields:
+        ``(place, texts)`` as the prompts are done, as many texts as were asked for.
+    """
+    waiting = list(reversed(prompts))
+    wanted = {prompt.place: prompt.count for prompt in prompts}
+    done: dict[int, list[Written]] = {prompt.place: [] for prompt in prompts}
+    live = _Live(network, prefix, choice)
+    while waiting or live.rows:
+        if chosen := _let_in(waiting, live.rows, limits):
+            live.add(chosen, read([prompt.tokens for prompt in chosen]))
+        else:
+            live.step()
+        for row in live.leave(lambda text: len(text.tokens) == most or ended(text.tokens)):
+            texts = done[row.place]
+            texts += [row.text] * row.samples
+            if len(texts) == wanted[row.place]:
+                # They are in the order in which they ended, the short ones first.
+                order = torch.randperm(len(texts)).tolist() if len(texts) > 1 else [0]
+                yield row.place, [texts[i] for i in order]
+                del done[row.place]
+
+
+def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[Prompt]:
+    """The prompts to be read now, taken out of `waiting`; none while the `rows` suffice."""
+    room = limits.rows - sum(row.samples for row in rows)
+    places = len(waiting)
+    if limits.requests is not None:
+        places = limits.requests - len({row.place for row in rows})
+        if rows and places <= LOW * limits.requests:
+            return []
+    if rows and room <= LOW * limits.rows:
+        return []
+    chosen: list[Prompt] = []
+    while waiting and len(chosen) < places:
+        tokens = (len(chosen) + 1) * len((chosen or waiting)[-1].tokens)
+        if chosen and (waiting[-1].count > room or tokens > limits.tokens):
+            break
+        chosen.append(waiting.pop())
+        room -= chosen[-1].count
+    return chosen
+
+
+class _Live:
+    """The questions that are being answered, and the rows that answer them."""
+
+    def __init__(self, network: Network, prefix: Tensor | None, choice: Choice):
+        self._network, self._prefix, self._choice = network, prefix, choice
+        self.rows: list[_Row] = []
+        self._read: Prefilled | None = None
+        self._past: Past | None = None
+        # Keys (L, 2, R, h, C, d) and number of the tokens that the rows wrote before their last.
+        self._own, self._lengths = network.memory(0, ROOM), network.numbers([])
+
+    def add(self, prompts: Sequence[Prompt], read: Prefilled) -> None:
+        """The `prompts`, which have been `read`, and the first tokens after them."""
+        network, empty = self._network, Written((), (), ())
+        starts = [_Row(p.place, i, p.count, empty) for i, p in enumerate(prompts)]
+        new, _ = self._choose(read.last, starts)
+        if self.rows:
+            number = {old: i for i, old in enumerate(sorted({r.question for r in self.rows}))}
+            for row in new:
+                row.question += len(number)
+            for row in self.rows:
+                row.question = number[row.question]
+            read = _together(self._read, network.numbers(list(number)), read)
+        self._read, self._past = read, None
+        columns = self._own.shape[4] if self.rows else ROOM
+        self._own = torch.cat([self._own[..., :columns, :], network.memory(len(new), columns)], 2)
+        self._lengths = torch.cat([self._lengths, network.numbers([0] * len(new))])
+        self._go_on(self.rows + new)
+
+    def step(self) -> None:
+        """One more token for every row."""
+        if int(self._lengths.max()) == self._own.shape[4]:
+            more = self._network.memory(len(self.rows), ROOM)
+            self._own = torch.cat([self._own, more], 4)
+        tokens = self._network.numbers([row.text.tokens[-1] for row in self.rows])
+        before = self._read.lengths[self._past.question]
+        hidden = self._network.step(
+            tokens, self._past, before, self._own, self._lengths, self._prefix
+        )
+        self._lengths = self._lengths + 1
+        rows, parents = self._choose(hidden, self.rows)
+        self._take(parents)
+        self._go_on(rows)
+
+    def leave(self, stopped: Callable[[Written], bool]) -> list[_Row]:
+        """Take out the rows whose texts have `stopped`."""
+        over = [stopped(row.text) for row in self.rows]
+        left = [row for row, out in zip(self.rows, over) if out]
+        order = _closed_up(over)
+        # The last rows move into the gaps: to copy all the others would take as long as a step.
+        gaps = [place for place, row in enumerate(order) if place != row]
+        if gaps:
+            self._own[:, :, gaps] = self._own[:, :, [order[place] for place in gaps]]
+        if left:
+            self._own = self._own[:, :, : len(order)]
+            self._lengths = self._lengths[self._network.numbers(order)]
+        self._go_on([self.rows[i] for i in order])
+        return left
+
+    def _take(self, parents: list[int]) -> None:
+        """Go over to rows each of which goes on from one of the old rows."""
+        if parents != list(range(len(self.rows))):
+            index = self._network.numbers(parents)
+            self._own, self._lengths = self._own.index_select(2, index), self._lengths[index]
+
+    def _go_on(self, rows: list[_Row]) -> None:
+        questions = [row.question for row in rows]
+        if rows and (self._past is None or questions != [row.question for row in self.rows]):
+            self._past = Past(self._read.keys, self._read.mask, self._network.numbers(questions))
+        self.rows = rows
+
+    def _choose(self, hidden: Tensor, rows: Sequence[_Row]) -> tuple[list[_Row], list[int]]:
+        """What goes on from `rows` by one more token each, and from which of them."""
+        counts = self._network.numbers([row.samples for row in rows])
+        found: list[_Row] = []
+        parents: list[int] = []
+        for start, logits in self._network.logits(hidden):
+            drawn = self._choice.draw(logits, counts[start : start + len(logits)])
+            logprobs = (logits.gather(-1, drawn) - logits.logsumexp(-1, keepdim=True)).tolist()
+            likeliest = logits.argmax(-1).tolist()
+            for i, (tokens, values) in enumerate(zip(drawn.tolist(), logprobs)):
+                row = rows[start + i]
+                text, value = row.text, dict(zip(tokens, values))
+                for token, samples in Counter(tokens[: row.samples]).items():
+                    longer = Written(
+                        (*text.tokens, token),
+                        (*text.logprobs, value[token]),
+                        (*text.likeliest, token == likeliest[i]),
+                    )
+                    found.append(_Row(row.place, row.question, samples, longer))
+                    parents.append(start + i)
+        return found, parents
+
+
+def _closed_up(over: Sequence[bool]) -> list[int]:
+    """The places that are not `over`, the last of them where the gaps are."""
+    kept = [place for place, out in enumerate(over) if not out]
+    order = list(range(len(kept)))
+    gaps = [place for place in order if over[place]]
+    for gap, place in zip(gaps, reversed(kept)):
+        order[gap] = place
+    return order
+
+
+def _together(old: Prefilled, kept: Tensor, new: Prefilled) -> Prefilled:
+    """The questions `kept` of the old ones, and the new ones."""
+    longest = max(old.keys.shape[4], new.keys.shape[4])
+    keys = new.keys.new_zeros(
+        *new.keys.shape[:2], len(kept) + len(new.lengths), new.keys.shape[3], longest,
+        new.keys.shape[5],
+    )  # fmt: skip
+    keys[:, :, : len(kept), :, : old.keys.shape[4]] = old.keys[:, :, kept]
+    keys[:, :, len(kept) :, :, : new.keys.shape[4]] = new.keys
+    return Prefilled(keys, torch.cat([old.lengths[kept], new.lengths]))

@@ -1,0 +1,245 @@
+"""A causal language model in two parts: layers that run over segments, and an output head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from calib_adapters.serving.fast.segments import NotServed, Past, View, attending
+
+# Numbers of logits that exist at a time: 64 MB in float32.
+LOGITS = 2**24
+TRIAL = 24  # tokens
+# Probability that may be elsewhere in the trial: by its rounding alone bfloat16 moves some 0.04.
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
+ROUGH = 0.15
+SAME = 1e-3  # by the same operations; on a GPU those of experts come in no fixed order
+
+
+@dataclass
+class Prefilled:
+    """Prompts, or beginnings of prompts, that have been read.
+
+    Attributes:
+        keys: (L, 2, B, h, S, d), right-padded, without the prefix they share.
+        lengths: (B,) real tokens in `keys`.
+        last: (B, H), the hidden state at every last token; ``None`` for beginnings.
+    """
+
+    keys: Tensor
+    lengths: Tensor
+    last: Tensor | None = None
+
+    @property
+    def mask(self) -> Tensor:
+        columns = torch.arange(self.keys.shape[4], device=self.lengths.device)
+        return columns < self.lengths[:, None]
+
+
+class Network:
+    """`model` (perhaps under PEFT) as layers and head.
+
+    `plain` maps token ids (B, T) to the logits (B, T, V) that the stock back end uses; the trial
+    compares with them.
+
+    Raises:
+        NotServed: the model cannot be run this way, with the reason.
+    """
+
+    def __init__(self, model: nn.Module, plain: Callable[[Tensor], Tensor]):
+        causal = model
+        if isinstance(model, PeftModel):
+            causal = model.get_base_model()
+            if any(config.is_prompt_learning for config in model.peft_config.values()):
+                raise NotServed("its adapter puts tokens of its own before the prompt")
+        self._layers, head = causal.base_model, causal.get_output_embeddings()
+        if self._layers is causal or head is None:
+            raise NotServed("it has no layers and output head of its own")
+        self.config: Any = self._layers.config
+        self._head = _with_scale(head, self.config)
+        weight = head.weight
+        self.device, self.dtype, self.vocabulary = weight.device, weight.dtype, weight.shape[0]
+        self.window = math.inf
+        self._try(plain)
+
+    @torch.no_grad()
+    def _try(self, plain: Callable[[Tensor], Tensor]) -> None:
+        """Run some tokens both ways, in one piece and in three, and compare."""
+        ids = (torch.arange(TRIAL, device=self.device) * 7919 + 11) % min(self.vocabulary, 1000)
+        expected = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
+        view = View(None, None, None, torch.zeros(1, dtype=torch.long, device=self.device), TRIAL)
+        try:
+            states = self._layers(input_ids=ids[None])[0]
+            with attending(self.config, view):
+                self._layers(
+                    input_ids=ids[None],
+                    position_ids=torch.arange(TRIAL, device=self.device)[None],
+                    use_cache=False,
+                )
+        except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
+            raise NotServed(f"its layers do not take these arguments ({error})") from error
+        # Near in every dtype, unlike the trial in pieces: a scale or a cap of logits may be small.
+        if _moved(self._head(states[0]), expected) > SAME:
+            raise NotServed("its logits are others than its head's")
+        if view.layers != set(range(len(view.layers))) or view.shape is None:
+            raise NotServed("its layers do not call transformers' attention interface")
+        self.window = min([view.window or math.inf, *_bounds(self.config)])
+        self.count, (self.heads, self.size) = len(view.layers), view.shape
+        prefix = self.prefix(ids[:9].tolist())
+        read = self.prefill([ids[9:15].tolist(), ids[9:17].tolist()], prefix)
+        rows = torch.tensor([0, 1, 0], device=self.device)
+        tails = [ids[15:].tolist(), ids[17:].tolist(), ids[15:16].tolist()]
+        hidden = self.follow(read, rows, tails, prefix)
+        logits = torch.cat([self._head(read.last[:1]), self._head(hidden[0])])
+        moved = _moved(logits, expected[14:])
+        if not moved < TOLERANCE.get(self.dtype, ROUGH):
+            raise NotServed(f"in pieces its probabilities are others ({moved:.2g} of 1 moved)")
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token's keys and values in all layers."""
+        return 2 * self.count * self.heads * self.size * self.dtype.itemsize
+
+    def memory(self, rows: int, tokens: int) -> Tensor:
+        """Room for the keys of `tokens` of each of the `rows`."""
+        # Zeros: whatever else stood there might be no number, and 0 times that is no number.
+        shape = (self.count, 2, rows, self.heads, tokens, self.size)
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+    def numbers(self, values: Sequence[int]) -> Tensor:
+        """Whole numbers on the model's device."""
+        return torch.tensor(values, dtype=torch.long, device=self.device)
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        return ids.to(self.device), self.numbers([len(row) for row in rows])
+
+    def _places(self, start: Tensor, new: Tensor) -> Tensor:
+        """Positions (R, T) of `new` tokens (R,) from `start` (R,) on, and of their padding.
+
+        Padding stands where its row ends: farther on there may be no position, or a RoPE that goes
+        by the greatest one would turn all rows by other angles.
+        """
+        columns = torch.arange(int(new.max()), device=self.device)
+        return start[:, None] + torch.minimum(columns, new[:, None] - 1)
+
+    def _run(self, view: View, ids: Tensor, positions: Tensor) -> Tensor:
+        with torch.no_grad(), attending(self.config, view):
+            found = self._layers(input_ids=ids, position_ids=positions, use_cache=False)
+        return found[0]
+
+    def prefix(self, tokens: Sequence[int]) -> Tensor | None:
+        """Keys of `tokens`, (L, 2, 1, h, P, d), for rows to share; ``None`` if there are none."""
+        return self.prefill([tokens], None).keys if tokens else None
+
+    def prefill(
+        self,
+        rows: Sequence[Sequence[int]],
+        prefix: Tensor | None,
+        begun: Prefilled | None = None,
+    ) -> Prefilled:
+        """Read `rows` that follow `prefix`; `begun`: but for the first tokens, which it holds.
+
+        Each row must have at least a token to be read.
+        """
+        zeros = torch.zeros(len(rows), dtype=torch.long, device=self.device)
+        starts = zeros if begun is None else begun.lengths
+        ids, new = self._pad([row[start:] for row, start in zip(rows, starts.tolist())])
+        own = self.memory(*ids.shape)
+        each = torch.arange(len(rows), device=self.device)
+        past = None if begun is None else Past(begun.keys, begun.mask, each)
+        view = View(prefix, past, own, zeros, ids.shape[1])
+        hidden = self._run(view, ids, self._places(starts + _tokens(prefix), new))
+        last = hidden[each, new - 1]
+        if begun is None:
+            return Prefilled(own, new, last)
+        keys = self.memory(len(rows), max(map(len, rows)))
+        for i, (start, row) in enumerate(zip(starts.tolist(), rows)):
+            keys[:, :, i, :, :start] = begun.keys[:, :, i, :, :start]
+            keys[:, :, i, :, start : len(row)] = own[:, :, i, :, : len(row) - start]
+        return Prefilled(keys, starts + new, last)
+
+    def follow(
+        self,
+        read: Prefilled,
+        question: Tensor,
+        rows: Sequence[Sequence[int]],
+        prefix: Tensor | None,
+    ) -> Tensor:
+        """Hidden states (R, T, H) of `rows` that go on from the questions `question` (R,)."""
+        ids, new = self._pad(rows)
+        start = read.lengths[question] + _tokens(prefix)
+        past = Past(read.keys, read.mask, question)
+        view = View(prefix, past, None, torch.zeros_like(start), ids.shape[1])
+        return self._run(view, ids, self._places(start, new))
+
+    def step(
+        self, tokens: Tensor, past: Past, before: Tensor, own: Tensor, lengths: Tensor,
+        prefix: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """Hidden states (R, H) after one more token per row, whose keys are put into `own`.
+
+        `before` (R,) are the tokens of each row's question, `lengths` (R,) those in `own`.
+        """
+        view = View(prefix, past, own, lengths, 1)
+        places = before + lengths + _tokens(prefix)
+        return self._run(view, tokens[:, None], places[:, None])[:, 0]
+
+    def logits(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """``(first row, logits)`` of `hidden` (N, H), in float32, a part of the rows at a time."""
+        size = max(1, LOGITS // self.vocabulary)
+        with torch.no_grad():
+            for start in range(0, len(hidden), size):
+                yield start, self._head(hidden[start : start + size]).float()
+
+    def read_off(
+        self, hidden: Tensor, rows: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
+        logprobs = torch.empty(len(rows), device=self.device)
+        greedy = torch.empty(len(rows), device=self.device, dtype=torch.bool)
+        for start, logits in self.logits(hidden):
+            chosen = ((rows >= start) & (rows < start + len(logits))).nonzero()[:, 0]
+            local, target = rows[chosen] - start, targets[chosen]
+            logprobs[chosen] = logits[local, target] - logits.logsumexp(-1)[local]
+            greedy[chosen] = logits.argmax(-1)[local] == target
+        return logprobs, greedy
+
+
+def _with_scale(head: nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
+    """States to logits: by the head, whose output Granite divides, Cohere multiplies, Gemma caps."""
+    divisor = getattr(config, "logits_scaling", None) or 1
+    factor = getattr(config, "logit_scale", None) or 1
+    cap = getattr(config, "final_logit_softcapping", None)
+
+    def logits(states: Tensor) -> Tensor:
+        found = head(states) / divisor * factor
+        return torch.tanh(found / cap) * cap if cap else found
+
+    return logits if divisor != 1 or factor != 1 or cap else head
+
+
+def _bounds(config: Any) -> Iterator[int]:
+    """Tokens past which a layer attends to some only, or turns all by other angles."""
+    for name in ("sliding_window", "attention_chunk_size"):
+        if bound := getattr(config, name, None):
+            yield bound
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *ropes.values()):  # models with several kinds of layers have one for each
+        if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
+            yield rope.get("original_max_position_embeddings") or config.max_position_embeddings
+
+
+def _moved(logits: Tensor, expected: Tensor) -> float:
+    """Probability that `logits` (N, V) put elsewhere than `expected` (N, V), at the worst place."""
+    return (logits.float().softmax(-1) - expected).abs().sum(-1).max().item() / 2
+
+
+def _tokens(keys: Tensor | None) -> int:
+    return 0 if keys is None else keys.shape[4]

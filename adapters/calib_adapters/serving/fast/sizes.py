@@ -1,0 +1,80 @@
+"""How much runs at once: by the memory there is, unless the user says how many requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from calib_adapters.serving.fast.network import Network
+
+# Past these a batch gains nothing. A CPU is busy with few tokens; a GPU wants many.
+TOKENS = {"cpu": 2048}
+ROWS = {"cpu": 256}
+MANY_TOKENS, MANY_ROWS = 16_384, 2048
+# Shares of the free memory: of one batch, and of questions kept for later calls.
+BATCH, KEPT = 0.2, 0.1
+KEPT_CPU = 512 * 2**20  # bytes, where memory is everybody's
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Limits of a batch.
+
+    Attributes:
+        tokens: that are read in one pass, padding included.
+        rows: that are written at a time (samples count each).
+        requests: prompts at a time, if the user gave ``batch_size``.
+        kept: bytes of keys that outlive a call.
+    """
+
+    tokens: int
+    rows: int
+    requests: int | None
+    kept: int
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def stock_rows(device: torch.device, longest: int, vocabulary: int, most: int) -> int:
+    """Rows of so many tokens for the stock back end, which has logits at all of them, thrice."""
+    return max(1, min(most, int(BATCH * free_memory(device) / (12 * longest * vocabulary))))
+
+
+def sizes(network: Network, batch_size: int | str) -> Sizes:
+    """The limits for a model of this size on its device."""
+    kind = network.device.type
+    free = free_memory(network.device)
+    fitting = int(BATCH * free / network.bytes_per_token)
+    kept = int(KEPT * free)
+    return Sizes(
+        tokens=max(1, min(TOKENS.get(kind, MANY_TOKENS), fitting)),
+        rows=max(1, min(ROWS.get(kind, MANY_ROWS), fitting // 64)),
+        requests=None if batch_size == "auto" else int(batch_size),
+        kept=min(kept, KEPT_CPU) if kind == "cpu" else kept,
+    )
+
+
+def batches(
+    places: Sequence[int], lengths: Sequence[int], limits: Sizes
+) -> Iterator[list[int]]:
+    """`places`, longest first, in batches of at most so many tokens or requests.
+
+    `lengths` are tokens by place. A batch has at least one row, however long.
+    """
+    batch: list[int] = []
+    for place in places:
+        full = len(batch) == limits.requests
+        if batch and (full or (len(batch) + 1) * max(1, lengths[batch[0]]) > limits.tokens):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""The frame around every method: recipes, training data's batches, checkpoints, cards."""

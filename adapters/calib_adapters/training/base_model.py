@@ -1,0 +1,112 @@
+"""The base model, alone or under a new LoRA adapter."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from calib_adapters.training.schema import Lora
+
+SHORT = 512  # tokens
+
+
+def load_base(
+    model: str, dtype: str, device: torch.device, quantise: str | None = None
+) -> transformers.PreTrainedModel:
+    """The causal language model in the folder, or with the Hub id, `model`.
+
+    With ``quantise="nf4"`` the weights of its linear layers have four bits (QLoRA, Dettmers et al.
+    2023), except for the output head, and are computed with in `dtype`.
+
+    Raises:
+        ValueError: no GPU or no bitsandbytes to quantise with.
+    """
+    settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    if quantise is None:
+        base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
+        return base.to(device)
+    if device.type != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            f"quantise: {quantise} needs an NVIDIA GPU and bitsandbytes (pip install bitsandbytes),"
+            f" which are not both here; leave it out (quantise=null)."
+        )
+    settings["quantization_config"] = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantise,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+    settings["device_map"] = {"": device}
+    return transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
+
+
+def add_lora(
+    base: transformers.PreTrainedModel, lora: Lora, name: str, modules_to_save: Sequence[str] = ()
+) -> PeftModel:
+    """`base` under a new adapter, whose weights are float32.
+
+    `modules_to_save` are modules of `base` that are trained whole and stored with the adapter.
+
+    Raises:
+        ValueError: a target module that the model (called `name` in the message) does not have.
+    """
+    missing = [
+        target
+        for target in lora.target_modules
+        if not any(part.endswith(target) for part, _ in base.named_modules())
+    ]
+    if missing:
+        raise ValueError(f"lora.target_modules: {name} has no module named {', '.join(missing)}.")
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        modules_to_save=list(modules_to_save) or None,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, config)
+
+
+def suit_attention(model: nn.Module, longest: int, device: torch.device) -> None:
+    """Plain attention for short rows on a CPU, where the fused one is slow backwards.
+
+    Args:
+        model: what is trained, a language model or something around one.
+        longest: tokens of the longest row; for long ones the fused form saves memory.
+        device: where the model is.
+    """
+    if device.type != "cpu" or longest > SHORT:
+        return
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.set_attn_implementation("eager")
+
+
+def without_adapter(model: nn.Module) -> transformers.PreTrainedModel:
+    """The causal language model inside `model`, its LoRA layers included; `model` if it is bare."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def save_adapter(model: PeftModel, base: str, folder: Path) -> None:
+    """Write the adapter; `base` is recorded as its base model, by name if it is a folder."""
+    model.peft_config["default"].base_model_name_or_path = base_name(base)
+    model.save_pretrained(folder)
+
+
+def base_name(model: str) -> str:
+    """The last part of a folder, which means nothing on other machines; a Hub id as it is."""
+    return Path(model).name if Path(model).exists() else model
+
+
+def pad_token(tokenizer: transformers.PreTrainedTokenizerBase) -> int:
+    """The id to fill batches with; it is masked, so the end of text serves where there is none."""
+    pad = tokenizer.pad_token_id
+    return tokenizer.eos_token_id if pad is None else pad

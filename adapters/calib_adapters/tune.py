@@ -1,0 +1,199 @@
+"""A recipe and a data set give an adapter: the frame around every method's job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import transformers
+import yaml
+
+from accelerate import PartialState
+from calib_adapters.calibration.lora_head import lora_head
+from calib_adapters.calibration.lora_prompt import lora_prompt
+from calib_adapters.calibration.probe import probe
+from calib_adapters.data.training_data import data_fingerprint
+from calib_adapters.supervised.cogcalib import cogcalib
+from calib_adapters.supervised.sft import sft
+from calib_adapters.training.base_model import base_name, suit_attention
+from calib_adapters.training.card import write_card
+from calib_adapters.training.checkpoints import Checkpoints, last_checkpoint, tidy
+from calib_adapters.training.curves import draw_curves, training_log
+from calib_adapters.training.disk_errors import writing_to
+from calib_adapters.training.hub import check_hub, push
+from calib_adapters.training.job import Job, Workshop
+from calib_adapters.training.provenance import describe_machine, describe_versions, peak_memory
+from calib_adapters.training.recipe import load_recipe
+from calib_adapters.training.schema import Recipe
+from calib_adapters.training.sharding import gathered
+from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
+
+METHODS: Mapping[str, Callable[[Workshop], Job]] = {
+    "lora_prompt": lora_prompt,
+    "lora": lora_head,
+    "probe": probe,
+    "sft": sft,
+    "cogcalib": cogcalib,
+}
+
+
+def tune(
+    recipe: str | Path,
+    model: str,
+    data: Path,
+    output: Path,
+    overrides: Sequence[str] = (),
+    *,
+    log: Sequence[str] = (),
+    checkpoint_every: int | None = None,
+    push_to: str | None = None,
+) -> Path:
+    """Train by a recipe.
+
+    An interrupted run leaves its checkpoints in a hidden folder beside `output`; the same call
+    continues from the last one. `output` itself appears only when everything is done. Under
+    ``accelerate launch`` all processes train, and the first one writes.
+
+    Args:
+        recipe: recipe file, or the name of a shipped one.
+        model: folder or Hub id of the base model.
+        data: folder of the data set that the recipe's method wants.
+        output: folder for the result.
+        overrides: ``key.sub=value`` changes to the recipe.
+        log: also log to these, of ``trainer.LOGS``.
+        checkpoint_every: steps between checkpoints, besides those after every epoch.
+        push_to: repository on the Hub that `output` is uploaded to.
+
+    Returns:
+        `output`: weights, model card, ``calibration.json`` (temperature and validation scores),
+        ``training_log.json`` and ``loss.png``, ``training.json`` (provenance) and the resolved
+        ``recipe.yaml``.
+
+    Raises:
+        ValueError: unusable data, model or recipe; an `output` made by something else; a loss that
+            is not a number.
+        OSError: a full disk, or a folder that may not be written to.
+    """
+    output = output.absolute()  # checkpoints name each other by their paths
+    settings = load_recipe(recipe, overrides)
+    identity = _identity(settings, model, data_fingerprint(data))
+    if push_to:
+        check_hub(push_to)
+    if output.exists():
+        if _finished_as(output) != identity:
+            raise ValueError(
+                f"{output} exists and was not made by this recipe, model and data; delete it or "
+                f"choose another folder."
+            )
+        logging.getLogger(__name__).warning("%s is finished already; nothing to train.", output)
+    else:
+        work = output.parent / f".{output.name}.{identity[:12]}"
+        with writing_to(output.parent):
+            work.mkdir(parents=True, exist_ok=True)
+            _train(settings, model, data, identity, work, output, log, checkpoint_every)
+    if push_to and PartialState().is_main_process:
+        logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
+    return output
+
+
+def _train(
+    settings: Recipe,
+    model: str,
+    data: Path,
+    identity: str,
+    work: Path,
+    output: Path,
+    log: Sequence[str],
+    checkpoint_every: int | None,
+) -> None:
+    state = PartialState()
+    arguments = training_arguments(settings, work, log)
+    with state.main_process_first():  # what the first process caches, the others find
+        if state.is_main_process:
+            tidy(work)
+        transformers.set_seed(settings.seed)
+        job = METHODS[settings.method](Workshop(settings, model, data, work, state.device))
+        suit_attention(job.model, max(job.train["length"]), state.device)
+    last = last_checkpoint(work)
+    if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
+        arguments.num_train_epochs = last.epochs  # it had stopped early when it was interrupted
+    checkpoints = Checkpoints(checkpoint_every, last.seconds if last else 0.0)
+    trainer = JobTrainer(job, settings, arguments, [checkpoints])
+    trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
+    seconds = checkpoints.seconds
+    calibration = {
+        **job.finish(trainer),
+        "epochs": [entry for entry in trainer.state.log_history if "eval_nll" in entry],
+    }
+    training = {
+        "identity": identity,
+        "base_model": base_name(model),
+        "data": dict(job.data_facts),
+        "seed": settings.seed,
+        "resumed": last is not None,
+        "steps": trainer.state.global_step,
+        "kept_step": trainer.kept_step,
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(job.tokens * trainer.state.epoch / seconds, 1),
+        "peak_memory_bytes": peak_memory(),
+        "hardware": {
+            **describe_machine(state),
+            "distribution": trainer.accelerator.distributed_type.value,
+        },
+        "versions": describe_versions(),
+    }
+    with gathered(trainer):
+        if state.is_main_process:
+            curves = training_log(trainer.state.log_history)
+            _publish(job, settings, calibration, training, curves, work, output)
+    state.wait_for_everyone()
+
+
+def _identity(settings: Recipe, model: str, fingerprint: str) -> str:
+    """What decides the weights: two runs with the same identity give the same adapter."""
+    base = str(Path(model).resolve()) if Path(model).is_dir() else model
+    parts = [settings.model_dump(mode="json"), base, fingerprint]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _finished_as(output: Path) -> str | None:
+    try:
+        return json.loads((output / "training.json").read_text(encoding="utf-8"))["identity"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _publish(
+    job: Job,
+    settings: Recipe,
+    calibration: dict[str, Any],
+    training: dict[str, Any],
+    curves: dict[str, list[dict[str, float]]],
+    work: Path,
+    output: Path,
+) -> None:
+    """Write everything into the work folder, then let it appear as `output` in one step."""
+    final = work / "final"
+    shutil.rmtree(final, ignore_errors=True)
+    final.mkdir()
+    job.save(final)
+    recipe = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    (final / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    for name, content in (
+        ("calibration", calibration), ("training", training), ("training_log", curves)
+    ):
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (final / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    kept = next(e for e in curves["validation"] if e["step"] == training["kept_step"])["epoch"]
+    drawn = draw_curves(curves, kept, final / "loss")
+    write_card(final / "README.md", job, settings, calibration, training, drawn)
+    if (work / RUNS).is_dir():
+        shutil.copytree(work / RUNS, final / RUNS)
+    os.replace(final, output)
+    shutil.rmtree(work)

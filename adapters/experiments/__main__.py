@@ -1,0 +1,45 @@
+"""The command line of the experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import runner as package
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.group(help=package.__doc__, context_settings={"max_content_width": 100})
+def main() -> None:
+    pass
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=FOLDER)
+def run(folders: tuple[Path, ...]) -> None:
+    """Run experiments; each writes result.json into its folder."""
+    from runner.run import run_experiment
+
+    for folder in folders:
+        click.echo(run_experiment(folder))
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+def table(folder: Path) -> None:
+    """Write the tables of all results into the README of FOLDER."""
+    from runner.table import write_tables
+
+    click.echo(write_tables(folder))
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SystemExit(f"calibench: {error}") from None

@@ -1,0 +1,117 @@
+"""What an experiment is: ``config.yaml`` in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from calib_adapters.training.schema import Section
+
+CONFIG = "config.yaml"
+TASK = "{task}"
+
+
+class Graded(Section):
+    """The base model's answers to the train and validation splits of a task, graded."""
+
+    grade: str = Field(description="the task")
+    method: str = "zero_shot_classifier"
+    limit: int | None = None
+    metadata: dict[str, Any] = {}
+
+
+class Prepared(Section):
+    """Prompts and completions, divided by ``calibench prepare`` with further `options`."""
+
+    prepare: tuple[str, ...] = Field(min_length=1, description="the sources")
+    options: tuple[str, ...] = ()
+
+
+class Evaluation(Section):
+    """A task that is asked, by one method.
+
+    With ``answers: base`` the answers judged are those of the base model, whatever was trained;
+    with ``test: true`` only the test rows of the prepared data are asked; with ``per_token: true``
+    options are compared by log-likelihood per token instead of in all.
+    """
+
+    task: str
+    method: str
+    answers: Literal["base", "own"] = "own"
+    test: bool = False
+    per_token: bool = False
+    num_fewshot: int | None = Field(None, ge=0)
+    limit: int | None = None
+    metadata: dict[str, Any] = {}
+    model_args: dict[str, Any] = Field({}, description="of calib-hf, such as mc_dropout")
+
+
+class Config(Section):
+    """An experiment. Without a recipe, the base model is evaluated as it is, once.
+
+    With `tasks` it is repeated for each of them, which stands for ``{task}`` wherever that occurs.
+    """
+
+    table: str = Field(description="which table of the README its rows belong to")
+    label: str = Field(description="what its rows are called there")
+    tasks: tuple[str, ...] | None = Field(None, min_length=1)
+    baseline: str | None = Field(
+        None, description="another experiment, whose ECE this one is to lower"
+    )
+    data: Graded | Prepared
+    recipe: str | None = None
+    overrides: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    ensemble: bool = Field(False, description="evaluate the adapters of all seeds as one")
+    temperature: bool = Field(False, description="apply the one fitted on validation rows")
+    evaluate: dict[str, Evaluation] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Config:
+        if self.recipe is None and self.overrides:
+            raise ValueError("overrides change a recipe, and there is none")
+        if self.ensemble and (self.recipe is None or len(self.seeds) < 2):
+            raise ValueError("an ensemble needs a recipe and at least two seeds")
+        if self.ensemble and self.temperature:
+            raise ValueError("a temperature is fitted for one adapter, not for an ensemble")
+        if self.temperature and any(each.per_token for each in self.evaluate.values()):
+            raise ValueError("a temperature is fitted to whole log-likelihoods, not per token")
+        if (self.tasks is None) == (TASK in json.dumps([*self.evaluate])):
+            raise ValueError(f"{TASK} in the names under 'evaluate' goes with a list of 'tasks'")
+        if isinstance(self.data, Graded):
+            for name, evaluation in self.evaluate.items():
+                if evaluation.test:
+                    raise ValueError(f"evaluate.{name}: 'test' belongs to prepared data")
+        return self
+
+
+def each_task(config: Config) -> list[Config]:
+    """A config for each of its tasks; itself, if it lists none."""
+    if config.tasks is None:
+        return [config]
+    text = config.model_copy(update={"tasks": None}).model_dump_json()
+    return [Config(**json.loads(text.replace(TASK, task))) for task in config.tasks]
+
+
+def load_config(folder: Path) -> Config:
+    """The config in an experiment's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not YAML, or says something that is not allowed; names file and key.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} is no experiment: it has no {CONFIG}.")
+    try:
+        return Config(**yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(f"{file} cannot be read as keys and values: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the config"
+        raise ValueError(f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None

@@ -1,0 +1,129 @@
+"""The README of the experiments: a table per group of results."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.config import Config
+from runner.measure import METRICS
+from runner.run import RESULT
+
+README = "README.md"
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
+OVER_TASKS = ("ece", "acc")
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment's config, and by evaluation n, the number of seeds, and mean and sd of scores."""
+
+    config: Config
+    summary: Mapping[str, Mapping[str, Any]]
+
+
+def write_tables(folder: Path) -> Path:
+    """Put the tables of all results below `folder` between the markers in its README.
+
+    Raises:
+        ValueError: the README has no markers.
+        FileNotFoundError: no README, or no result.
+    """
+    readme = folder / README
+    text = readme.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{readme} has no lines {BEGIN} and {END}, between which tables go.")
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    part = readme.with_name(f".{README}.part")
+    part.write_text(f"{head}{BEGIN}\n\n{tables(folder)}\n{END}{tail}", encoding="utf-8")
+    os.replace(part, readme)
+    return readme
+
+
+def tables(folder: Path) -> str:
+    """Markdown: for each table that configs name, a row per experiment and evaluation.
+
+    Experiments over several tasks have a row each in a table per score, and a column per task.
+    """
+    results = {}
+    for file in sorted(folder.glob(f"*/{RESULT}")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        results[file.parent.name] = Result(Config(**found["config"]), found["summary"])
+    if not results:
+        raise FileNotFoundError(f"no experiment in {folder} has a {RESULT} yet.")
+    groups: dict[str, dict[str, Result]] = {}
+    for name in sorted(results, key=lambda name: _place(results[name].config)):
+        groups.setdefault(results[name].config.table, {})[name] = results[name]
+    parts = []
+    for name, results in groups.items():
+        several = any(result.config.tasks for result in results.values())
+        made = _over_tasks(results) if several else _by_evaluation(results)
+        parts.append(f"### {name}\n\n{made}")
+    return "\n".join(parts)
+
+
+def _place(config: Config) -> tuple[bool, bool]:
+    """The untrained model first, then what has no baseline to be lower than; names decide ties."""
+    return config.recipe is not None, config.baseline is not None
+
+
+def _by_evaluation(results: Mapping[str, Result]) -> str:
+    names = {name: 0 for result in results.values() for name in result.summary}
+    rows = []
+    for name in names:
+        for result in results.values():
+            if summary := result.summary.get(name):
+                cells = [name, result.config.label, str(summary["n"]), str(summary["seeds"])]
+                rows.append([*cells, *(_cell(summary.get(metric)) for metric in METRICS)])
+    head = ["evaluated on", "", "n", "seeds", *(HEADS[metric] for metric in METRICS)]
+    return _markdown(head, rows, texts=2)
+
+
+def _over_tasks(results: Mapping[str, Result]) -> str:
+    tasks = {name: 0 for result in results.values() for name in result.summary}
+    parts = []
+    for metric in OVER_TASKS:
+        rows = []
+        for result in results.values():
+            found = [(result.summary.get(task) or {}).get(metric) for task in tasks]
+            mean = statistics.fmean(f["mean"] for f in found) if all(found) else None
+            shown = [_cell(f) if task in result.summary else "" for task, f in zip(tasks, found)]
+            cells = [result.config.label, *shown, "" if mean is None else f"{mean:.3f}"]
+            rows.append([*cells, _reduction(result, results)] if metric == "ece" else cells)
+        head = [HEADS[metric], *tasks, "mean"]
+        head += ["lower than the baseline by"] if metric == "ece" else []
+        parts.append(_markdown(head, rows, texts=1))
+    sizes = next(iter(results.values())).summary
+    asked = ", ".join(f"{task} {sizes[task]['n']}" for task in tasks if task in sizes)
+    return "\n".join([*parts, f"Questions of the test split: {asked}.\n"])
+
+
+def _reduction(result: Result, results: Mapping[str, Result]) -> str:
+    """Mean over tasks of 1 - ECE / ECE of the baseline, in percent."""
+    baseline = results.get(result.config.baseline or "")
+    if baseline is None:
+        return ""
+    shares = [
+        1 - summary["ece"]["mean"] / baseline.summary[task]["ece"]["mean"]
+        for task, summary in result.summary.items()
+    ]
+    return f"{100 * statistics.fmean(shares):.0f} %"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+    align = ["---"] * texts + ["--:"] * (len(head) - texts)
+    lines = [f"| {' | '.join(head)} |", f"|{'|'.join(align)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "undefined"
+    return f"{found['mean']:.3f}" + (f" ± {found['sd']:.3f}" if found["sd"] is not None else "")

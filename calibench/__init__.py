@@ -1,0 +1,1 @@
+"""The command ``calibench``. Each subcommand calls one function of one package."""

@@ -1,0 +1,6 @@
+"""``python -m calibench`` is the command ``calibench``."""
+
+from calibench.cli import main
+
+if __name__ == "__main__":
+    main()

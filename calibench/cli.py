@@ -1,0 +1,66 @@
+"""The group of all commands, and how errors leave it.
+
+Each subcommand calls one function of one package. Packages are imported inside the functions, so
+that ``calibench --help`` stays instant.
+"""
+
+from __future__ import annotations
+
+import click
+
+from calibench import ask, data, publish, score, train
+from calibench.options import CONTEXT
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="calibench")
+def cli() -> None:
+    """Does a language model know what it does not know?
+
+    \b
+    Ask, grade, tune, ask again, publish:
+      MODEL=$(calibench model)
+      lm_eval run --model hf --model_args pretrained=$MODEL \\
+          --include_path $(calibench tasks) --tasks calib_worldfacts \\
+          --output_path runs/base --log_samples
+      calibench grade runs/train runs/validation -o graded
+      calibench tune calibration_tuning_lora_prompt --model $MODEL --data graded -o adapter
+      calibench leaderboard build runs/base runs/tuned -o leaderboard
+    """
+
+
+for command in (
+    ask.model,
+    ask.tasks,
+    ask.evaluate,
+    data.grade,
+    data.template,
+    data.prepare,
+    data.self_instruct,
+    train.tune,
+    train.recipes,
+    train.hardware,
+    score.score,
+    publish.gate,
+    publish.leaderboard,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; an expected error is one sentence and exit code 1, not a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise SystemExit("calibench: interrupted.") from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SystemExit(f"calibench: {error}") from None
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        need = "figures need matplotlib: pip install 'calibench[plots]'"
+        raise SystemExit(f"calibench: {need}") from None
+

@@ -1,0 +1,203 @@
+"""The commands `calibench gate` and `calibench leaderboard`.
+
+What they need is imported inside the functions, so that ``calibench --help`` stays instant.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from calibench.options import EXISTING, FOLDER
+
+STORE = click.option(
+    "--store",
+    default="leaderboards/results",
+    show_default=True,
+    type=FOLDER,
+    help="Folder of the entries.",
+)
+
+
+@click.command()
+@click.argument("baseline", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("results", type=EXISTING)
+@click.option("--update", is_flag=True, help="Write BASELINE from RESULTS instead of testing.")
+@click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
+@click.option("--level", default=0.05, show_default=True, help="Chance of a false alarm.")
+@click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
+@click.option("--resamples", default=5000, show_default=True, help="For p and intervals.")
+@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
+@click.option(
+    "--summary",
+    envvar="GITHUB_STEP_SUMMARY",
+    type=click.Path(path_type=Path),
+    help="Also append Markdown to this file.  [env var: GITHUB_STEP_SUMMARY]",
+)
+def gate(
+    baseline: Path,
+    results: Path,
+    update: bool,
+    samples: Path | None,
+    junit: Path | None,
+    json_file: Path | None,
+    summary: Path | None,
+    **options: object,
+) -> None:
+    """Test whether the scores in RESULTS are worse than those in BASELINE.
+
+    RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
+
+    Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
+    was made in another way, or a file cannot be read).
+
+    \b
+    Examples:
+      calibench gate --update baselines/my_model.yaml runs/base --samples baselines/samples
+      calibench gate baselines/my_model.yaml runs/new --junit gate.xml
+    """
+    from calib_leaderboards.gate import command
+
+    if samples and not update:
+        raise click.UsageError("--samples goes with --update.")
+    if update and (junit or json_file):
+        raise click.UsageError("--junit and --json report a test: leave out --update.")
+    if update:
+        code = command.update(baseline, results, samples)
+    else:
+        code = command.gate(
+            baseline, results, junit=junit, json_file=json_file, summary=summary, **options
+        )
+    raise SystemExit(code)
+
+
+@click.group()
+def leaderboard() -> None:
+    """Publish results as tables and figures."""
+
+
+@leaderboard.command()
+@click.argument("results", nargs=-1, type=EXISTING)
+@STORE
+@click.option(
+    "-o",
+    "--output",
+    default="leaderboards",
+    show_default=True,
+    type=FOLDER,
+    help="Folder for tables, figures and site.",
+)
+@click.option(
+    "--graded",
+    type=EXISTING,
+    help="Graded dataset; adds the sanity row that always says the train accuracy (with RESULTS).",
+)
+@click.pass_context
+def build(
+    context: click.Context,
+    results: tuple[Path, ...],
+    store: Path,
+    output: Path,
+    graded: Path | None,
+) -> None:
+    """Publish the entries of a store: README, CSV, Parquet, LaTeX and a site.
+
+    With RESULTS, lm_eval output folders (made with --log_samples): the same of these runs alone,
+    for a look, and a figure of each task. They may be of a part of the questions (--limit), which
+    all pages then say.
+
+    \b
+    Examples:
+      calibench leaderboard build
+      calibench leaderboard build runs/base runs/tuned --graded graded -o leaderboard
+    """
+    from calib_leaderboards.pages.publish import build_runs, build_store
+
+    given = context.get_parameter_source
+    if not results:
+        if graded is not None:
+            raise click.UsageError("--graded goes with RESULTS.")
+        click.echo(build_store(store, output))
+        return
+    if given("store") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--store is not read when RESULTS are given.")
+    if given("output") is click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("Give -o with RESULTS: the folder for their table.")
+    accuracy = None if graded is None else read_train_accuracy(graded)
+    click.echo(build_runs(results, output, train_accuracy=accuracy))
+
+
+@leaderboard.command()
+@click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
+@STORE
+@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the files.")
+def export(form: str, store: Path, output: Path) -> None:
+    """Write the entries of a store in another format.
+
+    eee: one JSON file per entry in the schema of Every Eval Ever. model-index: YAML for the head of
+    a model card. dataset: a folder that `datasets` reads and the Hugging Face Hub shows.
+
+    \b
+    Example:
+      calibench leaderboard export dataset -o exported
+    """
+    from calib_leaderboards.export import export as run
+
+    for path in run(store, form, output):
+        click.echo(path)
+
+
+@leaderboard.command()
+@click.argument("results", nargs=-1, required=True, type=EXISTING)
+@STORE
+@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    type=EXISTING,
+    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
+)
+@click.option("--note", help="What readers of the scores have to know, shown beside them.")
+def add(
+    results: tuple[Path, ...],
+    store: Path,
+    replace: bool,
+    adapters: tuple[Path, ...],
+    note: str | None,
+) -> None:
+    """Add lm_eval output folders (whole runs, made with --log_samples) to a store of entries.
+
+    Every score is recomputed from the samples and held against the one that lm_eval printed. Prints
+    the file of each entry: one per model, task and setting.
+
+    \b
+    Examples:
+      calibench leaderboard add runs/base runs/tuned --adapter adapter
+      calibench leaderboard add runs/piqa --note "PIQA without 54 of its 1,838 questions"
+    """
+    from calib_leaderboards.store import add as run
+
+    for path in run(results, store, replace, adapters=adapters, note=note):
+        click.echo(path)
+
+
+def read_train_accuracy(graded: Path) -> float:
+    """Share of right answers in the train split of a graded dataset, from its grading.json.
+
+    Raises FileNotFoundError or ValueError if `graded` is not a folder that `calibench grade` wrote.
+    """
+    path = Path(graded) / "grading.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"'{path}' does not exist; make it with `calibench grade`.")
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["splits"]["train"]["accuracy"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"'{path}' states no accuracy of a train split ({error!r}); "
+            "make it again with `calibench grade`."
+        ) from error

@@ -1,0 +1,178 @@
+"""The command `score`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from calibench.options import FOLDER
+
+if TYPE_CHECKING:
+    from calib_metrics.files import Rows
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--confidence",
+    default="confidence",
+    show_default=True,
+    metavar="COLUMN",
+    help="Confidences from 0 to 1; an empty cell: none was given.",
+)
+@click.option(
+    "--correct",
+    default="correct",
+    show_default=True,
+    metavar="COLUMN",
+    help="Whether the answer is correct: 1 and 0, or true and false.",
+)
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Rows with the same value here are not independent; intervals take that into account.",
+)
+@click.option(
+    "--format", "kind", help="csv, tsv, jsonl or parquet. Default: by suffix, else by content."
+)
+@click.option(
+    "--method",
+    default="",
+    help="How the confidences were elicited, for the signatures. In an lm_eval log: the only "
+    "method to score.",
+)
+@click.option(
+    "--metrics",
+    default="acc,ece,auroc,brier,answered",
+    show_default=True,
+    metavar="NAME,...",
+    help="Also rms, mce, smooth_ece, nll, average_precision, aurc, excess_aurc, prr, "
+    "selective_accuracy@0.8, coverage_at_accuracy@0.9, ece:guo17 and other definitions of ece.",
+)
+@click.option("--bins", default=10, show_default=True, help="Bins of ece and rms.")
+@click.option("--strategy", default="width", show_default=True, help="Bins: width, mass or sweep.")
+@click.option("--norm", default="l1", show_default=True, help="ece's norm: l1, l2 or max.")
+@click.option(
+    "--missing",
+    default="exclude",
+    show_default=True,
+    help="Rows without a confidence: exclude and count them, error, or worst_case for the scores "
+    "if they had the worst confidences.",
+)
+@click.option(
+    "--interval", default="percentile", show_default=True, help="Bootstrap: percentile or bca."
+)
+@click.option(
+    "--resamples", default=1000, show_default=True, help="For the intervals; 0 leaves them out."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
+@click.option(
+    "--json",
+    "output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write everything to this file.",
+)
+@click.option(
+    "--figures",
+    type=FOLDER,
+    help="Also draw reliability diagrams, ROC and risk-coverage curves into this folder.",
+)
+def score(
+    files: tuple[Path, ...],
+    confidence: str,
+    correct: str,
+    group: str | None,
+    kind: str | None,
+    method: str,
+    metrics: str,
+    output: Path | None,
+    figures: Path | None,
+    **options: object,
+) -> None:
+    """Score the confidences in a table or a log, with intervals and signatures.
+
+    FILE is CSV, TSV, JSON Lines or Parquet with one row per answer, a samples_*.jsonl of lm_eval
+    (every method in it is scored), or - for standard input.
+
+    Time grows with rows x resamples: 1,000 resamples of a million rows take about half a minute.
+    --resamples 0 gives the values alone, within seconds for ten million rows.
+
+    \b
+    Examples:
+      calibench score answers.csv
+      calibench score answers.parquet --confidence p --correct is_right --figures figures
+      calibench score runs/base/*/samples_*.jsonl --metrics ece,auroc --json scores.json
+    """
+    from calib_metrics import report as reporting
+
+    names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
+    if figures:
+        names += [name for name in ("ece", "auroc", "aurc") if name not in names]
+    columns = {"confidence": confidence, "correct": correct, "group": group}
+    reports = []
+    for file in files:
+        for label, rows in _read(file, kind, method, columns):
+            name = "standard input" if str(file) == "-" else file.name
+            report = reporting.make_report(name, rows, names, method=label, **options)
+            click.echo(("\n" if reports else "") + reporting.to_text(report))
+            reports.append(report)
+    if output:
+        reporting.write_json(output, reports)
+    if figures:
+        binning = {"bins": options["bins"], "strategy": options["strategy"]}
+        for path in reporting.draw(reports, figures, **binning):
+            click.echo(path, err=True)
+
+
+def _read(
+    file: Path, kind: str | None, method: str, columns: dict[str, str | None]
+) -> Iterator[tuple[str, Rows]]:
+    """Yield each method in a file, under the name it has in signatures, with its rows."""
+    from calib_metrics.files import find_format, read_rows
+
+    source = sys.stdin.buffer.read() if str(file) == "-" else file
+    kind = kind or find_format(source)
+    if kind != "lm-eval":
+        yield method, read_rows(source, format=kind, **columns)
+        return
+    if source is not file or file.suffix == ".gz":
+        raise ValueError(f"{file} is a log of lm_eval: give the path of the unpacked file.")
+    logged = _read_log(file, columns["group"])
+    if method and method not in logged:
+        raise ValueError(f"{file}: there is no method '{method}', only {', '.join(logged)}.")
+    yield from ([(method, logged[method])] if method else logged.items())
+
+
+def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
+    """Return the rows of each method that a log of lm_eval holds."""
+    import numpy as np
+
+    from calib_metrics.files import Rows
+    from harness_tasks.elicitation.records import read_samples
+
+    logged: dict[str, list[tuple]] = {}
+    for row, record in read_samples(file):
+        if record["correct"] is None:  # a judge's verdict that could not be read
+            continue
+        fields = {**row["doc"], **record}
+        if group is not None and group not in fields:
+            raise ValueError(f"{file}: there is no field '{group}', only {', '.join(fields)}.")
+        values = record["confidence"], record["correct"], str(fields.get(group))
+        logged.setdefault(record["method"], []).append(values)
+    columns = {}
+    for method, values in logged.items():
+        confidence, correct, groups = zip(*values)
+        labels = None if group is None else np.array(groups, object)
+        columns[method] = Rows(np.array(confidence, float), np.array(correct, float), labels)
+    return columns
+

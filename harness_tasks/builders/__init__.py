@@ -1,0 +1,1 @@
+"""Programs that made files in this repository; they are not installed."""

@@ -1,0 +1,1 @@
+"""Builds WorldFacts from tables of facts in PyPI packages."""

@@ -1,0 +1,1 @@
+"""The engine behind the confidence tasks: settings, prompts, late-bound requests, methods."""

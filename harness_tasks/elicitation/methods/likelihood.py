@@ -1,0 +1,42 @@
+"""The probability that the model itself gives to its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lm_eval.api.instance import Instance
+
+from harness_tasks.elicitation.question import Question, Reading
+from harness_tasks.elicitation.settings import Settings
+
+
+class Likelihood:
+    """Probability that the model itself gives to the answer.
+
+    Multiple choice: softmax over the options' log-likelihoods. Open-ended: the geometric mean of
+    the token probabilities, exp(log p(answer) / tokens).
+    """
+
+    def __init__(self, settings: Settings):
+        self.signature = "norm:tokens"
+
+    def requests(self, question: Question) -> list[Instance]:
+        if question.options:
+            return []
+
+        def build() -> tuple:
+            # An empty continuation cannot be scored; `read` reports it and ignores this score.
+            return question.conversation.context, question.answer_text or "\n"
+
+        return [question.late("token_loglikelihood", build)]
+
+    def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
+        if question.options:
+            return Reading(question.options()[question.answer()])
+        if not question.answer():
+            return Reading(None, "the answer is empty")
+        logprob, tokens = requests[0].resps[0]
+        if not tokens:
+            return Reading(None, "the back end does not tell how many tokens the answer has")
+        return Reading(min(1.0, math.exp(logprob / tokens)))

@@ -1,0 +1,35 @@
+"""The elicitation methods by name."""
+
+from __future__ import annotations
+
+from harness_tasks.elicitation.methods.likelihood import Likelihood
+from harness_tasks.elicitation.methods.probe import Probe
+from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
+from harness_tasks.elicitation.methods.self_consistency import SelfConsistency
+from harness_tasks.elicitation.methods.semantic import SemanticClusters, SemanticEntropy
+from harness_tasks.elicitation.methods.verbalized import (
+    CotVerbalized,
+    Linguistic,
+    Verbalized,
+    VerbalizedTopK,
+)
+from harness_tasks.elicitation.methods.yes_no import PIK, QuestionOnly, ZeroShotClassifier
+from harness_tasks.elicitation.question import Method
+from harness_tasks.elicitation.settings import MethodName
+
+METHODS: dict[MethodName, type[Method]] = {
+    "likelihood": Likelihood,
+    "zero_shot_classifier": ZeroShotClassifier,
+    "question_only": QuestionOnly,
+    "p_ik": PIK,
+    "verbalized": Verbalized,
+    "verbalized_top_k": VerbalizedTopK,
+    "linguistic": Linguistic,
+    "cot_verbalized": CotVerbalized,
+    "sampling": Sampling,
+    "distinct_answers": DistinctAnswers,
+    "semantic_clusters": SemanticClusters,
+    "semantic_entropy": SemanticEntropy,
+    "self_consistency": SelfConsistency,
+    "probe": Probe,
+}

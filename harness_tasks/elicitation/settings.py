@@ -1,0 +1,137 @@
+"""The options a user sets through ``--metadata``, checked before any model runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from harness_tasks.elicitation.grading import GRADERS, JUDGE
+from harness_tasks.elicitation.prompts import WORDINGS
+
+MethodName = Literal[
+    "likelihood",
+    "zero_shot_classifier",
+    "question_only",
+    "p_ik",
+    "verbalized",
+    "verbalized_top_k",
+    "linguistic",
+    "cot_verbalized",
+    "sampling",
+    "distinct_answers",
+    "semantic_clusters",
+    "semantic_entropy",
+    "self_consistency",
+    "probe",
+]
+METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
+# What ``methods: all`` means: every method that needs nothing but the model.
+UNTRAINED = tuple(name for name in METHOD_NAMES if name != "probe")
+# They compare samples with each other, so one sample is not enough.
+COMPARING = ("distinct_answers", "semantic_entropy")
+
+
+class Settings(BaseModel):
+    """Options of a confidence task; the field names are the keys of ``--metadata``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    methods: tuple[str, ...] = ("likelihood", "zero_shot_classifier", "verbalized", "sampling")
+    k: int = Field(10, ge=1, description="samples per question")
+    weighting: Literal["count", "likelihood"] = "count"
+    wording: str = "yes_no"
+    temperature: float = Field(1.0, gt=0, description="divides the logit of P(yes)")
+    yes_no: Literal["logprobs", "sampled"] = "logprobs"
+    guesses: int = Field(4, ge=1, le=8, description="guesses of verbalized_top_k")
+    reasoning_tokens: int = Field(128, ge=1, description="at most, per reply that reasons")
+    nli: str | None = Field(None, description="cross-encoder that decides what means the same")
+    grading: str = "exact"
+    answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
+    split: str | None = Field(None, description="split to ask about instead of the task's own")
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        if value == "all":
+            return UNTRAINED
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError(f"name at least one of {_listed(METHOD_NAMES)}, or say 'all'")
+        if len(set(value)) < len(value):
+            raise ValueError("a method is named twice")
+        for name in value:
+            _known(name, METHOD_NAMES)
+        return value
+
+    @field_validator("wording")
+    @classmethod
+    def _known_wording(cls, value: str) -> str:
+        return _known(value, WORDINGS)
+
+    @field_validator("grading")
+    @classmethod
+    def _known_grading(cls, value: str) -> str:
+        if value.startswith(JUDGE) and value != JUDGE:
+            return value
+        return _known(value, [*GRADERS, f"{JUDGE}PATH"])
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        if self.yes_no == "sampled" and self.temperature != 1:
+            raise ValueError(
+                "'temperature' divides log-odds, and there are none with 'yes_no': 'sampled'; "
+                "leave one of them out"
+            )
+        if self.k < 2 and (comparing := set(COMPARING) & set(self.methods)):
+            raise ValueError(f"{_listed(comparing)} need 'k' to be at least 2, but it is {self.k}")
+        return self
+
+
+def parse_settings(task: str, metadata: Mapping[str, Any]) -> Settings:
+    """Read the options of `task` from its metadata.
+
+    lm-eval merges the model's arguments into the same mapping, so keys of other owners are left
+    alone, unless they look like a misspelt option.
+
+    Raises:
+        ValueError: an option has a wrong value, or a key is nearly an option's name.
+    """
+    options = {key: metadata[key] for key in Settings.model_fields if key in metadata}
+    for key in metadata.keys() - options.keys():
+        if near := difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.8):
+            raise ValueError(f"{task}: unknown metadata key {key!r}; did you mean {near[0]!r}?")
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # options that do not fit together
+            raise ValueError(f"{task}: the metadata cannot be used: {reason}.") from None
+        raise ValueError(
+            f"{task}: metadata key {first['loc'][0]!r} has the value "
+            f"{metadata[first['loc'][0]]!r}, which cannot be used: {reason}."
+        ) from None
+
+
+def _known(name: str, table: Collection[str]) -> str:
+    if name not in table:
+        raise ValueError(f"{name!r} is not one of {_listed(table)}")
+    return name
+
+
+def _listed(table: Collection[str]) -> str:
+    return ", ".join(sorted(table))

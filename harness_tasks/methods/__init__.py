@@ -1,1 +1,0 @@
-"""One module per family of elicitation methods; ``harness_tasks.elicitation`` names them all."""

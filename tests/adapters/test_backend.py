@@ -1,0 +1,399 @@
+"""The back end calib-hf: adapters that only judge, probes, ensembles, dropout left on."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from peft import PeftModel
+from transformers import AutoTokenizer, LlamaForCausalLM
+
+import calibench.cli
+from calib_adapters.calibration.head import CorrectnessHead, save_head
+from calib_adapters.serving.evaluate import listed
+from calib_adapters.serving.model import CalibHFLM, mixture
+from calib_adapters.training.base_model import add_lora, load_base, save_adapter
+from calib_adapters.training.schema import Lora
+from harness_tasks.elicitation.registry import METHODS
+from harness_tasks.elicitation.settings import parse_settings
+from helpers.adapters_common import tiny_model
+from helpers.task_runs import write_samples
+from helpers.transparent_model import Transparent, evaluate
+
+CPU = {"device": "cpu", "dtype": "float32", "batch_size": 4}
+PAIRS = [("Capital of Peru?", " Lima"), ("Capital of Peru?", " Rome"), ("2 + 2 =", " 4, surely")]
+
+
+@pytest.fixture(autouse=True)
+def no_package_list(monkeypatch):
+    """lm-eval lists the installed packages after every run, which takes seconds."""
+    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory, tiny):
+    """Three LoRA adapters with random weights; the last was trained with dropout."""
+    folders = []
+    for seed, dropout in enumerate((0.0, 0.0, 0.3)):
+        torch.manual_seed(seed)
+        lora = Lora(r=4, dropout=dropout)
+        model = add_lora(load_base(tiny, "float32", torch.device("cpu")), lora, tiny)
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.3)
+        folders.append(tmp_path_factory.mktemp(f"adapter{seed}"))
+        save_adapter(model, tiny, folders[-1])
+    return [str(folder) for folder in folders]
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory, tiny):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("probe")
+    save_head(CorrectnessHead(32, (16,)).state_dict(), tiny, folder)
+    return str(folder)
+
+
+def requests(pairs=PAIRS, kind="loglikelihood"):
+    return [Instance(kind, {}, pair, i) for i, pair in enumerate(pairs)]
+
+
+def logprobs(lm, kind="loglikelihood"):
+    return [logprob for logprob, _ in lm.loglikelihood(requests(kind=kind))]
+
+
+def ask(model, methods, task="calib_worldfacts", use_cache=None, **metadata):
+    return evaluate(
+        task, model, metadata={"methods": methods, "k": 2, **metadata}, limit=3,
+        predict_only=True, use_cache=use_cache,
+    )[1]
+
+
+def of(samples, method):
+    return [s["filtered_resps"][0].data for s in samples if s["filter"] == method]
+
+
+def values(records, *fields):
+    return [tuple(record[field] for field in fields) for record in records]
+
+
+def check_same(found, expected):
+    """Records of two runs: the same in all but the last digits of their confidences."""
+    assert [{**r, "confidence": None} for r in found] == [
+        {**r, "confidence": None} for r in expected
+    ]
+    expected = [r["confidence"] for r in expected]
+    assert [r["confidence"] for r in found] == [
+        None if c is None else pytest.approx(c, abs=1e-4) for c in expected
+    ]
+
+
+# -------------------------------------------------------------------------- confidence_adapter
+
+
+@pytest.mark.parametrize("task", ["calib_worldfacts", "calib_worldfacts_mc"])
+def test_the_base_answers_and_the_adapter_judges_in_one_run(tiny, adapters, task, tmp_path):
+    methods = ["likelihood", "zero_shot_classifier", "verbalized"]
+    base = ask(HFLM(tiny, **CPU), methods, task)
+    both = ask(CalibHFLM(tiny, confidence_adapter=adapters[0], **CPU), methods, task)
+    for method in ("likelihood", "verbalized"):  # what is not asked yes or no is the base model's
+        check_same(of(both, method), of(base, method))
+    frozen = write_samples({"samples": {task: base}}, task, tmp_path)
+    judged = ask(HFLM(tiny, peft=adapters[0], **CPU), methods[1:2], task, answers=str(frozen))
+    asked = of(both, methods[1])
+    check_same(asked, of(judged, methods[1]))
+    for record, unadapted in zip(asked, of(base, methods[1]), strict=True):
+        assert record["query"] == unadapted["query"]
+        assert abs(record["confidence"] - unadapted["confidence"]) > 1e-3
+
+
+def test_samples_are_drawn_and_weighed_by_the_base(tiny, adapters):
+    def sampled(model):
+        torch.manual_seed(0)
+        return of(ask(model, ["sampling"], weighting="likelihood"), "sampling")
+
+    adapted = CalibHFLM(tiny, confidence_adapter=adapters[0], **CPU)
+    check_same(sampled(adapted), sampled(CalibHFLM(tiny, **CPU)))
+
+
+def test_an_adapter_and_a_probe_serve_one_run(tiny, adapters, probe):
+    methods = ["zero_shot_classifier", "probe"]
+    both = ask(CalibHFLM(tiny, confidence_adapter=adapters[0], probe=probe, **CPU), methods)
+    only = ask(CalibHFLM(tiny, probe=probe, **CPU), ["probe"])
+    assert of(both, "probe") == of(only, "probe")
+    alone = ask(CalibHFLM(tiny, confidence_adapter=adapters[0], **CPU), methods[:1])
+    assert of(both, methods[0]) == of(alone, methods[0])
+
+
+# --------------------------------------------------------------------------------------- probe
+
+
+def test_the_probe_reads_the_base_models_state_at_the_answers_end(tiny, adapters, probe):
+    lm = CalibHFLM(tiny, confidence_adapter=adapters[0], probe=probe, **CPU)
+    records = of(ask(lm, ["probe"], temperature=2.0), "probe")
+    context = of(ask(HFLM(tiny, **CPU), ["zero_shot_classifier"]), "zero_shot_classifier")
+    model = LlamaForCausalLM.from_pretrained(tiny).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    head = CorrectnessHead(32, (16,))
+    from safetensors.torch import load_file
+
+    head.load_state_dict(load_file(f"{probe}/head.safetensors"))
+    for record, asked in zip(records, context, strict=True):
+        assert record["answer"] == asked["answer"]
+        text = asked["context"] + asked["answer_text"]
+        ids = tokenizer(text, return_tensors="pt").input_ids
+        with torch.no_grad():
+            state = model(ids, output_hidden_states=True).hidden_states[-1][0, -1]
+            wrong, correct = head.layers(state)
+        expected = torch.sigmoid((correct - wrong) / 2.0).item()
+        assert record["confidence"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_frozen_answers_are_probed_as_the_models_own(tiny, probe, tmp_path):
+    lm = CalibHFLM(tiny, probe=probe, **CPU)
+    own = ask(lm, ["probe"])
+    frozen = write_samples({"samples": {"calib_worldfacts": own}}, "calib_worldfacts", tmp_path)
+    again = of(ask(lm, ["probe"], answers=str(frozen)), "probe")
+    assert values(again, "answer") == values(of(own, "probe"), "answer")
+    for record, first in zip(again, of(own, "probe"), strict=True):
+        assert record["confidence"] == pytest.approx(first["confidence"], abs=1e-5)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_back_end_without_a_probe_says_so_before_it_answers(cached, tmp_path):
+    model = Transparent()
+    with pytest.raises(NotImplementedError, match="calib_worldfacts: .*--model calib-hf"):
+        ask(model, ["probe"], use_cache=str(tmp_path / "cache") if cached else None)
+    assert model.prompts == []
+
+
+def test_all_methods_are_those_that_need_no_training():
+    assert set(parse_settings("t", {"methods": "all"}).methods) == set(METHODS) - {"probe"}
+
+
+# ------------------------------------------------------------------------------------ ensemble
+
+
+def test_an_ensemble_averages_probabilities_and_its_first_member_writes(tiny, adapters):
+    members = [HFLM(tiny, peft=folder, **CPU) for folder in adapters[:2]]
+    lm = CalibHFLM(tiny, ensemble="+".join(adapters[:2]), **CPU)
+    each = np.array([logprobs(member) for member in members])
+    np.testing.assert_allclose(logprobs(lm), np.log(np.exp(each).mean(0)), rtol=1e-5)
+    assert not np.allclose(each[0], each[1], rtol=1e-2)
+    texts = [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate("ab")]
+    each = np.array([member.loglikelihood_rolling(texts) for member in members])
+    expected = np.log(np.exp(each).mean(0))
+    np.testing.assert_allclose(lm.loglikelihood_rolling(texts), expected, rtol=1e-5)
+    prompts = requests([("Once upon a", {"until": ["."], "max_gen_toks": 8})], "generate_until")
+    assert lm.generate_until(prompts) == members[0].generate_until(prompts)
+    assert lm.generate_until(prompts) != members[1].generate_until(prompts)
+
+
+def test_a_mean_of_probabilities_survives_those_too_small_to_write_down():
+    # (e^-2000 + e^-2001) / 2 = e^-2000 · (1 + e^-1) / 2
+    found = mixture([[-2000.0, -math.inf, 0.0], [-2001.0, -math.inf, 0.0]])
+    assert found == pytest.approx([-2000 + math.log((1 + math.exp(-1)) / 2), -math.inf, 0])
+
+
+def test_a_cache_never_holds_one_members_scores(tiny, adapters, tmp_path, monkeypatch):
+    lm = CalibHFLM(tiny, ensemble="+".join(adapters[:2]), **CPU)
+    cached = CachingLM(lm, str(tmp_path / "cache.db"))
+    run = CalibHFLM._loglikelihood_tokens
+    calls = []
+
+    def second_fails(self, *args, **kwargs):
+        calls.append(0)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(CalibHFLM, "_loglikelihood_tokens", second_fails)
+    with pytest.raises(KeyboardInterrupt):
+        cached.loglikelihood(requests())
+    assert len(cached.dbdict) == 0
+    expected = lm.loglikelihood(requests())
+    assert cached.loglikelihood(requests()) == expected
+    assert sorted(cached.dbdict.values()) == sorted(expected)
+
+
+# ----------------------------------------------------------------------------------- mc_dropout
+
+
+def by_hand(tiny, folder, rate, passes, seed, pair):
+    """log of the mean over passes of p(continuation), with torch and PEFT alone."""
+    model = PeftModel.from_pretrained(LlamaForCausalLM.from_pretrained(tiny), folder).eval()
+    for module in model.modules():
+        for name in getattr(module, "lora_dropout", {}):
+            module.lora_dropout[name] = torch.nn.Dropout(rate).train()
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    context, whole = (tokenizer(t, return_tensors="pt").input_ids for t in (pair[0], "".join(pair)))
+    first, totals = context.shape[1], []
+    for number in range(passes):
+        torch.manual_seed(seed + number)
+        with torch.no_grad():
+            scores = model(whole[:, :-1]).logits[0].log_softmax(-1)
+        targets = whole[0, first:]
+        totals.append(scores[first - 1 :].gather(-1, targets[:, None]).sum().item())
+    return np.log(np.exp(totals).mean()), totals
+
+
+@pytest.mark.parametrize(("adapter", "rate"), [(2, None), (0, 0.2)])
+def test_dropout_stays_on_in_n_passes_whose_probabilities_are_averaged(
+    tiny, adapters, adapter, rate
+):
+    torch.manual_seed(7)
+    lm = CalibHFLM(
+        tiny, peft=adapters[adapter], mc_dropout=3, mc_dropout_rate=rate,
+        **{**CPU, "batch_size": 1},
+    )
+    torch.manual_seed(99)
+    pair = PAIRS[2]
+    for _ in range(2):
+        ((found, _),) = lm.loglikelihood(requests([pair]))
+        expected, totals = by_hand(tiny, adapters[adapter], rate or 0.3, 3, 7, pair)
+        assert found == pytest.approx(expected, rel=1e-4)
+        assert len({round(total, 3) for total in totals}) == 3
+    torch.manual_seed(99)
+    expected = torch.rand(1)
+    torch.manual_seed(99)
+    lm.loglikelihood(requests([pair]))
+    assert torch.rand(1) == expected  # sampling goes on as if nothing had been drawn
+
+
+def test_texts_are_written_without_dropout(tiny, adapters):
+    prompts = requests([("Once upon a", {"until": ["."], "max_gen_toks": 8})], "generate_until")
+    plain = HFLM(tiny, peft=adapters[0], **CPU)
+    dropping = CalibHFLM(tiny, peft=adapters[0], mc_dropout=2, mc_dropout_rate=0.9, **CPU)
+    dropping.loglikelihood(requests())
+    assert dropping.generate_until(prompts) == plain.generate_until(prompts)
+
+
+def test_dropout_in_a_confidence_adapter_leaves_the_base_models_scores(tiny, adapters):
+    lm = CalibHFLM(
+        tiny, confidence_adapter=adapters[0], mc_dropout=2, mc_dropout_rate=0.5, **CPU
+    )
+    assert logprobs(lm) == logprobs(HFLM(tiny, **CPU))
+    query = "loglikelihood_after_generate_until"
+    assert logprobs(lm, query) != logprobs(HFLM(tiny, peft=adapters[0], **CPU))
+
+
+# -------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"peft": "{0}", "confidence_adapter": "{1}"}, "exclude each other"),
+        ({"ensemble": "{0}+{1}", "mc_dropout": 3}, "does not go with ensemble"),
+        ({"ensemble": "{0}"}, "at least two adapters, as A\\+B"),
+        ({"mc_dropout": 1, "peft": "{0}"}, "mc_dropout is 1; .* at least 2"),
+        ({"mc_dropout": 4, "mc_dropout_rate": 1.5, "peft": "{0}"}, "between 0 and 1"),
+        ({"mc_dropout_rate": 0.1, "peft": "{0}"}, "goes with mc_dropout"),
+        ({"mc_dropout": 4, "peft": "{0}"}, "nothing was dropped in training"),
+        ({"mc_dropout": 4, "mc_dropout_rate": 0.1}, "an adapter .* to drop in"),
+        ({"confidence_adapter": "{probe}"}, "confidence_adapter: .* is no adapter"),
+        ({"probe": "{0}"}, "holds no head.safetensors"),
+    ],
+)
+def test_options_that_cannot_be_served_are_a_sentence(tiny, adapters, probe, options, sentence):
+    given = {
+        key: value.format(*adapters, probe=probe) if isinstance(value, str) else value
+        for key, value in options.items()
+    }
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+        CalibHFLM(tiny, **given, **CPU)
+
+
+@pytest.mark.parametrize("option", ["confidence_adapter", "probe", "peft", "ensemble"])
+@pytest.mark.parametrize("other", ["name", "size"])
+def test_what_was_trained_on_another_base_is_refused(
+    tiny, adapters, probe, option, other, tmp_path_factory, embedded_model_path
+):
+    folder = tmp_path_factory.mktemp("other") / ("else" if other == "name" else tiny.split("/")[-1])
+    base = tiny_model(folder, embedded_model_path, hidden=32 if other == "name" else 64)
+    value = {"probe": probe, "ensemble": "+".join(adapters[:2])}.get(option, adapters[0])
+    sentence = f"{option}: .*" + (
+        "does not belong to .* else. It was trained on" if other == "name"
+        else "of 32 numbers, .* 64" if option == "probe" else "does not belong to"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        CalibHFLM(base, **{option: value}, **CPU)
+
+
+# --------------------------------------------------------------------------------------- command
+
+
+def test_the_command_is_lm_evals_with_this_model_and_these_tasks(
+    tiny, adapters, tmp_path, monkeypatch
+):
+    arguments = [
+        "--model", "calib-hf", "--tasks", "calib_worldfacts", "--limit", "2", "--device", "cpu",
+        "--model_args", f"pretrained={tiny},dtype=float32,confidence_adapter={adapters[0]}",
+        "--metadata", json.dumps({"methods": ["zero_shot_classifier"]}),
+        "--output_path", str(tmp_path), "--log_samples",
+    ]
+    monkeypatch.setattr("sys.argv", ["calibench", "eval", *arguments])
+    calibench.cli.main()
+    (file,) = tmp_path.rglob("results_*.json")
+    results = json.loads(file.read_text())
+    assert results["config"]["model"] == "calib-hf"
+    assert results["config"]["model_args"]["confidence_adapter"] == adapters[0]
+    assert len(list(tmp_path.rglob("samples_calib_worldfacts_*.jsonl"))) == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["calib_worldfacts", "calib_worldfacts_mc"],
+        ["calib_worldfacts_all", "calib_gsm8k"],
+        ["calibration"],
+        ["calib_mmlu_*", "calib_worldfacts"],
+    ],
+)
+def test_tasks_groups_and_patterns_of_ours_do_not_make_lm_eval_list_its_own(names):
+    before = TaskManager.__init__
+    with listed(names):
+        assert TaskManager().all_tasks == []
+    assert TaskManager.__init__ is before
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["calib_worldfacts", "hellaswag"],
+        ["calib_alignment"],  # a group of ours with members of lm-eval's
+        ["calib_*"],  # that group is among them
+        ["calib_no_such_task"],  # lm-eval says so, and what it has
+        ["calib_nothing_*"],
+        ["*"],
+        [],
+    ],
+)
+def test_lm_eval_lists_its_own_tasks_where_one_may_be_named(names):
+    before = TaskManager.__init__
+    with listed(names):
+        assert TaskManager.__init__ is before
+
+
+def test_no_task_of_lm_evals_own_is_named_like_ours():
+    assert not [name for name in TaskManager().all_tasks if name.startswith("calib")]
+
+
+@pytest.mark.parametrize("body", ["pass", "raise ImportError"])
+def test_garbage_is_collected_again_after_the_imports(body):
+    code = (
+        "import gc, calibench\n"
+        "try:\n"
+        f"    with calibench.starting(): assert not gc.isenabled(); {body}\n"
+        "except ImportError: pass\n"
+        "print(gc.isenabled())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "True\n"

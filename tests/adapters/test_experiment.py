@@ -1,0 +1,211 @@
+"""Experiments: configs that are checked, commands that run once, scores by hand, tables."""
+
+import json
+import math
+
+import pytest
+
+from runner.config import each_task, load_config
+from runner.measure import measure
+from runner.run import _result_of, _summary, _weights, run_experiment
+from runner.steps import OUT, Steps
+from runner.table import BEGIN, END, tables, write_tables
+
+CONFIG = """\
+table: Calibration tuning
+label: LoRA + Prompt
+data: {grade: calib_worldfacts}
+recipe: calibration_tuning_lora_prompt
+evaluate:
+  test: {task: calib_worldfacts, method: zero_shot_classifier, answers: base}
+"""
+
+
+def experiment(folder, text=CONFIG):
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("label: LoRA + Prompt\n", "", "config.yaml: label: Field required"),
+        ("recipe: calibration_tuning_lora_prompt", "overrides: [seed=1]", "there is none"),
+        ("recipe: calibration_tuning_lora_prompt", "ensemble: true", "an ensemble needs a recipe"),
+        ("answers: base", "test: true", "evaluate.test: 'test' belongs to prepared data"),
+        ("answers: base", "answers: mine", "config.yaml: evaluate.test.answers"),
+        (CONFIG, "- a list", "cannot be read as keys and values"),
+    ],
+)
+def test_a_config_that_cannot_be_meant_is_a_sentence(old, new, sentence, tmp_path):
+    folder = experiment(tmp_path / "x", CONFIG.replace(old, new))
+    with pytest.raises(ValueError, match=sentence):
+        load_config(folder)
+
+
+def test_a_folder_without_a_config_is_no_experiment(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is no experiment"):
+        load_config(tmp_path)
+
+
+def test_a_command_runs_once_and_is_logged_without_the_machines_folders(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("method: sft\n", encoding="utf-8")
+    steps = Steps(tmp_path / "temporary", {"$RECIPE": str(recipe)})
+    command = ["recipes", "cp", "$RECIPE", OUT]
+    out = steps.run("copied", command)
+    assert out.read_text(encoding="utf-8") == "method: sft\n"
+    recipe.write_text("changed", encoding="utf-8")
+    assert steps.run("copied", command) == out
+    assert out.read_text(encoding="utf-8") == "method: sft\n"
+    assert [step["command"] for step in steps.used] == [
+        f"calibench recipes cp $RECIPE {out.parent.name}/out"
+    ] * 2
+    assert steps.run("copied", ["recipes", "cp", "sft", OUT]) != out
+
+
+def test_a_command_that_fails_names_its_log_and_is_tried_again(tmp_path):
+    steps = Steps(tmp_path / "temporary", {"$RECIPE": str(tmp_path / "mine.yaml")})
+    command = ["recipes", "cp", "$RECIPE", OUT]
+    with pytest.raises(RuntimeError, match="status 1; its log is .*log.txt"):
+        steps.run("copied", command)
+    (tmp_path / "mine.yaml").write_text("method: sft\n", encoding="utf-8")
+    assert steps.run("copied", command).is_file()
+
+
+def write_log(file, rows):
+    """rows: (method, confidence, correct, log-likelihoods of the options)."""
+    base = {"task": "calib_x", "split": "test", "question": "?", "answer": "a", "reason": None}
+    lines = []
+    for number, (method, confidence, correct, options) in enumerate(rows):
+        record = {**base, "id": str(number), "method": method, "confidence": confidence,
+                  "correct": correct, "signature": "x|grading:option"}
+        resps = [[[str(value), "False"]] for value in options]
+        lines.append(json.dumps({"filtered_resps": [json.dumps(record)], "resps": resps}))
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def test_a_temperature_divides_the_log_odds(tmp_path):
+    nine = 0.9  # odds of 9; at temperature 2 they are 3, a confidence of .75
+    log = write_log(
+        tmp_path / "log.jsonl",
+        [("zero_shot_classifier", nine, 1, []), ("zero_shot_classifier", nine, 0, []),
+         ("zero_shot_classifier", None, 0, []), ("verbalized", 0.1, 1, [])],
+    )
+    plain = measure(log, "zero_shot_classifier")
+    assert (plain["n"], plain["missing"]) == (3, 1)
+    assert plain["brier"] == pytest.approx((0.1**2 + 0.9**2) / 2)
+    scaled = measure(log, "zero_shot_classifier", temperature=2.0)
+    assert scaled["brier"] == pytest.approx((0.25**2 + 0.75**2) / 2)
+    assert scaled["ece"] == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="no record of the method 'sampling'"):
+        measure(log, "sampling")
+
+
+def test_a_temperature_divides_the_options_log_likelihoods(tmp_path):
+    # Probabilities of 16/17 and 1/17; at temperature 2 the odds of 16 are 4: .8 and .2.
+    options = [math.log(16 / 17), math.log(1 / 17)]
+    log = write_log(tmp_path / "log.jsonl", [("likelihood", 16 / 17, 1, options)])
+    assert measure(log, "likelihood")["brier"] == pytest.approx((1 / 17) ** 2)
+    assert measure(log, "likelihood", temperature=2.0)["brier"] == pytest.approx(0.2**2)
+
+
+def test_options_can_be_compared_per_token(tmp_path):
+    # 1/4 each in all; per token 1/4 and 1/2, of which softmax makes a third and two thirds.
+    log = write_log(tmp_path / "log.jsonl", [("likelihood", 0.5, 0, [])])
+    row = json.loads(log.read_text(encoding="utf-8"))
+    row["arguments"] = {"a": {"arg_1": " no"}, "b": {"arg_1": " oh yes"}}
+    row["doc"] = {"choices": ["no", "oh yes"], "gold": 1}
+    row["resps"] = [[[str(math.log(1 / 4)), "False"]], [[str(2 * math.log(1 / 2)), "False"]]]
+    log.write_text(json.dumps(row), encoding="utf-8")
+    found = measure(log, "likelihood", tokens=lambda text: len(text.split()))
+    assert found["acc"] == 1 and found["ece"] == pytest.approx(1 / 3)
+    row["doc"]["gold"] = 0
+    log.write_text(json.dumps(row), encoding="utf-8")
+    assert measure(log, "likelihood", tokens=lambda text: len(text.split()))["acc"] == 0
+
+
+def test_trained_weights_reach_the_back_end_by_the_argument_of_their_method(tmp_path):
+    config = load_config(experiment(tmp_path / "x"))
+    weights = [tmp_path / "trained-1" / "out", tmp_path / "trained-2" / "out"]
+    assert _weights(config, []) == {}
+    assert _weights(config, weights[:1]) == {"peft": "$TEMPORARY/trained-1/out"}
+    assert _weights(config, weights) == {
+        "ensemble": "$TEMPORARY/trained-1/out+$TEMPORARY/trained-2/out"
+    }
+    probe = config.model_copy(update={"recipe": "calibration_tuning_probe"})
+    assert _weights(probe, weights[:1]) == {"probe": "$TEMPORARY/trained-1/out"}
+
+
+def test_the_readme_has_mean_and_standard_deviation_over_seeds(tmp_path):
+    config = load_config(experiment(tmp_path / "x"))
+    scores = {"evaluation": "test", "n": 50, "missing": 0, "acc": 0.5, "auroc": None, "brier": 0.2}
+    rows = [{**scores, "seed": seed, "ece": ece} for seed, ece in enumerate((0.1, 0.2, 0.3))]
+    result = {"config": config.model_dump(mode="json"), "summary": {"test": _summary(rows, "test")}}
+    (tmp_path / "x" / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n", encoding="utf-8")
+    write_tables(tmp_path)
+    text = readme.read_text(encoding="utf-8")
+    assert "old" not in text and text.startswith("# Title") and text.endswith("The end.\n")
+    # The standard deviation of .1, .2 and .3 is .1.
+    assert ("| test | LoRA + Prompt | 50 | 3 | 0.500 ± 0.000 | 0.200 ± 0.100 | undefined | "
+            "0.200 ± 0.000 |") in text
+    readme.write_text("# Title\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no lines <!-- tables -->"):
+        write_tables(tmp_path)
+
+
+SEVERAL = """\
+table: CogCalib
+label: {label}
+tasks: [task_a, task_b]
+baseline: sft
+data: {{prepare: ["{{task}}"], options: [--redivide]}}
+recipe: sft
+evaluate:
+  "{{task}}": {{task: "{{task}}", method: likelihood, test: true, num_fewshot: 0}}
+"""
+
+
+def test_a_config_of_several_tasks_is_one_for_each(tmp_path):
+    config = load_config(experiment(tmp_path / "x", SEVERAL.format(label="SFT")))
+    first, second = each_task(config)
+    assert first.data.prepare == ("task_a",) and second.data.prepare == ("task_b",)
+    assert [*first.evaluate] == ["task_a"] and second.evaluate["task_b"].task == "task_b"
+    single = load_config(experiment(tmp_path / "y"))
+    assert each_task(single) == [single]
+    with pytest.raises(ValueError, match="goes with a list of 'tasks'"):
+        load_config(experiment(tmp_path / "z", CONFIG.replace("  test:", '  "{task}":')))
+
+
+def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path):
+    # .4 to .1 is 75 % lower, .2 to .15 is 25 % lower: 50 % on average.
+    for name, values in (("sft", (0.4, 0.2)), ("ls", (0.1, 0.15))):
+        folder = experiment(tmp_path / name, SEVERAL.format(label=name.upper()))
+        summary = {
+            task: {"n": 30, "seeds": 1, "ece": {"mean": ece, "sd": None},
+                   "acc": {"mean": 0.5, "sd": None}}
+            for task, ece in zip(("task_a", "task_b"), values)
+        }
+        config = load_config(folder).model_dump(mode="json")
+        result = json.dumps({"config": config, "summary": summary})
+        (folder / "result.json").write_text(result, encoding="utf-8")
+    text = tables(tmp_path)
+    assert "| LS | 0.100 | 0.150 | 0.125 | 50 % |" in text
+    assert "| SFT | 0.500 | 0.500 | 0.500 |" in text
+
+
+def test_a_result_of_the_same_config_is_left_and_one_of_another_is_not(tmp_path):
+    folder = experiment(tmp_path / "x")
+    config = load_config(folder).model_dump(mode="json")
+    result = folder / "result.json"
+    result.write_text(json.dumps({"config": config, "rows": []}), encoding="utf-8")
+    before = result.read_bytes()
+    assert run_experiment(folder) == result
+    assert result.read_bytes() == before
+    text = CONFIG.replace("LoRA + Prompt", "another")
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    assert not _result_of(load_config(folder), result)

@@ -1,0 +1,102 @@
+"""Graded datasets: what is kept, and what is refused."""
+
+import json
+
+import pytest
+from datasets import load_from_disk
+
+from calib_adapters.data.grade import grade, load_graded
+from helpers.graded_runs import record, write_run
+
+
+def test_answers_are_kept_by_split_with_their_prompts_and_provenance(tmp_path):
+    rows = [record("France"), record("Peru", answer="Rome", correct=0)]
+    train = write_run(tmp_path / "train", rows)
+    validation = write_run(tmp_path / "validation", [record("Chad", split="validation")])
+    grade([train, validation], tmp_path / "graded")
+    stored = load_from_disk(str(tmp_path / "graded"))
+    assert stored["train"]["correct"] == [1, 0]
+    assert stored["train"][1]["query"] == rows[1]["query"]
+    assert stored["validation"]["id"] == ["capital:Chad"]
+    _, provenance = load_graded(tmp_path / "graded")
+    assert provenance["model"] == "base"
+    assert provenance["splits"]["train"] == {"n": 2, "accuracy": 0.5}
+
+
+def test_only_the_chosen_method_is_graded(tmp_path):
+    rows = [record("France"), {**record("France", method="question_only"), "query": "hidden"}]
+    graded = grade([write_run(tmp_path / "run", rows)], tmp_path / "graded", "question_only")
+    assert graded["train"]["query"] == ["hidden"]
+
+
+@pytest.mark.parametrize("split", ["test", "test_ood"])
+def test_answers_to_test_questions_are_refused(tmp_path, split):
+    run = write_run(tmp_path / "run", [record("France", split=split)])
+    with pytest.raises(ValueError, match=f"split '{split}'.*void"):
+        grade([run], tmp_path / "graded")
+    assert not (tmp_path / "graded").exists()
+
+
+def test_two_answers_to_one_question_are_refused(tmp_path):
+    one = write_run(tmp_path / "one", [record("France")])
+    two = write_run(tmp_path / "two", [record("France", answer="Lyon")])
+    with pytest.raises(ValueError, match="'capital:France' with 'Lyon'.*'Paris'"):
+        grade([one, two], tmp_path / "graded")
+
+
+def test_answers_of_two_models_are_refused(tmp_path):
+    one = write_run(tmp_path / "one", [record("France")], model="base")
+    two = write_run(tmp_path / "two", [record("Peru")], model="other")
+    with pytest.raises(ValueError, match="different models \\(base, other\\)"):
+        grade([one, two], tmp_path / "graded")
+
+
+def test_one_task_asked_in_two_ways_is_refused(tmp_path):
+    one = write_run(tmp_path / "one", [record("France")])
+    two = write_run(tmp_path / "two", [{**record("Peru"), "signature": "wording:roman_choice"}])
+    with pytest.raises(ValueError, match="wording:roman_choice, another file as wording:yes_no"):
+        grade([one, two], tmp_path / "graded")
+
+
+def test_answers_without_a_verdict_are_left_out_and_counted(tmp_path):
+    rows = [record("France"), {**record("Peru"), "correct": None}]
+    graded = grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    assert graded["train"]["id"] == ["capital:France"]
+    _, provenance = load_graded(tmp_path / "graded")
+    assert provenance["ungraded"] == 1
+    assert provenance["asked"] == {"calib_x": "wording:yes_no"}
+    with pytest.raises(ValueError, match="no graded sample .*1 without a verdict"):
+        grade([write_run(tmp_path / "none", rows[1:])], tmp_path / "other")
+
+
+def test_a_method_without_a_yes_no_query_cannot_be_trained(tmp_path):
+    row = record("France", method="verbalized")
+    run = write_run(tmp_path / "run", [{k: v for k, v in row.items() if k != "query"}])
+    with pytest.raises(ValueError, match="'verbalized' asks no yes/no question"):
+        grade([run], tmp_path / "graded", "verbalized")
+
+
+def test_a_run_without_the_method_says_how_to_make_one(tmp_path):
+    run = write_run(tmp_path / "run", [record("France", method="sampling")])
+    with pytest.raises(ValueError, match='"methods": \\["zero_shot_classifier"\\]'):
+        grade([run], tmp_path / "graded")
+
+
+def test_a_folder_without_samples_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--log_samples"):
+        grade([tmp_path], tmp_path / "graded")
+
+
+def test_a_truncated_log_is_refused_by_its_line(tmp_path):
+    run = write_run(tmp_path / "run", [record("France"), record("Peru")])
+    file = next(run.glob("samples_*"))
+    file.write_text(file.read_text()[:-20])
+    with pytest.raises(ValueError, match="line 2 of .*not JSON"):
+        grade([run], tmp_path / "graded")
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path):
+    run = write_run(tmp_path / "run", [record("France")])
+    grade([run], tmp_path / "graded")
+    with pytest.raises(ValueError, match="exists already"):
+        grade([run], tmp_path / "graded")

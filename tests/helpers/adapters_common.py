@@ -1,0 +1,116 @@
+"""A tiny model and small data sets that the tests of the adapters share.
+
+The fixtures made of these functions, ``tiny``, ``graded`` and ``prepared``, are in conftest.py.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from calib_adapters.data.grade import grade
+from calib_adapters.data.training_data import PREPARED, fingerprint, save_data
+from helpers.graded_runs import record, write_run
+
+RECIPE = "calibration_tuning_lora_prompt"
+FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from calib_adapters.training.checkpoints import Checkpoints
+from calib_adapters.tune import tune
+
+mark = Checkpoints.on_save
+
+def mark_and_die(*arguments, **options):
+    mark(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Checkpoints.on_save = mark_and_die
+recipe, model, data, output, *overrides = sys.argv[1:]
+tune(recipe, model, Path(data), Path(output), overrides)
+"""
+
+
+def tune_and_be_killed(recipe, model, data, output, overrides) -> None:
+    """Training in a process of its own, which is killed when its first checkpoint is whole."""
+    arguments = map(str, [recipe, model, data, output, *overrides])
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    assert not output.exists()
+
+
+def tiny_model(folder: Path, tokenizer_of: str | Path, hidden: int = 32) -> str:
+    """A Llama with random weights and a real tokenizer, written to `folder`."""
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2,
+        tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def graded_answers(folder: Path) -> Path:
+    """40 + 20 answers of which those that name a colour are correct: something to learn."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(60):
+        correct = int(rng.random() < 0.5)
+        right, wrong = ["red", "green", "pale blue"], ["iron", "tin", "old lead"]
+        answer = rng.choice(right if correct else wrong)
+        split = "train" if i < 40 else "validation"
+        rows.append(record(f"Land {i}", split=split, answer=str(answer), correct=correct))
+    run = write_run(folder / "run", rows, model="tiny")
+    grade([run], folder / "graded")
+    return folder / "graded"
+
+
+def prepared_row(number: int, split: str, *, options: bool = True, task: str = "toy") -> dict:
+    """A row of a prepared data set; its completion can be read off its prompt."""
+    letters = [" A", " B", " C"]
+    prompt = f"Question: which letter has number {number % 3}?\nAnswer:"
+    return {"id": f"{task}-{number}", "task": task, "split": split, "prompt": prompt,
+            "completion": letters[number % 3], "options": letters if options else None,
+            "messages": None}
+
+
+PREPARED_FEATURES = datasets.Features(
+    {**dict.fromkeys(("id", "task", "split", "prompt", "completion"), datasets.Value("string")),
+     "options": datasets.List(datasets.Value("string")),
+     "messages": datasets.List(
+         {"role": datasets.Value("string"), "content": datasets.Value("string")}
+     )}
+)
+
+
+def write_prepared(folder: Path, rows: list[dict]) -> Path:
+    """A prepared data set of `rows`, by their splits, in `folder`."""
+    splits = dict.fromkeys(row["split"] for row in rows)
+    data = datasets.DatasetDict(
+        {name: datasets.Dataset.from_list(
+            [row for row in rows if row["split"] == name], features=PREPARED_FEATURES
+        ) for name in splits}
+    )
+    description = {"fingerprint": fingerprint(data), "sources": ["toy"], "versions": {}, "seed": 0,
+                   "splits": {name: len(part) for name, part in data.items()}}
+    save_data(data, {PREPARED: description}, folder)
+    return folder
+
+
+def prepared_questions(folder: Path) -> Path:
+    """40 + 20 + 20 multiple-choice rows: train, validation, calibration."""
+    splits = ["train"] * 40 + ["validation"] * 20 + ["calibration"] * 20
+    return write_prepared(folder, [prepared_row(i, split) for i, split in enumerate(splits)])

@@ -1,0 +1,42 @@
+"""Folders in the format that lm-eval writes, for the tests of the gate; and its command."""
+
+import json
+import re
+
+from click.testing import CliRunner
+
+from calibench.cli import cli
+
+TASK = "calib_worldfacts"
+STAMP = "2025-01-02T03-04-05.678901"
+
+
+def write_run(
+    folder, rows, *, task=TASK, printed=None, version=1.0, shots=3, limit=None, answers=None,
+    chat_template=None, directions=None, stamp=STAMP,
+):
+    """Write results_*.json and samples_*.jsonl; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {
+        "results": {task: {"alias": task, **(printed or {})}},
+        "configs": {task: {"task": task, "metadata": {"answers": answers}}},
+        "versions": {task: version},
+        "n-shot": {task: shots},
+        "n-samples": {},
+        "higher_is_better": {task: directions or {}},
+        "config": {"model": "hf", "model_args": {"pretrained": "/m/Tiny"}, "limit": limit},
+        "chat_template_sha": chat_template,
+        "system_instruction_sha": None,
+    }
+    (folder / f"results_{stamp}.json").write_text(json.dumps(results), encoding="utf-8")
+    name = re.sub(r"\W", "_", task)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"samples_{name}_{stamp}.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def run_gate(*words):
+    """The exit status of `calibench gate WORDS`, and all that it printed."""
+    result = CliRunner().invoke(cli, ["gate", *map(str, words)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output

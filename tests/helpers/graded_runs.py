@@ -1,0 +1,36 @@
+"""Logged runs of which `grade` makes a graded data set."""
+
+import json
+
+CONTEXT = "Question: Capital of {}?\nAnswer:"
+
+
+def record(name, split="train", answer="Paris", correct=1, method="zero_shot_classifier"):
+    context = CONTEXT.format(name)
+    return {
+        "task": "calib_x",
+        "split": split,
+        "id": f"capital:{name}",
+        "method": method,
+        "question": f"Capital of {name}?",
+        "answer": answer,
+        "correct": correct,
+        "confidence": 0.5,
+        "reason": None,
+        "signature": "wording:yes_no",
+        "context": context,
+        "answer_text": f" {answer}",
+        "query": f"{context} {answer}\n\nIs the proposed answer correct?\nAnswer:",
+        "yes": " Yes",
+        "no": " No",
+    }
+
+
+def write_run(folder, records, model="base", stamp="2026-01-01T00-00-00.000000"):
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"samples_calib_x_{stamp}.jsonl"
+    rows = [json.dumps({"filtered_resps": [json.dumps(r), "None"]}) for r in records]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    results = {"config": {"model_args": {"pretrained": f"/models/{model}"}}}
+    (folder / f"results_{stamp}.json").write_text(json.dumps(results), encoding="utf-8")
+    return folder

