@@ -23,6 +23,7 @@ from lm_eval.tasks import TaskManager
 import harness_tasks
 from harness_tasks.elicitation.question import Question
 from harness_tasks.elicitation.registry import METHODS
+from harness_tasks.elicitation.settings import UNTRAINED
 from harness_tasks.embedded_models import ensure_model
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -61,7 +62,7 @@ class Counting(HFLM):
 
 def watch(made: dict[str, list[Instance]]) -> None:
     """Let every method note in `made`, under its name, the requests that it adds."""
-    for name in elicitation.UNTRAINED:
+    for name in UNTRAINED:
         method = METHODS[name]
 
         class Watched(method):
@@ -82,7 +83,7 @@ def measure(model: Counting, made: dict, task: str, chat: bool, limit: int, k: i
     made.clear()
     model.runs.clear()
     model.tokens.clear()
-    metadata = {"methods": list(elicitation.UNTRAINED), "k": k}
+    metadata = {"methods": list(UNTRAINED), "k": k}
     manager = TaskManager(metadata=metadata, include_defaults=False, include_path=str(TASKS))
     done = simple_evaluate(
         model=model, tasks=[task], task_manager=manager, limit=limit, apply_chat_template=chat,
@@ -125,7 +126,7 @@ def main() -> None:
         print(f"{title}: {costs[-1]}", file=sys.stderr, flush=True)
     titles = ["method", "requests", *(title for title, _, _ in SETTINGS)]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for name in (ANSWER, *elicitation.UNTRAINED):
+    for name in (ANSWER, *UNTRAINED):
         cells = [shown(name, costs[0][name][0], options.k)]
         cells += [shown(name, cost[name][1], options.k) for cost in costs]
         if name in SAMPLED and not costs[0][name][0]:

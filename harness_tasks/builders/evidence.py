@@ -24,7 +24,7 @@ from harness_tasks.elicitation.records import read_samples
 from harness_tasks.elicitation.settings import UNTRAINED, Settings
 
 HEADING = "## A run"
-MARKER = "<!-- written by harness_tasks/evidence.py -->"
+MARKER = "<!-- written by harness_tasks/builders/evidence.py -->"
 METRICS = ("acc", "ece", "auroc", "brier", "answered")
 # What every results file of a task has beside the metrics of the table.
 COMMON = {*METRICS, "name", "alias", "sample_len", "sample_count", "graded"}

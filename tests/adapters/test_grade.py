@@ -1,6 +1,5 @@
 """Graded datasets: what is kept, and what is refused."""
 
-import json
 
 import pytest
 from datasets import load_from_disk

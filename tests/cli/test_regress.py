@@ -97,7 +97,7 @@ def shuffle_confidences(confidence, correct, asked):
 
 
 def another_processor(seed):
-    """More than was seen between instruction sets: see leaderboards/gate/README.md."""
+    """More than was seen between instruction sets: see leaderboards/calib_leaderboards/gate/README.md."""
 
     def run(confidence, correct, asked):
         rng = np.random.default_rng(seed)

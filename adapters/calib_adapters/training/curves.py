@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from calib_metrics._figure import BLUE, DASHES, SOFT, VERMILION, headings, new_figure, save, style
 
