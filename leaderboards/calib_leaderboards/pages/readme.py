@@ -27,10 +27,11 @@ Does a language model know what it does not know? Each row is a way to get a con
 answer of a model. Every number is recomputed from logged samples; intervals are 95 % bootstrap
 intervals over the questions."""
 _FILES = """\
-**All of it**: [the site](site/index.html) sorts, filters, compares two rows question by question,
-and has a page per model with its charts and commands (open the file, it needs no server). For
-programs: [leaderboard.csv](leaderboard.csv) and [leaderboard.parquet](leaderboard.parquet), one
-line per score; for papers: [leaderboard.tex](leaderboard.tex)."""
+**The rest**: `calibench leaderboard build` also writes a site, `site/index.html`, which sorts,
+filters, compares two rows question by question and has a page for each model with its charts and
+commands (open the file; it needs no server). For programs there are
+[leaderboard.csv](leaderboard.csv) and `leaderboard.parquet`, with one line per score, and for papers
+`leaderboard.tex`."""
 _HOW_TO_READ = """\
 ## How to read this
 
@@ -102,7 +103,7 @@ def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[
     version = " ".join([version, *map(escape, notes(rows))])
     left = len(rows) - len(shown)
     if left:
-        version += f" {left:,} more rows are on [the site](site/index.html)."
+        version += f" The site has {left:,} more rows."
     images = "\n".join(
         f'<img src="{path}" alt="{escape(name)} of each method on {escape(title)}" width="420">'
         for path, name in zip(figures, ("ECE", "AUROC"))
