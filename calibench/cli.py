@@ -26,6 +26,10 @@ def cli() -> None:
       calibench grade runs/train runs/validation -o graded
       calibench tune calibration_tuning_lora_prompt --model $MODEL --data graded -o adapter
       calibench leaderboard build runs/base runs/tuned -o leaderboard
+
+    \b
+    Completion of commands, options and recipes in bash (zsh, fish: zsh_source, fish_source):
+      eval "$(_CALIBENCH_COMPLETE=bash_source calibench)"
     """
 
 

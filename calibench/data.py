@@ -12,7 +12,7 @@ from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=EXISTING)
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the graded dataset.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the graded dataset.")
 @click.option(
     "--method",
     default="zero_shot_classifier",
@@ -47,7 +47,7 @@ def grade(results: tuple[Path, ...], output: Path, method: str) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV, TSV, JSON Lines or Parquet.",
 )
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the task.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the task.")
 @click.option("--name", help="Name of the task. Default: the folder's.")
 @click.option(
     "--column",
@@ -112,7 +112,7 @@ def template(
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the data set.")
 @click.option(
     "--split",
     "splits",
@@ -149,8 +149,8 @@ def template(
     show_default=True,
     help="Between a prompt and a completion that have no white space between them.",
 )
-@click.option("--drop-unusable", is_flag=True, help="Leave out and count unusable records.")
-@click.option("--include-path", type=FOLDER, help="Folder with lm-eval tasks of your own.")
+@click.option("--drop_unusable", is_flag=True, help="Leave out and count unusable records.")
+@click.option("--include_path", type=FOLDER, help="Folder with lm-eval tasks of your own.")
 @click.option("--seed", default=0, show_default=True, help="Of the division and of --limit.")
 def prepare(
     sources: tuple[str, ...],
@@ -195,13 +195,13 @@ def prepare(
 
 @click.command("self-instruct")
 @click.argument("seeds", metavar="SEEDS")
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the data set.")
 @click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
 @click.option(
-    "--model_args", "--model-args", "model_args", default="", help="Its arguments, as in lm-eval."
+    "--model_args", default="", help="Its arguments, as in lm-eval."
 )
-@click.option("--batch_size", "--batch-size", "batch_size", default="1", show_default=True)
+@click.option("--batch_size", default="1", show_default=True)
 @click.option("--device", help="For back ends that take one.")
 @click.option("--chat", is_flag=True, help="Show prompts as a user's turn in a chat template.")
 @click.option(
@@ -213,15 +213,13 @@ def prepare(
 )
 @click.option(
     "--top_p",
-    "--top-p",
-    "top_p",
     default=0.9,
     show_default=True,
     type=SHARE,
     help="It draws from the likeliest words that together have this probability.",
 )
 @click.option(
-    "--max-tokens", default=400, show_default=True, type=COUNT, help="Per reply of the teacher."
+    "--max_tokens", default=400, show_default=True, type=COUNT, help="Per reply of the teacher."
 )
 @click.option(
     "--prompts", default=8, show_default=True, type=COUNT, help="For new tasks, per round."
@@ -234,7 +232,7 @@ def prepare(
     help="Only tasks whose ROUGE-L to every other is below this are kept.",
 )
 @click.option(
-    "--max-answer-words", default=300, show_default=True, type=COUNT, help="In an answer."
+    "--max_answer_words", default=300, show_default=True, type=COUNT, help="In an answer."
 )
 @click.option("--seed", default=0, show_default=True)
 def self_instruct(

@@ -11,7 +11,13 @@ from typing import Any
 
 import click
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+# Options are spelled as lm-eval and Hugging Face spell them, `--output_path`; `--output-path` is the
+# same option.
+CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "token_normalize_func": lambda token: token.replace("-", "_"),
+}
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 COUNT = click.IntRange(1)

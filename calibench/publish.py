@@ -85,7 +85,9 @@ def leaderboard() -> None:
 @STORE
 @click.option(
     "-o",
+    "--output_path",
     "--output",
+    "output",
     default="leaderboards",
     show_default=True,
     type=FOLDER,
@@ -134,7 +136,7 @@ def build(
 @leaderboard.command()
 @click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
 @STORE
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the files.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the files.")
 def export(form: str, store: Path, output: Path) -> None:
     """Write the entries of a store in another format.
 

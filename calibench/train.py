@@ -10,12 +10,20 @@ import click
 from calibench.options import EXISTING, FOLDER, starting
 
 
+def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of recipes that a shell may complete `begun` to."""
+    from calib_adapters import shipped_folder
+
+    names = sorted(path.stem for path in shipped_folder("recipes").glob("*.yaml"))
+    return [name for name in names if name.startswith(begun)]
+
+
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=_recipe_names)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
 @click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
-@click.option("-o", "--output", required=True, type=FOLDER, help="Folder for the adapter.")
+@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the adapter.")
 @click.option(
     "--log",
     multiple=True,
@@ -23,13 +31,13 @@ from calibench.options import EXISTING, FOLDER, starting
     help="Also log to this service. Can be repeated.",
 )
 @click.option(
-    "--checkpoint-every",
+    "--checkpoint_every",
     type=click.IntRange(1),
     metavar="STEPS",
     help="Write checkpoints within epochs too; there is one after every epoch in any case.",
 )
 @click.option(
-    "--push-to-hub", "push_to", metavar="REPO", help="Upload the result to this model repository."
+    "--push_to_hub", "push_to", metavar="REPO", help="Upload the result to this model repository."
 )
 def tune(
     recipe: str, overrides: tuple[str, ...], base: str, data: Path, output: Path, **options: Any
@@ -66,7 +74,7 @@ def list_recipes() -> None:
 
 
 @recipes.command()
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=_recipe_names)
 def cat(recipe: str) -> None:
     """Print a recipe.
 
@@ -80,7 +88,7 @@ def cat(recipe: str) -> None:
 
 
 @recipes.command()
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=_recipe_names)
 @click.argument("target", type=click.Path(path_type=Path))
 def cp(recipe: str, target: Path) -> None:
     """Copy a recipe to TARGET, a file or a folder, to change it there.

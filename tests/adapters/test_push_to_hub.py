@@ -80,7 +80,7 @@ def test_an_unknown_user_is_told_before_the_training(hub, monkeypatch):
     with pytest.raises(ValueError, match="Repo id must be"):
         check_hub("me/adapter/of/mine")
     monkeypatch.setenv("HF_TOKEN", "bad")
-    with pytest.raises(ValueError, match="--push-to-hub me/adapter: .* log in with `hf auth"):
+    with pytest.raises(ValueError, match="--push_to_hub me/adapter: .* log in with `hf auth"):
         check_hub("me/adapter")
 
 
@@ -92,7 +92,7 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_before_and_after_training(
         monkeypatch.setattr(
             huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}"
         )  # bound, and nobody listens
-        with pytest.raises(OSError, match="--push-to-hub me/adapter: the Hub cannot be reached"):
+        with pytest.raises(OSError, match="--push_to_hub me/adapter: the Hub cannot be reached"):
             check_hub("me/adapter")
         with pytest.raises(RuntimeError, match="is finished, but could not be uploaded"):
             push(tmp_path, "me/adapter")

@@ -254,7 +254,7 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(seeds, tmp_path, mon
 def test_the_command_gives_its_options_to_the_teacher_and_says_what_came_of_it(seeds, tmp_path):
     arguments = ["self-instruct", seeds, "--rows", "12", "--prompts", "2", "--seed", "3"]
     arguments += ["--model", "test-teacher", "--model_args", "pretrained=/x/tutor"]
-    arguments += ["--novelty", "0.6", "--max-tokens", "50", "-o", str(tmp_path / "out")]
+    arguments += ["--novelty", "0.6", "--max_tokens", "50", "-o", str(tmp_path / "out")]
     output = CliRunner().invoke(cli, arguments, catch_exceptions=False).output
     data, described = load_prepared(tmp_path / "out")
     assert f"train: {len(data['train'])} rows" in output

@@ -145,7 +145,7 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_weights(
     tmp_path, tiny, graded, unbroken
 ):
     output = tmp_path / "adapter"
-    process = start(command(tiny, graded, output, DROPOUT, "--checkpoint-every", 2))
+    process = start(command(tiny, graded, output, DROPOUT, "--checkpoint_every", 2))
     # Five steps make an epoch, so the checkpoint after step 7 and before 10 is within one.
     wait_for(lambda: list(tmp_path.glob(f".adapter.*/checkpoint-8/{MARK}")), process)
     os.kill(process.pid, signal.SIGKILL)

@@ -23,12 +23,12 @@ def check_hub(repo: str) -> None:
         HfApi().whoami()
     except (LocalTokenNotFoundError, HfHubHTTPError) as error:
         raise ValueError(
-            f"--push-to-hub {repo}: the Hub does not know who you are; log in with `hf auth login` "
+            f"--push_to_hub {repo}: the Hub does not know who you are; log in with `hf auth login` "
             f"or set HF_TOKEN. ({str(error).splitlines()[0]})"
         ) from None
     except UNREACHED as error:
         raise OSError(
-            f"--push-to-hub {repo}: the Hub cannot be reached ({error}). Train without this option "
+            f"--push_to_hub {repo}: the Hub cannot be reached ({error}). Train without this option "
             f"now; the same command with it, given later, uploads alone."
         ) from None
 

@@ -187,7 +187,7 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
             raise ValueError(
                 f"{name!r} is neither a task{hint}, nor a file, nor the id of a data set on the "
                 f"Hub, which has a slash. `lm_eval ls tasks` lists the tasks; those of a folder "
-                f"of yours need --include-path."
+                f"of yours need --include_path."
             )
         found += tasks
     return found

@@ -141,7 +141,7 @@ def read_records(
     if problems and not drop:
         more = f"\n… and {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
         raise ValueError(
-            "\n".join(problems[:SHOWN]) + f"{more}\nMend these records, or add --drop-unusable "
+            "\n".join(problems[:SHOWN]) + f"{more}\nMend these records, or add --drop_unusable "
             f"to leave them out."
         )
     return rows, ({UNUSABLE: len(problems)} if problems else {})
