@@ -16,6 +16,7 @@ from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 import calibench.cli
+import calibench.options
 from calib_adapters.calibration.head import CorrectnessHead, save_head
 from calib_adapters.serving.evaluate import listed
 from calib_adapters.serving.model import CalibHFLM, mixture
@@ -391,7 +392,7 @@ def test_garbage_is_collected_again_after_the_imports(body):
     code = (
         "import gc, calibench\n"
         "try:\n"
-        f"    with calibench.starting(): assert not gc.isenabled(); {body}\n"
+        f"    with calibench.options.starting(): assert not gc.isenabled(); {body}\n"
         "except ImportError: pass\n"
         "print(gc.isenabled())"
     )
