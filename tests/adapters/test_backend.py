@@ -16,7 +16,6 @@ from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 import calibench.cli
-import calibench.options
 from calib_adapters.calibration.head import CorrectnessHead, save_head
 from calib_adapters.serving.evaluate import listed
 from calib_adapters.serving.model import CalibHFLM, mixture
@@ -390,7 +389,7 @@ def test_no_task_of_lm_evals_own_is_named_like_ours():
 @pytest.mark.parametrize("body", ["pass", "raise ImportError"])
 def test_garbage_is_collected_again_after_the_imports(body):
     code = (
-        "import gc, calibench\n"
+        "import gc, calibench.options\n"
         "try:\n"
         f"    with calibench.options.starting(): assert not gc.isenabled(); {body}\n"
         "except ImportError: pass\n"
