@@ -28,6 +28,7 @@ from calib_adapters.training.curves import draw_curves, training_log
 from calib_adapters.training.disk_errors import writing_to
 from calib_adapters.training.hub import check_hub, push
 from calib_adapters.training.job import Job, Workshop
+from calib_adapters.training.precision import settled
 from calib_adapters.training.provenance import describe_machine, describe_versions, peak_memory
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.schema import Recipe
@@ -81,7 +82,7 @@ def tune(
         OSError: a full disk, or a folder that may not be written to.
     """
     output = output.absolute()  # checkpoints name each other by their paths
-    settings = load_recipe(recipe, overrides)
+    settings = settled(load_recipe(recipe, overrides), PartialState().device)
     identity = _identity(settings, model, data_fingerprint(data))
     if push_to:
         check_hub(push_to)
@@ -135,6 +136,7 @@ def _train(
         "identity": identity,
         "base_model": base_name(model),
         "data": dict(job.data_facts),
+        "dtype": settings.dtype,
         "seed": settings.seed,
         "resumed": last is not None,
         "steps": trainer.state.global_step,

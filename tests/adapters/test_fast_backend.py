@@ -475,7 +475,7 @@ def test_logits_that_are_others_than_the_heads_are_left_to_the_stock_back_end(
     with caplog.at_level("WARNING"):
         lm = CalibHFLM(tiny, batch_size=4, device="cpu", dtype=dtype)
     assert "runs as in hf, because its logits are others than its head's" in caplog.text
-    stock = HFLM(tiny, batch_size=4, device="cpu", dtype=dtype)
+    stock = HFLM(tiny, batch_size=4, device="cpu", dtype=dtype, softmax_dtype="float32")
     pairs = continuations([(q, " Lima") for q in QUESTIONS])
     assert lm.loglikelihood(pairs) == stock.loglikelihood(pairs)
 

@@ -11,6 +11,9 @@
 * ``mc_dropout=N,mc_dropout_rate=P``: log-likelihoods are the same mean over N passes with dropout
   left on (Gal & Ghahramani 2016); texts are generated without dropout. The masks are drawn by
   lm-eval's ``--seed``. Without a rate, dropout is what it was in training.
+* ``dtype=auto``, the default: bfloat16 where the device computes in it natively, else float32, where
+  ``hf`` takes that of the weights' file. (Quantised weights keep their own.) Probabilities of a
+  model in half precision are computed in float32, unless ``softmax_dtype`` says otherwise.
 * ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.serving.fast`, which
   computes nothing twice that several requests share.
 """
@@ -38,6 +41,7 @@ from calib_adapters.calibration.head import all_end_states, load_head
 from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.serving.fast.requests import Fast
 from calib_adapters.training.base_model import pad_token
+from calib_adapters.training.precision import HALF, native_dtype
 from harness_tasks.elicitation.late import late_type
 
 # A yes/no question follows an answer: generated, chosen by log-likelihood, or frozen. What follows
@@ -88,7 +92,10 @@ class CalibHFLM(HFLM):
             self._head = None
         self._passes = mc_dropout or 1
         self._on: str | None = self._members[0]
+        self.chose_dtype = False  # a model that is loaded already has its own
         super().__init__(pretrained=pretrained, peft=peft, **kwargs)
+        if self.softmax_dtype is None and HALF & {self.model.dtype, self.mixed_precision_dtype}:
+            self.softmax_dtype = torch.float32
         if self._head is not None:
             self._check_head(str(probe))
         self._dropouts = _dropouts(self.model, mc_dropout_rate) if mc_dropout else []
@@ -99,10 +106,32 @@ class CalibHFLM(HFLM):
             how = f"by {members[0]} alone" if ensemble else "without dropout"
             eval_logger.info(f"calib-hf: texts are generated {how}; probabilities are averaged.")
 
-    def _create_model(self, pretrained: str, **kwargs: Any) -> None:
+    @classmethod
+    def create_from_arg_obj(
+        cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None
+    ) -> CalibHFLM:
+        """As `HFLM`'s. What was not given and depends on the device is added to `arg_dict`, which
+        lm-eval writes into the results: the command rebuilt from them gives the same numbers
+        elsewhere.
+        """
+        lm = super().create_from_arg_obj(arg_dict, additional_config)
+        if lm.chose_dtype:
+            arg_dict["dtype"] = str(lm.model.dtype).removeprefix("torch.")
+        if lm.softmax_dtype is not None:
+            arg_dict.setdefault("softmax_dtype", str(lm.softmax_dtype).removeprefix("torch."))
+        return lm
+
+    def _create_model(
+        self, pretrained: str, dtype: str | torch.dtype | None = "auto", **kwargs: Any
+    ) -> None:
         """The base model, then our adapters: HFLM afterwards places it on the devices."""
+        quantised = getattr(self.config, "quantization_config", None) is not None
+        self.chose_dtype = dtype in (None, "auto") and not quantised
+        if self.chose_dtype:
+            dtype = native_dtype(self.device)
+            eval_logger.info(f"calib-hf: computing in {dtype}, which suits '{self.device}'.")
         with fitting("peft", kwargs.get("peft"), pretrained):
-            super()._create_model(pretrained=pretrained, **kwargs)
+            super()._create_model(pretrained=pretrained, dtype=dtype, **kwargs)
         options = {CONFIDENCE: "confidence_adapter", PROBE: "probe"}
         for name, folder in self._adapters.items():
             with fitting(options.get(name, "ensemble"), folder, pretrained):

@@ -25,7 +25,7 @@ TEXT = """
 ## Training
 
 {rows} rows, {seconds:.0f} s, {speed:.0f} tokens per second, at most {memory:.2f} GB of memory on
-{hardware}, seed {seed}, data fingerprint `{fingerprint}`. Versions: {versions}.
+{hardware}, base model in {dtype}, seed {seed}, data fingerprint `{fingerprint}`. Versions: {versions}.
 {figure}
 
 ```yaml
@@ -88,6 +88,7 @@ def write_card(
         memory=training["peak_memory_bytes"] / 1e9,
         figure="\n![Loss and perplexity](loss.png)\n" if drawn else "",
         hardware=f"{hardware['device']} ({hardware['name']}, {hardware['threads']} threads)",
+        dtype=training["dtype"],
         seed=training["seed"],
         fingerprint=training["data"]["fingerprint"][:12],
         versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),

@@ -64,9 +64,16 @@ class _Recipe(Section):
     optimiser: Optimiser = Optimiser()
     data: Data = Data()
     evaluation: Evaluation = Evaluation()
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the device computes in it natively"
+    )
     quantise: Literal["nf4"] | None = Field(None, description="of the frozen base model (QLoRA)")
     seed: int = Field(0, ge=0)
+
+    @property
+    def trains_the_base(self) -> bool:
+        """Whether the base model's own weights are trained, all of them."""
+        return False
 
     @model_validator(mode="after")
     def _trainable(self) -> _Recipe:
@@ -156,12 +163,17 @@ class _Supervised(_Recipe):
     objective: Penalty = Penalty()
     data: PromptData = PromptData()
 
+    @property
+    def trains_the_base(self) -> bool:
+        """Without an adapter there is nothing else to train."""
+        return self.lora is None
+
     @model_validator(mode="after")
     def _precise(self) -> _Supervised:
-        if self.lora is None and self.dtype != "float32":
+        if self.trains_the_base and self.dtype == "bfloat16":
             raise ValueError(
                 "lora is null, which trains all weights, and steps are too small for weights in "
-                "bfloat16: set dtype=float32 (accelerate's mixed_precision makes it fast)"
+                "bfloat16: set dtype=float32 or leave it out (accelerate's mixed_precision makes it fast)"
             )
         return self
 

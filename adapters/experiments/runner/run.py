@@ -29,6 +29,7 @@ RESULT = "result.json"
 # What stands in the logged commands for folders of this machine.
 MODEL, TEMPORARY = "$(calibench model)", "$TEMPORARY"
 BATCH = "32"
+DTYPE = "bfloat16"  # stated, not chosen by the machine: the results are compared with each other
 HEADS = ("probe", "lora")  # their weights are read by calib-hf's `probe`
 
 
@@ -119,7 +120,8 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
         return [(None, [])]
     trained = []
     for seed in config.seeds:
-        arguments = ["tune", config.recipe, *config.overrides, f"seed={seed}", "--model", MODEL]
+        arguments = ["tune", config.recipe, *config.overrides, f"dtype={DTYPE}", f"seed={seed}"]
+        arguments += ["--model", MODEL]
         arguments += ["--data", _local(data), "-o", OUT]
         trained.append((seed, [steps.run("trained", arguments, resumes=True)]))
     if config.ensemble:
@@ -164,7 +166,7 @@ def _ask(
     samples: Sequence[str], steps: Steps,
 ) -> Path:
     arguments = {
-        "pretrained": MODEL, "dtype": "bfloat16", "softmax_dtype": "float32", **model_args,
+        "pretrained": MODEL, "dtype": DTYPE, "softmax_dtype": "float32", **model_args,
     }
     command = ["eval", "--model", "calib-hf", "--model_args"]
     command += [",".join(f"{key}={value}" for key, value in arguments.items())]
