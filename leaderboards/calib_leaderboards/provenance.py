@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from calib_leaderboards.runs import Run, adapter_name, model_arguments, model_name
+from calib_leaderboards.runs import Run, adapter_name, dtype_of, model_arguments, model_name
 
 _SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
 _JUDGE = "judge:"  # before a path, in the option `grading`
@@ -39,7 +39,7 @@ def describe(run: Run, tasks: Sequence[str], *, stock: bool = False) -> dict[str
             for key, value in sorted(model_arguments(run).items())
             if not _SECRET.search(key)
         },
-        "dtype": _dtype(config.get("model_dtype") or model_arguments(run).get("dtype")),
+        "dtype": dtype_of(run),
         "device": _text(config.get("device")),
         "batch_size": _text(config.get("batch_size")),
         "seeds": {name: config.get(name) for name in _SEEDS},
@@ -113,10 +113,6 @@ def _without_folder(value: Any) -> Any:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _dtype(value: Any) -> str | None:
-    return None if value is None else str(value).removeprefix("torch.")
 
 
 def _torch_version(environment: Any) -> str | None:

@@ -60,6 +60,12 @@ def adapter_name(run: Run, method: str | None = None) -> str | None:
     return last_part(str(adapter)) if adapter else None
 
 
+def dtype_of(run: Run) -> str | None:
+    """The dtype that the model computed in, or was asked to; None if nothing says so."""
+    dtype = run.results.get("config", {}).get("model_dtype") or model_arguments(run).get("dtype")
+    return None if dtype in (None, "auto") else str(dtype).removeprefix("torch.")
+
+
 def answers_of(run: Run, task: str) -> str:
     """ "frozen" if the task's metadata named an earlier run's answers, else "own"."""
     metadata = run.results["configs"][task].get("metadata") or {}

@@ -172,6 +172,8 @@ def rows_of_model(**options):
     "rows, options, sentence",
     [
         (rows_of_model(task="other"), {"task": "other"}, "The results have no task"),
+        (rows_of_model(), {"dtype": "bfloat16"}, "dtype of .* is bfloat16 in the run and float32"),
+        (rows_of_model(), {"dtype": None}, "dtype of .* is not set in the run and float32"),
         (rows_of_model(), {"version": 2.0}, "task version of .* is 2 in the run and 1"),
         (rows_of_model(), {"shots": 5}, "few-shot examples of .* is 5 in the run and 3"),
         (rows_of_model(), {"limit": 300.0}, "--limit of .* is 300 in the run and not set"),
@@ -193,6 +195,12 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(baseline, tmp_path, rows,
     code, said = run_gate(baseline, write_run(tmp_path / "new", rows, **options))
     assert code == 2 and re.search(sentence, said), said
     assert "CANNOT DECIDE" in said
+
+
+def test_dtypes_are_compared_where_the_baseline_leaves_the_line_out(baseline, tmp_path):
+    edit(baseline, lambda data: data.pop("dtype"))
+    run = write_run(tmp_path / "new", rows_of_model(), dtype="bfloat16")
+    assert run_gate(baseline, run)[0] == 0
 
 
 def test_frozen_answers_that_are_the_baselines_can_be_compared(baseline, tmp_path):

@@ -91,12 +91,14 @@ class Task(_Part):
 
 
 class Baseline(_Part):
-    """The file. limit, num_fewshot: of all tasks that do not say otherwise. rtol: tolerance of all
-    metrics that have none, as a share of their value.
+    """The file. dtype: that the model computed in; if left out, not checked. limit, num_fewshot: of
+    all tasks that do not say otherwise. rtol: tolerance of all metrics that have none, as a share
+    of their value.
     """
 
     model_name: str = Field(min_length=1)
     adapter: str | None = None
+    dtype: str | None = None
     tasks: list[Task] = Field(min_length=1)
     limit: NotNegative | None = None
     num_fewshot: int | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calib_leaderboards.gate.samples import Samples, read_log
-from calib_leaderboards.runs import Run, adapter_name, answers_of, model_name
+from calib_leaderboards.runs import Run, adapter_name, answers_of, dtype_of, model_name
 from calib_leaderboards.store.results import check_file, find_results, tasks_of
 
 
@@ -21,7 +21,8 @@ class CannotDecide(ValueError):
 class TaskRun:
     """One task of one results_*.json.
 
-    limit: lm-eval's --limit, None for all questions. chat_template, system_prompt: their sha256,
+    dtype: that the model computed in, None if nothing says so. limit: lm-eval's --limit, None for all
+    questions. chat_template, system_prompt: their sha256,
     None without one. answers: "own", or "frozen" where another run's were judged.
     directions: whether higher is better, by metric. printed: lm-eval's own scores, by
     "metric,filter".
@@ -31,6 +32,7 @@ class TaskRun:
     path: Path
     model: str
     adapter: str | None
+    dtype: str | None
     version: float | str | None
     num_fewshot: int | None
     limit: float | None
@@ -104,6 +106,7 @@ def _task(run: Run, task: str) -> TaskRun:
         path=run.path,
         model=model_name(run),
         adapter=adapter_name(run),
+        dtype=dtype_of(run),
         version=_version(results["versions"].get(task)),
         num_fewshot=None if shots is None else int(shots),
         limit=None if limit is None else float(limit),

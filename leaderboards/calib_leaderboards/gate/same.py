@@ -28,6 +28,7 @@ def only_run(task: str, found: Sequence[TaskRun]) -> TaskRun:
 def check_settings(held: Baseline, task: Task, run: TaskRun) -> None:
     """Raise CannotDecide if the run was made in another way than the baseline says."""
     pairs = [
+        ("dtype", held.dtype, run.dtype),
         ("task version", task.version, run.version),
         ("number of few-shot examples", held.num_fewshot_of(task), run.num_fewshot),
         ("sha256 of the chat template", task.chat_template, run.chat_template or "none"),

@@ -52,9 +52,9 @@ def update(
     runs = read_results(Path(results))
     wanted = sorted(runs) if old is None else [task.name for task in old.tasks]
     chosen = [only_run(name, runs.get(name, [])) for name in wanted]
-    models = {(run.model, run.adapter) for run in chosen}
+    models = {(run.model, run.adapter, run.dtype) for run in chosen}
     if len(models) > 1:
-        names = ", ".join(sorted(" + ".join(filter(None, pair)) for pair in models))
+        names = ", ".join(sorted(" + ".join(filter(None, each)) for each in models))
         raise ValueError(f"'{results}' holds several models ({names}); a baseline is of one.")
     tasks, files, notes = [], {}, []
     for place, run in enumerate(chosen):
@@ -172,6 +172,7 @@ def _shared(tasks: list[Task], runs: list[TaskRun], old: Baseline | None) -> Bas
     return Baseline(
         model_name=runs[0].model,
         adapter=runs[0].adapter,
+        dtype=runs[0].dtype,
         tasks=tasks,
         rtol=None if old is None else old.rtol,
         **common,

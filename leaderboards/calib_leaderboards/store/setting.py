@@ -12,6 +12,7 @@ from typing import Any
 from calib_leaderboards.runs import (
     Run,
     answers_of,
+    dtype_of,
     last_part,
     model_arguments,
     model_name,
@@ -48,13 +49,12 @@ def describe_model(run: Run, adapters: Mapping[str, Path] | None = None) -> Mode
     on_hub = _HUB_NAME.fullmatch(named) is not None
     revision = _text(arguments.get("revision") or config.get("model_revision"))
     count = config.get("model_num_parameters")
-    dtype = config.get("model_dtype") or arguments.get("dtype")
     return Model(
         name=named if on_hub else model_name(run),
         revision=revision if on_hub else _text(arguments.get("revision")),
         sha=sha or (cached.group(1) if cached else None),
         parameters=count if isinstance(count, int) and count > 0 else None,
-        dtype=None if dtype is None else str(dtype).removeprefix("torch."),
+        dtype=dtype_of(run),
         adapter=_adapter(run, adapters or {}),
     )
 
