@@ -175,7 +175,8 @@ def scale(given: argparse.Namespace) -> None:
     """Milliseconds per question as one quantity grows: prints a table and draws a plot."""
     made, name, dtype = Measurements(given), given.scale, given.dtype[0]
     points: dict[str, list[tuple[int, float]]] = {form: [] for form in given.only}
-    print(f"| {name} | form | ms per question | outside the model | peak MB |\n|--:|---|--:|--:|--:|")
+    print(f"| {name} | form | ms per question | outside the model | peak MB |")
+    print("|--:|---|--:|--:|--:|")
     for form, found in points.items():
         size = made.best_size(form, dtype)
         for value in given.values or SCALES[name]:
@@ -195,7 +196,7 @@ def scale(given: argparse.Namespace) -> None:
 
         figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
         for form, found in points.items():
-            axes.plot(*zip(*found), marker="o", label=form)
+            axes.plot(*zip(*found, strict=True), marker="o", label=form)
         highest = max(cost for found in points.values() for _, cost in found)
         axes.set(xlabel=SCALED[name], ylabel="ms per question", ylim=(0, 1.1 * highest))
         if len(points) > 1:
@@ -255,8 +256,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument
     add("--model", help="default: the embedded model")
-    add("--random_1b", type=Path, metavar="FOLDER",
-        help="model of Llama's shape with 1B random weights, made in the folder if it is not there")  # fmt: skip
+    add(
+        "--random_1b", type=Path, metavar="FOLDER",
+        help="model of Llama's shape with 1B random weights, made in the folder if it is not there",
+    )  # fmt: skip
     add("--questions", type=int, default=200)
     add("--k", type=int, default=10, help="samples per question (default: 10)")
     add("--shots", type=int, default=3)

@@ -53,7 +53,7 @@ def floor(data: dict, model: str, dtype: str, device: str, k: int, rows: int) ->
                 chosen[drawn] = tokens.gather(-1, torch.multinomial(top.softmax(-1), 1))[:, 0]
             logprobs = logits.gather(-1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
             staying = []
-            for i, pair in enumerate(zip(chosen.tolist(), logprobs.tolist())):
+            for i, pair in enumerate(zip(chosen.tolist(), logprobs.tolist(), strict=True)):
                 texts[alive[i]].append(pair)
                 if pair[0] not in ends and "\n" not in tokenizer.decode(pair[0]):
                     staying.append(i)
@@ -102,7 +102,8 @@ def floor(data: dict, model: str, dtype: str, device: str, k: int, rows: int) ->
             )  # fmt: skip
             likely += [sum(logprob for _, logprob in text) / len(text) for text in texts[::each]]
             turns = [
-                f"{data['alone'][i]} {answer(text)}\n\n" for i, text in zip(places, texts[::each])
+                f"{data['alone'][i]} {answer(text)}\n\n"
+                for i, text in zip(places, texts[::each], strict=True)
             ]
             cache = DynamicCache()
             hidden, mask = read(cache, nothing.expand(n, 0), tokenizer(turns)["input_ids"])

@@ -2,9 +2,10 @@
 
     python benchmarks/start.py --repeats 5
 
-`calibench eval` beside stock lm-eval with our tasks (`lm_eval run --include_path`), on all questions
-of a task with all its methods, each time in a process of its own, alternating; medians of seconds of
-the wall. The model is not loaded: its size decides how long that takes. `calibench --help` likewise.
+`calibench eval` beside stock lm-eval with our tasks (`lm_eval run --include_path`), on all
+questions of a task with all its methods, each time in a process of its own, alternating; medians of
+seconds of the wall. The model is not loaded: its size decides how long that takes. `calibench
+--help` likewise.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def libraries() -> None:
     """What lm-eval with its `hf` model and an adapter imports, with none of our modules."""
     import lm_eval._cli
     import lm_eval.evaluator
-    import lm_eval.models.huggingface
+    import lm_eval.models.huggingface  # noqa: F401
     import peft  # noqa: F401
 
 

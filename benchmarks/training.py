@@ -266,7 +266,8 @@ def main() -> None:
                 one = in_a_process(form, dtype, model, given.data, given.rows)
                 if form not in found or one["seconds"] < found[form]["seconds"]:
                     found[form] = one
-        apart = max(abs(a - b) for a, b in zip(found["ours"]["weights"], found["bare"]["weights"]))
+        pairs = zip(found["ours"]["weights"], found["bare"]["weights"], strict=True)
+        apart = max(abs(a - b) for a, b in pairs)
         print("\n".join(report(found, dtype)), flush=True)
         if apart > 1e-3:
             raise SystemExit(f"{dtype}: ours and bare end with different weights ({apart:.2g}).")

@@ -1,6 +1,33 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share.
+
+What they need is imported inside them: tests of the metrics alone need neither torch nor lm-eval.
+"""
+
+import sys
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_package_list():
+    """lm-eval describes the machine after every run, which takes it a second; no test reads that.
+
+    Only where lm-eval is there already, which it is if a file that was collected imports it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "lm_eval.evaluator" in sys.modules:
+            patch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+        yield
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """`datasets.load_dataset` gives made-up rows of the data set asked for."""
+    import datasets
+
+    from helpers.task_runs import made_up
+
+    monkeypatch.setattr(datasets, "load_dataset", made_up)
 
 
 @pytest.fixture(scope="session")

@@ -31,12 +31,6 @@ CPU = {"device": "cpu", "dtype": "float32", "batch_size": 4}
 PAIRS = [("Capital of Peru?", " Lima"), ("Capital of Peru?", " Rome"), ("2 + 2 =", " 4, surely")]
 
 
-@pytest.fixture(autouse=True)
-def no_package_list(monkeypatch):
-    """lm-eval lists the installed packages after every run, which takes seconds."""
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
-
-
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory, tiny):
     """Three LoRA adapters with random weights; the last was trained with dropout."""

@@ -226,11 +226,10 @@ def test_replies_of_several_tokens_are_trained_as_lm_eval_scores_them(tiny, grad
     np.testing.assert_allclose(odds, np.subtract(scored["yes"], scored["no"]), atol=1e-4)
 
 
-def test_grading_by_f1_and_the_wording_reach_the_trained_rows(tmp_path, monkeypatch):
+def test_grading_by_f1_and_the_wording_reach_the_trained_rows(tmp_path):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
     metadata = {"methods": ["zero_shot_classifier"], "wording": "roman_choice", "split": "train",
                 "grading": "f1"}
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)

@@ -30,7 +30,7 @@ FAST = ("dtype=float32", "optimiser.learning_rate=1e-2", "optimiser.epochs=2",
     )
 )
 def test_the_threshold_reaches_the_best_point_of_the_roc_curve(rows):
-    nll, known = (np.array(column) for column in zip(*rows))
+    nll, known = (np.array(column) for column in zip(*rows, strict=True))
     cut = find_cut(nll, known)
     fpr, tpr, _ = roc_curve(known, -nll)
     assert cut.tpr + cut.tnr - 1 == pytest.approx(max(tpr - fpr))
@@ -112,7 +112,7 @@ def test_known_and_unknown_rows_are_treated_as_the_recipe_says(
     found = job.loss(job.model, batch)
     extra = 0.1 * penalties(logits, batch["targets"], batch["classes"], recipe.objective)
     total, count = 0.0, 0
-    for value, more in zip(nll.tolist(), extra.tolist()):
+    for value, more in zip(nll.tolist(), extra.tolist(), strict=True):
         treatment = known if value <= cut else unknown
         if treatment != "drop":
             total += value + (more if treatment == "regularise" else 0)

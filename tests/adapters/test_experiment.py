@@ -188,7 +188,7 @@ def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path
         summary = {
             task: {"n": 30, "seeds": 1, "ece": {"mean": ece, "sd": None},
                    "acc": {"mean": 0.5, "sd": None}}
-            for task, ece in zip(("task_a", "task_b"), values)
+            for task, ece in zip(("task_a", "task_b"), values, strict=True)
         }
         config = load_config(folder).model_dump(mode="json")
         result = json.dumps({"config": config, "summary": summary})

@@ -114,7 +114,7 @@ def test_the_tokenizers_padding_side_changes_nothing(tiny, stock, side):
 def test_a_likelihood_of_what_was_just_written_needs_no_second_pass(tiny, stock, monkeypatch):
     lm = CalibHFLM(tiny, batch_size="auto", **CPU)
     answers = lm.generate_until(generations(QUESTIONS))
-    pairs = [(q, a) for q, a in zip(QUESTIONS, answers) if a]
+    pairs = [(q, a) for q, a in zip(QUESTIONS, answers, strict=True) if a]
     expected = stock.loglikelihood(continuations(pairs))
     fresh = CalibHFLM(tiny, batch_size="auto", **CPU).loglikelihood(continuations(pairs))
     runs = []
@@ -126,7 +126,7 @@ def test_a_likelihood_of_what_was_just_written_needs_no_second_pass(tiny, stock,
     assert known  # a random model's text need not be tokenised as it was written
     found = lm.loglikelihood(continuations(known))
     assert runs == []
-    wanted = dict(zip(pairs, expected))
+    wanted = dict(zip(pairs, expected, strict=True))
     check_scores(found, [wanted[pair] for pair in known])
     check_scores(fresh, expected)
 
@@ -207,7 +207,7 @@ def goodness_of_fit(counts, probabilities, n):
     observed = [counts[t] for t in common] + [n - sum(counts[t] for t in common)]
     expected = [n * probabilities[t] for t in common]
     expected.append(n - sum(expected))
-    statistic = sum((o - e) ** 2 / e for o, e in zip(observed, expected) if e > 0)
+    statistic = sum((o - e) ** 2 / e for o, e in zip(observed, expected, strict=True) if e > 0)
     return chi2.sf(statistic, len(common))
 
 
@@ -258,7 +258,7 @@ def test_a_text_is_drawn_as_often_as_the_stock_back_ends_logits_say(embedded_mod
     prompts, draws = [f"{shots}Q: {question}\nA:" for question in asked], 600
     greedy = stock.generate_until(generations(prompts))
     exact = []
-    for prompt, answer in zip(prompts, greedy):
+    for prompt, answer in zip(prompts, greedy, strict=True):
         start, tokens = len(lm.tok_encode(prompt)), lm.tok_encode(f"{prompt}{answer}\n")
         with torch.no_grad():
             logits, kept = stock.model(torch.tensor([tokens])).logits[0, start - 1 : -1].topk(50)
@@ -519,4 +519,4 @@ def test_bfloat16_is_near_the_stock_back_ends_float32(tiny, stock):
     pairs = [(q, f" {letter}") for q in QUESTIONS for letter in "ABCD"]
     found = lm.loglikelihood(continuations(pairs))
     expected = stock.loglikelihood(continuations(pairs))
-    assert max(abs(a - b) for (a, _), (b, _) in zip(found, expected)) < 0.2
+    assert max(abs(a - b) for (a, _), (b, _) in zip(found, expected, strict=True)) < 0.2

@@ -15,7 +15,7 @@ from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
 from harness_tasks.elicitation.records import read_samples
 from harness_tasks.templates.write import write_task
-from helpers.task_runs import TASKS, hub, no_package_list, run  # noqa: F401
+from helpers.task_runs import TASKS, run
 from helpers.template_rows import PAIRS, jsonl
 
 CPU = {"device": "cpu", "dtype": "float32"}
@@ -85,7 +85,7 @@ def test_every_form_of_worldfacts(tiny, stock, ours_only, shots, chat):
         check_same(ask(CalibHFLM(tiny, batch_size=size, **CPU), **options), expected)
 
 
-def test_tasks_of_other_data_sets(tiny, stock, hub):  # noqa: F811
+def test_tasks_of_other_data_sets(tiny, stock, hub):
     """Options as words, as letters and as pieces of one sentence; answers out of reasoning."""
     tasks = ["calib_boolq_mc", "calib_mmlu_pooled_mc", "calib_winogrande_mc", "calib_gsm8k"]
     folders = [TASKS / name for name in ("boolq", "mmlu", "winogrande", "gsm8k")]

@@ -67,7 +67,7 @@ def test_prompts_and_completions_are_the_requests_of_lm_eval_without_examples(na
     for request in task.instances:
         if request.request_type in ("loglikelihood", "generate_until"):
             asked.setdefault(request.doc_id, []).append(request.args)
-    for number, ours in zip(range(3), data["test"]):
+    for number, ours in enumerate(data["test"].select(range(3))):
         doc, requests = task.eval_docs[number], asked[number]
         assert {prompt for prompt, _ in requests} == {ours["prompt"]}
         assert ours["id"] == doc["id"]

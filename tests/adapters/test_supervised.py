@@ -72,7 +72,7 @@ def test_completions_and_options_have_the_likelihoods_that_lm_eval_finds(tiny, t
         request = Instance("loglikelihood", {}, (prompt, text), 0)
         return lm.loglikelihood([request], disable_tqdm=True)[0]
 
-    for found, example in zip(table, MIXED):
+    for found, example in zip(table, MIXED, strict=True):
         value, greedy = likelihood(example["prompt"], example["completion"])
         assert found[0] == pytest.approx(-value, abs=1e-3)
         texts = example["options"] or [a for a in example["answers"] or [] if a != "Ann Lee"]

@@ -100,7 +100,7 @@ def test_processes_share_the_batches_that_one_process_has():
     lengths = [10 + 7 * i % 40 for i in range(101)]
     whole = list(EpochBatches(lengths, 16, seed=3))
     shares = [list(EpochBatches(lengths, 16, 3, process, 3)) for process in range(3)]
-    assert [sum(parts, []) for parts in zip(*shares)] == whole
+    assert [sum(parts, []) for parts in zip(*shares, strict=True)] == whole
     assert {len(rows) for rows in whole} == {14, 15}  # 101 rows in 7 batches
     with pytest.raises(ValueError, match="cannot be shared among 16 processes"):
         EpochBatches(lengths, 16, 3, 0, 16)

@@ -60,7 +60,7 @@ def test_divergence_equals_scipys_and_vanishes_for_equal_distributions():
 def test_answer_positions_write_the_answer_and_its_end(tiny, graded):
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     rows = load_graded(graded)[0]["train"]
-    for row, encoded in zip(rows, encode_rows(rows, tokenizer)):
+    for row, encoded in zip(rows, encode_rows(rows, tokenizer), strict=True):
         *writing, end = encoded["answer_positions"]
         written = [encoded["answer_ids"][position + 1] for position in writing]
         assert tokenizer.decode(written) == row["answer_text"]

@@ -1,40 +1,45 @@
 """The main job on a handful of questions, with the real model and the commands of the README."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import calibench.cli as calibench_cli
+from harness_tasks.elicitation.records import read_samples
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
 def run(*command, cwd):
+    """A command in a process of its own; return what it prints."""
     done = subprocess.run(
-        [str(BIN / command[0]), *map(str, command[1:])],
-        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"},
+        [str(BIN / command[0]), *map(str, command[1:])], cwd=cwd, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
-def ask(model, output, cwd, *options, metadata=None, launcher=("lm_eval",)):
-    command = [
-        *launcher, "run", "--model", "hf", "--include_path", ROOT / "harness_tasks",
-        "--model_args", model, "--device", "cpu", "--batch_size", "16",
-        "--output_path", output, "--log_samples", *options,
-    ]
-    if metadata:
-        command += ["--metadata", json.dumps(metadata)]
-    return run(*command, cwd=cwd)
+def calibench(*arguments, cwd):
+    """`calibench` in this process, which spares it the start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr("sys.argv", ["calibench", *map(str, arguments)])
+        calibench_cli.main()
+
+
+def asking(model, output, *options, metadata):
+    """The arguments of `lm_eval run` and of `calibench eval`."""
+    return [
+        "--model", "hf", "--model_args", model, "--device", "cpu", "--batch_size", "16",
+        "--output_path", output, "--log_samples", "--metadata", json.dumps(metadata), *options,
+    ]  # fmt: skip
 
 
 def records(folder, method):
-    from harness_tasks.elicitation.records import read_samples
-
     (file,) = folder.rglob("samples_*.jsonl")
     return {r["id"]: r for _, r in read_samples(file) if r["method"] == method}
 
@@ -43,25 +48,27 @@ def records(folder, method):
 def job(tmp_path_factory, embedded_model_path):
     """Ask, grade, tune, ask again, publish; each step reads what the one before it wrote."""
     folder = tmp_path_factory.mktemp("job")
-    base = f"pretrained={embedded_model_path},dtype=bfloat16,softmax_dtype=float32"
+    base = f"pretrained={embedded_model_path}"
     task = ("--tasks", "calib_worldfacts", "--limit")
     query = {"methods": ["zero_shot_classifier"]}
-    ask(base, "train", folder, *task, "24", metadata={**query, "split": "train"})
-    ask(base, "validation", folder, *task, "24", metadata={**query, "split": "validation"})
-    run("calibench", "grade", "train", "validation", "-o", "graded", cwd=folder)
-    run(
-        "calibench", "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=2",
+    for split in ("train", "validation"):
+        asked = asking(base, split, *task, "24", metadata={**query, "split": split})
+        calibench("eval", *asked, cwd=folder)
+    calibench("grade", "train", "validation", "-o", "graded", cwd=folder)
+    calibench(
+        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=2", "dtype=float32",
         "--model", embedded_model_path, "--data", "graded", "-o", "adapter", cwd=folder,
-    )
-    printed = ask(base, "base", folder, *task, "12", metadata={"k": 3})
-    ask(
-        f"{base},peft=adapter", "tuned", folder, *task, "12",
-        metadata={**query, "answers": "base"},
-    )
+    )  # fmt: skip
+    # As a user does who has the stock command alone.
+    stock = ("lm_eval", "run", "--include_path", ROOT / "harness_tasks")
+    printed = run(*stock, *asking(base, "base", *task, "12", metadata={"k": 3}), cwd=folder)
+    frozen = {**query, "answers": "base"}
+    asked = asking(f"{base},peft=adapter", "tuned", *task, "12", metadata=frozen)
+    calibench("eval", *asked, cwd=folder)
     run(
         "calibench", "leaderboard", "build", "base", "tuned", "--graded", "graded",
         "-o", "leaderboard", cwd=folder,
-    )
+    )  # fmt: skip
     return folder, printed
 
 
@@ -89,34 +96,15 @@ def test_the_published_table_shows_every_method_beside_the_fine_tuned_one(job):
         assert (folder / "leaderboard" / "figures" / f"calib_worldfacts_bars.{suffix}").is_file()
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path, embedded_model_path):
-    # In float32: another batch composition moves bfloat16 logits. Seven questions on two
-    # processes leave one rank short, which is where lm-eval pads with repeated requests.
-    model = f"pretrained={embedded_model_path},dtype=float32"
-    task = ("--tasks", "calib_worldfacts", "--limit", "7")
-    chosen = {"methods": ["likelihood", "zero_shot_classifier", "verbalized"]}
-    ask(model, "one", tmp_path, *task, metadata=chosen)
-    launcher = (
-        "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "lm_eval",
-    )
-    ask(model, "two", tmp_path, *task, metadata=chosen, launcher=launcher)
-    for method in chosen["methods"]:
-        one, two = records(tmp_path / "one", method), records(tmp_path / "two", method)
-        assert one.keys() == two.keys()
-        for key, record in one.items():
-            assert record["answer"] == two[key]["answer"]
-            assert record["confidence"] == pytest.approx(two[key]["confidence"], abs=1e-5)
-
-
 def test_the_chat_template_and_the_multiple_choice_form_work_together(
     tmp_path, embedded_model_path
 ):
-    ask(
-        f"pretrained={embedded_model_path},dtype=bfloat16,softmax_dtype=float32", "chat", tmp_path,
-        "--tasks", "calib_worldfacts_mc", "--limit", "4", "--apply_chat_template",
-        "--fewshot_as_multiturn", "true", "--num_fewshot", "2", metadata={"k": 2},
-    )
+    asked = asking(
+        f"pretrained={embedded_model_path}", "chat", "--tasks", "calib_worldfacts_mc",
+        "--limit", "4", "--apply_chat_template", "--fewshot_as_multiturn", "true",
+        "--num_fewshot", "2", metadata={"k": 2},
+    )  # fmt: skip
+    calibench("eval", *asked, cwd=tmp_path)
     for record in records(tmp_path / "chat", "zero_shot_classifier").values():
         assert record["answer"] in "ABCD"
         assert record["query"].endswith("<|im_start|>assistant\n")
@@ -127,11 +115,12 @@ def test_the_chat_template_and_the_multiple_choice_form_work_together(
 
 
 def test_a_wrong_option_ends_the_command_with_its_sentence(tmp_path, embedded_model_path):
-    done = subprocess.run(
-        [BIN / "calibench", "tune", "calibration_tuning_lora_prompt", "optimiser.epoch=1",
-         "--model", embedded_model_path, "--data", tmp_path, "-o", tmp_path / "adapter"],
-        capture_output=True, text=True,
-    )
-    assert done.returncode == 1
-    assert done.stderr.strip().startswith("calibench: ")
-    assert "'optimiser.epoch'; the nearest known one is 'optimiser.epochs'" in done.stderr
+    # Python prints the text of a SystemExit to standard error, and exits with status 1.
+    with pytest.raises(SystemExit) as ended:
+        calibench(
+            "tune", "calibration_tuning_lora_prompt", "optimiser.epoch=1",
+            "--model", embedded_model_path, "--data", tmp_path, "-o", tmp_path / "adapter",
+            cwd=tmp_path,
+        )  # fmt: skip
+    assert ended.value.code.startswith("calibench: ")
+    assert "'optimiser.epoch'; the nearest known one is 'optimiser.epochs'" in ended.value.code

@@ -43,7 +43,7 @@ def again(folder, name, harm):
     rows = []
     for method, column in samples.filters.items():
         confidence, correct = harm(column.confidence, column.correct, asked)
-        for key, question, c, right in zip(samples.keys, asked, confidence, correct):
+        for key, question, c, right in zip(samples.keys, asked, confidence, correct, strict=True):
             record = {
                 "task": TASK, "split": "test", "id": question["id"], "method": method,
                 "question": question["question"], "answer": "", "correct": int(right),
@@ -86,9 +86,12 @@ def overconfident(confidence, correct, asked):
 
 def shuffle_answers(confidence, correct, asked):
     """Every question gets the answer to another one, and is graded again."""
-    said = [q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct)]
+    said = [
+        q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct, strict=True)
+    ]
     mixed = np.random.default_rng(0).permutation(said)
-    return confidence, [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked)]
+    graded = [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked, strict=True)]
+    return confidence, graded
 
 
 def shuffle_confidences(confidence, correct, asked):
@@ -97,7 +100,7 @@ def shuffle_confidences(confidence, correct, asked):
 
 
 def another_processor(seed):
-    """More than was seen between instruction sets: see leaderboards/calib_leaderboards/gate/README.md."""
+    """More than was seen between instruction sets; calib_leaderboards/gate/README.md has that."""
 
     def run(confidence, correct, asked):
         rng = np.random.default_rng(seed)

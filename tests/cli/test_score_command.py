@@ -24,6 +24,7 @@ import pyarrow.parquet as arrow_parquet  # noqa: E402
 # Hand-worked: gaps .1, .4, .3 and .8 in bins of their own; of four pairs three in order.
 CONFIDENCE = [0.9, 0.6, 0.3, 0.8]
 CORRECT = [1, 1, 0, 0]
+ROWS = list(zip(CONFIDENCE, CORRECT, strict=True))
 CSV = "question,confidence,correct\na,0.9,1\nb,0.6,1\nc,0.3,0\nd,0.8,0\n"
 EXPECTED = {"acc": "0.5000", "ece": "0.4000", "auroc": "0.7500", "brier": "0.2250"}
 FEW = ("--resamples", "20")
@@ -90,7 +91,7 @@ def test_every_format_gives_the_hand_worked_scores(tmp_path, kind, suffix):
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.none() | st.floats(0, 1), st.booleans()), min_size=1))
 def test_columns_are_read_as_they_were_written(tmp_path, kind, rows):
-    confidence, correct = map(list, zip(*rows))
+    confidence, correct = map(list, zip(*rows, strict=True))
     columns = {
         "confidence": pa.array(confidence, pa.float64()), "correct": pa.array(correct),
     }
@@ -112,7 +113,7 @@ def test_gzipped_file_is_unpacked(tmp_path):
         CSV.replace("a,", '"several\nlines, and ""quotes""",'),
         "\ufeff" + CSV,
         CSV.replace("\n", "\r\n"),
-        json_lines([{"confidence": c, "correct": bool(y)} for c, y in zip(CONFIDENCE, CORRECT)]),
+        json_lines([{"confidence": c, "correct": bool(y)} for c, y in ROWS]),
         # Irregular columns that nobody asked for, a kind of its own in each row, blank lines.
         '{"x": 1, "confidence": 0.9, "correct": true}\n\n'
         '{"x": "b", "confidence": 0.6, "correct": 1}\n'
@@ -135,7 +136,7 @@ def test_missing_confidence_in_csv_is_counted(tmp_path, empty):
 
 @pytest.mark.parametrize("last", ['{"confidence": null,', '{"confidence": NaN,', "{"])
 def test_missing_confidence_in_json_lines_is_counted(tmp_path, last):
-    content = json_lines({"confidence": c, "correct": y} for c, y in zip(CONFIDENCE, CORRECT))
+    content = json_lines({"confidence": c, "correct": y} for c, y in ROWS)
     output = run(a_file(tmp_path, content + last + '"correct": 1}\n', "answers.jsonl"), *FEW)
     assert values(output).items() >= {"ece": "0.4000", "answered": "0.8000"}.items()
 
@@ -317,7 +318,7 @@ def a_log(tmp_path):
             "acc": correct,
         }
         for method, column in confidences.items()
-        for place, (confidence, correct) in enumerate(zip(column, CORRECT))
+        for place, (confidence, correct) in enumerate(zip(column, CORRECT, strict=True))
     ]
     return a_file(tmp_path, json_lines(rows), "samples_t_2026.jsonl")
 

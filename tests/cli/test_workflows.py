@@ -42,9 +42,7 @@ def test_tests_a_nightly_benchmark_and_the_page_have_a_workflow_each():
     (nightly,) = triggers(found["benchmark"])["schedule"]
     minute, hour, *every_day = nightly["cron"].split()
     assert 0 <= int(minute) < 60 and 0 <= int(hour) < 24 and every_day == ["*", "*", "*"]
-    run = {name: [" ".join(words) for words in commands(file)] for name, file in zip(
-        (file.stem for file in FILES), FILES
-    )}
+    run = {file.stem: [" ".join(words) for words in commands(file)] for file in FILES}
     assert "make test" in run["tests"] and "make regress" in run["benchmark"]
     for name in ("benchmark", "pages"):
         assert ".venv/bin/calibench leaderboard build" in run[name]

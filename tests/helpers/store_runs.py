@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import shutil
 import warnings
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import lm_eval.tasks
 import pytest
 from lm_eval.loggers import EvaluationTracker
 
-from helpers.task_runs import ROWS, SPLITS, TASKS, Hashed, number, run
+from helpers.task_runs import ROWS, SPLITS, Hashed, number, run
 
 STOCK = Path(lm_eval.tasks.__file__).parent
 OURS, CHOICE = "calib_nq_open", "calib_openbookqa_mc"
@@ -58,7 +57,6 @@ def evaluate(folder, *tasks, include, model=None, config=None, **options):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # made-up answers leave some scores undefined
         patch.setattr(datasets, "load_dataset", load_rows)
-        patch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
         results = run(*tasks, include=include, model=model, **{"limit": None, **options})
     results["config"] |= {**MODEL, **(config or {})}
     results |= {"pretty_env_info": ENVIRONMENT, "date": 1735786800.0}
@@ -67,29 +65,6 @@ def evaluate(folder, *tasks, include, model=None, config=None, **options):
     for task, rows in samples.items():
         tracker.save_results_samples(task_name=task.replace("-", "_"), samples=rows)
     return folder
-
-
-@pytest.fixture(scope="session")
-def evaluated(tmp_path_factory):
-    """A run of our tasks, open-ended and multiple choice, with the four methods of the default."""
-    folder = tmp_path_factory.mktemp("ours")
-    include = [TASKS / "nq_open", TASKS / "openbookqa"]
-    return evaluate(folder, OURS, CHOICE, include=include, model=Stating(), metadata={"k": 3})
-
-
-@pytest.fixture(scope="session")
-def evaluated_stock(tmp_path_factory):
-    """A run of tasks of lm-eval: several metrics, several filters, a group's subject, a class."""
-    folder = tmp_path_factory.mktemp("stock")
-    parts = ["truthfulqa", "mmlu/default", "gsm8k", "squad_completion"]
-    names = ["truthfulqa_mc1", "truthfulqa_mc2", "mmlu_anatomy", "gsm8k", "squad_completion"]
-    return evaluate(folder, *names, include=[STOCK / part for part in parts])
-
-
-@pytest.fixture
-def ours(evaluated, tmp_path):
-    """A copy of the run, to change."""
-    return Path(shutil.copytree(evaluated, tmp_path / "run"))
 
 
 def results_file(folder):

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import datasets
-import pytest
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
@@ -104,23 +103,12 @@ ROWS = {
 SPLITS = ("train", "validation", "test", "dev")
 
 
-@pytest.fixture(autouse=True)
-def no_package_list(monkeypatch):
-    """lm-eval lists the installed packages after every run, which takes seconds."""
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """`datasets.load_dataset` gives made-up rows of the data set asked for."""
-
-    def load(path, name=None, **_):
-        rows = [ROWS[path](i) for i in range(N)]
-        if path == "cais/mmlu" and name != "all":
-            rows = [row for row in rows if row["subject"] == name]
-        return datasets.DatasetDict({s: datasets.Dataset.from_list(rows) for s in SPLITS})
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
+def made_up(path, name=None, **_):
+    """Instead of `datasets.load_dataset`: rows of the data set asked for."""
+    rows = [ROWS[path](i) for i in range(N)]
+    if path == "cais/mmlu" and name != "all":
+        rows = [row for row in rows if row["subject"] == name]
+    return datasets.DatasetDict({s: datasets.Dataset.from_list(rows) for s in SPLITS})
 
 
 def run(*tasks, include, model=None, metadata=None, limit=N, **options):

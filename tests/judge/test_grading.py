@@ -28,9 +28,10 @@ def ask(metadata, task="calib_worldfacts"):
 
 
 def verdicts(answered, folder, given):
-    """A judge's log with these verdicts on the answers, one each."""
+    """A judge's log with these verdicts on the first answers, one each."""
     rows = []
-    for sample, verdict in zip(answered["samples"]["calib_worldfacts"], given):
+    samples = answered["samples"]["calib_worldfacts"][: len(given)]
+    for sample, verdict in zip(samples, given, strict=True):
         answer = json.loads(str(sample["filtered_resps"][0]))["answer"]
         doc = {"judged": sample["doc_hash"], "answer": answer}
         rows.append({"doc": doc, "judged_correct": verdict})

@@ -13,7 +13,8 @@ def compared(folder, *replies, label=None):
     documents = answers.load_pairs(answers=str(one), against=str(two), labels=label)["test"]
     flat = [reply for pair in replies for reply in pair]
     return documents, [
-        pairs.preference(doc, [f"Better answer: {reply}"]) for doc, reply in zip(documents, flat)
+        pairs.preference(doc, [f"Better answer: {reply}"])
+        for doc, reply in zip(documents, flat, strict=True)
     ]
 
 

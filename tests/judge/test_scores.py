@@ -115,7 +115,7 @@ def test_a_log_that_holds_no_verdicts_grades_nothing(tmp_path):
 @settings(deadline=None)  # the first call imports
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=30))
 def test_kappa_is_scikit_learns(rated):
-    judge, human = zip(*rated)
+    judge, human = zip(*rated, strict=True)
     for weights, theirs in (("none", None), ("quadratic", "quadratic")):
         ours = cohen_kappa(rated, weights)
         if len({*judge, *human}) == 1:
@@ -140,7 +140,7 @@ def test_agreement_and_kappa_of_a_worked_example():
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(1, 5), st.integers(1, 5)), min_size=2, max_size=30))
 def test_spearman_is_scipys(rated):
-    judge, human = zip(*rated)
+    judge, human = zip(*rated, strict=True)
     if len(set(judge)) == 1 or len(set(human)) == 1:
         assert math.isnan(spearman(rated))  # scipy warns and gives nan
     else:
@@ -151,8 +151,8 @@ def test_spearman_is_scipys(rated):
 def test_the_standard_error_of_spearman_is_that_of_resampled_pairs():
     rng = np.random.default_rng(3)
     human = rng.integers(1, 6, 60)
-    rated = list(zip(human + rng.normal(0, 1.5, 60), human))
+    rated = list(zip(human + rng.normal(0, 1.5, 60), human, strict=True))
     drawn = [[rated[i] for i in rng.integers(0, 60, 60)] for _ in range(300)]
-    expected = np.std([spearmanr(*zip(*sample)).statistic for sample in drawn])
+    expected = np.std([spearmanr(*zip(*sample, strict=True)).statistic for sample in drawn])
     assert spearman_stderr(rated) == pytest.approx(expected, rel=0.2)
     assert math.isnan(spearman_stderr(rated[:1]))

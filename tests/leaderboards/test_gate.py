@@ -30,7 +30,7 @@ def digest(text):
 
 def confidence_rows(methods, correct, *, task=TASK, signature="wording:yes_no", context="Q:"):
     for method, confidence in methods.items():
-        for i, (value, right) in enumerate(zip(confidence, correct)):
+        for i, (value, right) in enumerate(zip(confidence, correct, strict=True)):
             value = None if value is None or np.isnan(value) else float(value)
             record = {
                 "task": task, "split": "test", "id": f"q{i}", "method": method,

@@ -72,7 +72,7 @@ def write_run(
     folder.mkdir(parents=True, exist_ok=True)
     printed, lines = {"alias": task, "sample_len": len(docs)}, []
     for method, confidence in methods.items():
-        for number, (doc, value) in enumerate(zip(docs, confidence)):
+        for number, (doc, value) in enumerate(zip(docs, confidence, strict=True)):
             record = {
                 "task": task,
                 "split": "test",
@@ -103,9 +103,11 @@ def write_run(
                     "answered": int(value is not None),
                 }
             )
-        present = [(v, d["correct"]) for v, d in zip(confidence, docs) if v is not None]
+        present = [
+            (v, d["correct"]) for v, d in zip(confidence, docs, strict=True) if v is not None
+        ]
         if present:
-            for name, value in sklearn_scores(*zip(*present)).items():
+            for name, value in sklearn_scores(*zip(*present, strict=True)).items():
                 printed[f"{name},{method}"] = value
         printed[f"acc,{method}"] = float(np.mean([doc["correct"] for doc in docs]))
         printed[f"answered,{method}"] = len(present) / len(docs)
@@ -200,9 +202,11 @@ def test_missing_confidences_are_left_out_of_the_scores_and_counted(tmp_path):
         confidence[i] = None
     write_run(tmp_path / "run", {"verbalized": confidence}, docs)
     build([tmp_path / "run"], tmp_path / "out")
-    kept = [(c, d["correct"]) for c, d in zip(confidence, docs) if c is not None]
+    kept = [(c, d["correct"]) for c, d in zip(confidence, docs, strict=True) if c is not None]
     got = values_of(tmp_path / "out")
-    assert got["brier"] == pytest.approx(sklearn_scores(*zip(*kept))["brier"], rel=1e-9)
+    assert got["brier"] == pytest.approx(
+        sklearn_scores(*zip(*kept, strict=True))["brier"], rel=1e-9
+    )
     assert got["answered"] == pytest.approx(57 / 60)
     assert got["acc"] == pytest.approx(np.mean([doc["correct"] for doc in docs]))
     assert scores_of(tmp_path / "out")["brier"]["n_missing"] == "3"
@@ -220,7 +224,7 @@ def test_a_method_that_never_gives_a_confidence_still_has_a_row(tmp_path):
 def test_reliability_bins_hold_every_row(tmp_path):
     confidence = [0.0, 0.05, 0.15, 1.0, 1.0, 0.95]
     docs = questions()[:6]
-    for doc, right in zip(docs, [0, 1, 1, 1, 0, 1]):
+    for doc, right in zip(docs, [0, 1, 1, 1, 0, 1], strict=True):
         doc["correct"] = right
     write_run(tmp_path / "run", {"sampling": confidence}, docs)
     ((entry, _),) = make_all(find_results([tmp_path]), **FEW).values()

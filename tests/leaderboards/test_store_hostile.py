@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 
 from calib_leaderboards.store import add, read_entries, read_samples
 from calib_leaderboards.store.paths import slug
-from helpers.store_runs import (  # noqa: F401
+from helpers.store_runs import (
     CHOICE,
     OURS,
     change_record,
     change_results,
     entry_of,
-    evaluated,
-    evaluated_stock,
     log_file,
-    ours,
     results_file,
     tree,
 )

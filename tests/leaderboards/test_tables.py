@@ -18,7 +18,8 @@ from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.tables import best_first, table_rows
 from helpers.board_entries import make_entry, make_samples, put, write_store
 
-UNSTABLE = (".parquet", "build.json")  # Parquet's bytes and the digest depend on the code's versions
+# Parquet's bytes and the digest depend on the versions of the code.
+UNSTABLE = (".parquet", "build.json")
 HOSTILE = '</script><script>alert(1)</script>|`x`'
 
 
@@ -233,7 +234,9 @@ def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
         scores = {"likelihood": {"ece": (0.1, 0.0, 0.2)}, "sampling": {"ece": (0.1, 0.0, 0.2)}}
         made = [
             make_entry(methods=dict([item]), model=model, adapter=adapter, setting=setting)[0]
-            for item, (model, adapter, setting) in zip(list(scores.items()) * 2, entries)
+            for item, (model, adapter, setting) in zip(
+                list(scores.items()) * 2, entries, strict=True
+            )
         ]
         return sorted(bar_rows(table_rows(made))[0])
 

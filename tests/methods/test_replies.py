@@ -93,7 +93,7 @@ def test_guesses_written_as_asked_are_read_back(guesses):
     lines = [f"G{i}: {word}\nP{i}: {p}%" for i, (word, p) in enumerate(guesses, start=1)]
     read = parse_guesses("\n".join(lines))
     assert [guess for guess, _ in read] == [word for word, _ in guesses]
-    for (_, stated), (_, percent) in zip(read, guesses):
+    for (_, stated), (_, percent) in zip(read, guesses, strict=True):
         assert parse_probability(stated).confidence == pytest.approx(percent / 100)
 
 

@@ -124,7 +124,7 @@ def vote(conclusions, answer="Paris", options=None):
     method = METHODS["self_consistency"](parse_settings("t", {"k": len(conclusions)}))
     paths, *votes = method.requests(question)
     paths.resps = [f" Path {i}. " for i in range(paths.repeats)]
-    for i, (request, conclusion) in enumerate(zip(votes, conclusions)):
+    for i, (request, conclusion) in enumerate(zip(votes, conclusions, strict=True)):
         request.resps = [conclusion]
         assert f"Reasoning: Path {i}.\n\n" in request.args[0]
     return method.read(question, [paths, *votes])

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def literal_sweep(confidence, correct):
             inside.setdefault(math.floor(bins * share), []).append(i)
         members = [inside[k] for k in sorted(inside)]
         accuracy = [Fraction(int(sum(correct[i] for i in m)), len(m)) for m in members]
-        if any(left > right for left, right in zip(accuracy, accuracy[1:])):
+        if any(left > right for left, right in pairwise(accuracy)):
             return best
         best = members
     return best
@@ -111,7 +112,7 @@ def test_sweep_is_less_biased_than_ten_bins_on_a_calibrated_model():
 def exact_gaps(confidence, correct, bins):
     """Rational sums of correct - confidence over the decimal edges k / bins as doubles."""
     gap = [Fraction(0)] * bins
-    for c, y in zip(confidence, correct):
+    for c, y in zip(confidence, correct, strict=True):
         k = max(k for k in range(bins) if k / bins <= c)
         gap[k] += int(y) - Fraction(float(c))
     return gap
@@ -120,7 +121,7 @@ def exact_gaps(confidence, correct, bins):
 @given(rows(), UPTO)
 def test_equal_width_sums_are_exact(data, bins):
     exact, sums, unit = exact_gaps(*data, bins), bin_sums(*data, bins), Fraction(1, 2**53)
-    for gap, true, count in zip(sums.gap, exact, sums.count):
+    for gap, true, count in zip(sums.gap, exact, sums.count, strict=True):
         # What `bin_sums` promises: 2^-54 for each confidence, and one rounding of the sum.
         assert abs(Fraction(float(gap)) - true) <= (Fraction(int(count), 2) + abs(true)) * unit
     # Beside these: one rounding for each bin that is added, and one of the quotient.

@@ -44,14 +44,14 @@ BINNING = {"bins": 10, "strategy": "width", "norm": "l1", "debias": False}
 @settings(deadline=None)
 @pytest.mark.filterwarnings("ignore:.*undefined")
 def test_each_resample_scores_as_the_rows_it_drew(data, norm):
-    confidence, correct = check_rows(*zip(*data), allow_missing=True)
+    confidence, correct = check_rows(*zip(*data, strict=True), allow_missing=True)
     cells = make_cells(confidence, correct)
     options = Options(norm=norm)
     (counts,) = draws(len(data), 5, seed=1)
     assert (counts.sum(axis=1) == len(data)).all()
     for name in set(ALL) - {"smooth_ece"} if cells.answered else ("acc", "answered"):
         values = resampled_metric(name, cells, options.binning)(Drawn(cells).load(counts))
-        for drawn, value in zip(counts, values):
+        for drawn, value in zip(counts, values, strict=True):
             rows = np.repeat(np.arange(len(data)), drawn.astype(int))
             expected = plain_value(name, confidence[rows], correct[rows], options)
             assert value == pytest.approx(expected, abs=1e-9, nan_ok=True), name
@@ -63,7 +63,7 @@ def test_smooth_ece_of_a_resample_is_that_of_its_rows_at_the_full_samples_bandwi
     (counts,) = draws(80, 3, seed=1)
     values = resampled_metric("smooth_ece", cells, BINNING)(Drawn(cells).load(counts))
     bandwidth = smooth_ece_bandwidth(confidence, correct)
-    for drawn, value in zip(counts, values):
+    for drawn, value in zip(counts, values, strict=True):
         rows = np.repeat(np.arange(80), drawn.astype(int))
         expected = smooth_ece(confidence[rows], correct[rows], bandwidth=bandwidth)
         assert value == pytest.approx(expected, abs=1e-9)
@@ -147,7 +147,9 @@ def test_groups_are_drawn_whole():
     cells = make_cells(confidence[order], correct[order].astype(float), unit[order])
     (counts,) = draws(7, 4, seed=0)
     drawn = Drawn(cells).load(counts)
-    for of_groups, value in zip(counts, resampled_metric("brier", cells, BINNING)(drawn)):
+    for of_groups, value in zip(
+        counts, resampled_metric("brier", cells, BINNING)(drawn), strict=True
+    ):
         rows = np.concatenate([np.flatnonzero(groups == g) for g in range(7) for _ in
                                range(int(of_groups[g]))])
         assert value == pytest.approx(brier(confidence[rows], correct[rows]), abs=1e-12)
@@ -257,7 +259,8 @@ def test_order_of_rows_changes_no_score_and_no_interval(data, random):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         first, second = (
-            score(*zip(*each), ALL, strategy="mass", resamples=30) for each in (data, shuffled)
+            score(*zip(*each, strict=True), ALL, strategy="mass", resamples=30)
+            for each in (data, shuffled)
         )
     # As dicts NaN is None, which equals itself.
     assert [s.to_dict() for s in first.values()] == [s.to_dict() for s in second.values()]

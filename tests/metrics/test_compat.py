@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def literal_kapoor24(c, y):
     prediction = two_way.argmax(axis=1)
     conf, edges = two_way.max(axis=1), np.linspace(0, 1, 11)
     gaps, weights = [], []
-    for low, high in zip(edges, edges[1:]):
+    for low, high in pairwise(edges):
         inside = (conf >= low) & (conf < high)
         if inside.any():
             gaps.append(gap(conf[inside], prediction[inside] == y[inside]))
@@ -52,7 +53,7 @@ def literal_kapoor24(c, y):
 
 def literal_helm_em10(c, y):
     parts = np.array_split(np.sort(c), min(10, c.size))
-    edges = sorted({(a[-1] + b[0]) / 2 for a, b in zip(parts, parts[1:])} | {1.0})
+    edges = sorted({(a[-1] + b[0]) / 2 for a, b in pairwise(parts)} | {1.0})
     total = 0.0
     for k, high in enumerate(edges):
         inside = c <= high
@@ -75,7 +76,7 @@ def literal_quantile_unweighted(c, y):
     edges = np.quantile(c, np.linspace(0, 1, 11))
     edges[0], edges[-1] = 0, 1
     gaps = []
-    for low, high in zip(edges, edges[1:]):
+    for low, high in pairwise(edges):
         inside = (c >= low) & (c < high)
         if inside.any():
             gaps.append(gap(c[inside], y[inside]))

@@ -44,7 +44,7 @@ columns = st.lists(
 
 @given(columns)
 def test_roc_is_scikit_learns_and_its_area_is_the_auroc(rows):
-    confidence, correct = map(np.array, zip(*rows))
+    confidence, correct = map(np.array, zip(*rows, strict=True))
     wrong, right = roc_points(confidence, correct)
     if correct.min() == correct.max():
         assert wrong.size == 0
@@ -77,7 +77,7 @@ def test_risk_averages_over_the_orders_of_ties():
 @settings(max_examples=30)
 @given(columns)
 def test_risk_ends_at_the_error_rate(rows):
-    confidence, correct = map(np.array, zip(*rows))
+    confidence, correct = map(np.array, zip(*rows, strict=True))
     assert risk_points(confidence, correct)[1][-1] == pytest.approx(1 - correct.mean())
 
 

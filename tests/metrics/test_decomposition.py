@@ -38,7 +38,7 @@ def test_parts_are_their_formulas_read_literally(data, bins, strategy):
         expected[0] += len(ck) * (ck.mean() - yk.mean()) ** 2 / len(c)
         expected[1] += len(ck) * (yk.mean() - y.mean()) ** 2 / len(c)
         expected[3] += sum((ci - ck.mean()) ** 2 for ci in ck) / len(c)
-        covariance = sum((ci - ck.mean()) * (yi - yk.mean()) for ci, yi in zip(ck, yk))
+        covariance = sum((ci - ck.mean()) * (yi - yk.mean()) for ci, yi in zip(ck, yk, strict=True))
         expected[4] += 2 * covariance / len(c)
     found = brier_decomposition(*data, bins=bins, strategy=strategy)
     assert parts(found) == pytest.approx(expected, abs=1e-12)

@@ -46,8 +46,8 @@ def kernel(right, wrong):
 
 
 def literal_components(confidence, correct):
-    right = [c for c, y in zip(confidence, correct) if y == 1]
-    wrong = [c for c, y in zip(confidence, correct) if y == 0]
+    right = [c for c, y in zip(confidence, correct, strict=True) if y == 1]
+    wrong = [c for c, y in zip(confidence, correct, strict=True) if y == 0]
     v = [sum(kernel(r, w) for w in wrong) / len(wrong) for r in right]
     u = [sum(kernel(r, w) for r in right) / len(right) for w in wrong]
     return np.array(v), np.array(u)

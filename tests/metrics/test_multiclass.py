@@ -20,8 +20,11 @@ from calib_metrics.multiclass import (
 ALL = (top_label_ece, classwise_ece, multiclass_brier, multiclass_nll)
 
 
+OPTIONS = st.integers(1, 6)
+
+
 @st.composite
-def questions(draw, options=st.integers(1, 6)):
+def questions(draw, options=OPTIONS):
     """Ragged rows of probabilities in 64ths, with zeros, ties and certainties, and gold."""
     probabilities, gold = [], []
     for _ in range(draw(st.integers(1, 20))):
@@ -36,7 +39,7 @@ def questions(draw, options=st.integers(1, 6)):
 @given(questions())
 def test_top_label_is_argmax_row_by_row(data):
     confidence, correct = top_label(*data)
-    for row, right, c, y in zip(*data, confidence, correct):
+    for row, right, c, y in zip(*data, confidence, correct, strict=True):
         assert c == max(row) and y == (int(np.argmax(row)) == right)
     assert top_label_ece(*data, bins=7) == ece(confidence, correct, bins=7)
 
@@ -44,10 +47,13 @@ def test_top_label_is_argmax_row_by_row(data):
 @given(questions())
 def test_brier_and_nll_are_their_formulas_read_literally(data):
     squares = [
-        sum((p - (k == right)) ** 2 for k, p in enumerate(row)) for row, right in zip(*data)
+        sum((p - (k == right)) ** 2 for k, p in enumerate(row))
+        for row, right in zip(*data, strict=True)
     ]
     assert multiclass_brier(*data) == pytest.approx(math.fsum(squares) / len(squares))
-    losses = [-math.log(row[right]) if row[right] else math.inf for row, right in zip(*data)]
+    losses = [
+        -math.log(row[right]) if row[right] else math.inf for row, right in zip(*data, strict=True)
+    ]
     assert multiclass_nll(*data) == pytest.approx(math.fsum(losses) / len(losses), abs=1e-12)
 
 
@@ -62,7 +68,7 @@ def test_brier_equals_lm_eval_where_it_is_defined():
     lm_eval_metrics = pytest.importorskip("lm_eval.api.metrics")
     rng = np.random.default_rng(0)
     probabilities, gold = rng.dirichlet([1, 2, 3, 4], size=50), rng.integers(0, 4, 50)
-    expected = lm_eval_metrics.brier_score(list(zip(gold, probabilities.tolist())))
+    expected = lm_eval_metrics.brier_score(list(zip(gold, probabilities.tolist(), strict=True)))
     assert multiclass_brier(probabilities, gold) == pytest.approx(expected)
 
 

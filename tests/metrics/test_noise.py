@@ -29,7 +29,9 @@ def test_mean_and_quantile_are_those_of_all_possible_answers(strategy, norm):
     values, weights = [], []
     for correct in product([0, 1], repeat=5):
         values.append(ece(confidence, correct, bins=3, strategy=strategy, norm=norm))
-        weights.append(math.prod(c if y else 1 - c for c, y in zip(confidence, correct)))
+        weights.append(
+            math.prod(c if y else 1 - c for c, y in zip(confidence, correct, strict=True))
+        )
     order = np.argsort(values)
     reached = np.cumsum(np.array(weights)[order])
     floor = noise_floor(confidence, bins=3, strategy=strategy, norm=norm, draws=2000)

@@ -124,7 +124,7 @@ def test_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path):
         first = function(tmp_path / f"first{place}")
         with matplotlib.rc_context({"font.size": 20, "svg.fonttype": "path"}):
             second = function(tmp_path / f"second{place}")
-        for one, other in zip(first, second):
+        for one, other in zip(first, second, strict=True):
             assert one.read_bytes() == other.read_bytes()
 
 

@@ -140,8 +140,8 @@ HOOKS = ("ece", "rms", "brier", "nll", "auroc")
 @pytest.mark.parametrize("name", HOOKS)
 @pytest.mark.filterwarnings("ignore:auroc was undefined")
 def test_aggregations_agree_with_score_and_leave_out_missing(name):
-    items = [*zip(CONFIDENCE, CORRECT), (None, 1)]
-    expected = score(*zip(*items), (name,))[name]
+    items = [*zip(CONFIDENCE, CORRECT, strict=True), (None, 1)]
+    expected = score(*zip(*items, strict=True), (name,))[name]
     assert getattr(lm_eval_hooks, name)(items) == expected.value
     assert getattr(lm_eval_hooks, f"{name}_stderr")(items) == expected.stderr
     from_log = json.loads(json.dumps(items))[::-1]

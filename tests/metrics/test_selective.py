@@ -25,7 +25,9 @@ FEW_VALUES = st.sampled_from([0.0, 0.2, 0.5, 1.0])
 def orders(confidence, correct):
     """Yield correct in every descending order of confidence."""
     values = sorted(set(confidence), reverse=True)
-    groups = [[y for c, y in zip(confidence, correct) if c == value] for value in values]
+    groups = [
+        [y for c, y in zip(confidence, correct, strict=True) if c == value] for value in values
+    ]
     for parts in product(*(set(permutations(group)) for group in groups)):
         yield [y for part in parts for y in part]
 
@@ -67,7 +69,7 @@ def test_curve_is_its_formula_read_literally(data):
     found = risk_coverage(*data)
     thresholds = sorted(set(confidence.tolist()), reverse=True)
     assert found.threshold.tolist() == thresholds
-    for t, coverage, risk in zip(thresholds, found.coverage, found.risk):
+    for t, coverage, risk in zip(thresholds, found.coverage, found.risk, strict=True):
         assert coverage == pytest.approx(np.mean(confidence >= t))
         assert risk == pytest.approx(1 - np.mean(correct[confidence >= t]))
     assert found.coverage[-1] == 1

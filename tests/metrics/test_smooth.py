@@ -1,6 +1,7 @@
 """Smooth ECE, against quadrature of its definition over the reflected kernel."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def literal_smooth_ece(confidence, correct, bandwidth, points=20_001):
     t = np.linspace(0, 1, points)
     smoothed = np.zeros(points)
     images = range(-math.ceil(4 * bandwidth) - 1, math.ceil(4 * bandwidth) + 2)
-    for c, y in zip(confidence, correct):
+    for c, y in zip(confidence, correct, strict=True):
         for k in images:
             for centre in (c + 2 * k, -c + 2 * k):
                 smoothed += (y - c) * np.exp(-(((t - centre) / bandwidth) ** 2) / 2)
@@ -83,7 +84,7 @@ def test_order_of_rows_changes_nothing_and_duplicates_next_to_nothing(data, rand
 @settings(deadline=None)
 def test_more_smoothing_never_gives_more_and_bounds_hold(data):
     sizes = [smooth_ece(*data, bandwidth=s) for s in (0.02, 0.1, 0.5, 3.0)]
-    assert all(a >= b - 1e-9 for a, b in zip(sizes, sizes[1:]))
+    assert all(a >= b - 1e-9 for a, b in pairwise(sizes))
     residual = data[1] - data[0]
     assert sizes[0] <= np.mean(np.abs(residual)) + 1e-12
     assert sizes[-1] >= abs(np.mean(residual)) - 1e-12

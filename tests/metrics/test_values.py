@@ -45,7 +45,7 @@ def literal_ece(confidence, correct, bins, norm):
     if norm == "max":
         return max(gaps)
     power = 1 if norm == "l1" else 2
-    return math.fsum(w * g**power for w, g in zip(weights, gaps)) ** (1 / power)
+    return math.fsum(w * g**power for w, g in zip(weights, gaps, strict=True)) ** (1 / power)
 
 
 # Conformance: cases on which published implementations disagree.
@@ -76,7 +76,7 @@ def test_plug_in_bias_of_a_calibrated_model_is_that_of_the_literature():
     rng = np.random.default_rng(0)
     confidence = rng.random((500, 100))
     correct = rng.random((500, 100)) < confidence
-    mean = np.mean([ece(c, y) for c, y in zip(confidence, correct)])
+    mean = np.mean([ece(c, y) for c, y in zip(confidence, correct, strict=True)])
     assert mean == pytest.approx(0.103, abs=0.004)
 
 

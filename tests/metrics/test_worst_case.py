@@ -19,7 +19,7 @@ def every_filling(confidence, choices):
     places = [i for i, c in enumerate(confidence) if c is None]
     for values in itertools.product(choices, repeat=len(places)):
         filled = list(confidence)
-        for place, value in zip(places, values):
+        for place, value in zip(places, values, strict=True):
             filled[place] = value
         yield np.array(filled, dtype=float)
 
@@ -27,7 +27,7 @@ def every_filling(confidence, choices):
 @given(ROWS, st.sampled_from([1, 2, 4]))
 @settings(deadline=None, max_examples=150)
 def test_no_filling_gives_an_ece_outside_the_bounds_and_one_comes_close(rows, bins):
-    confidence, correct = zip(*rows)
+    confidence, correct = zip(*rows, strict=True)
     bounds = worst_case(confidence, correct, "ece", bins=bins)
     # All multiples of 1/8, and just below the open ends of the bins.
     choices = sorted({*GRID, *(np.nextafter(k / bins, 0) for k in range(1, bins))})
@@ -42,7 +42,7 @@ def test_no_filling_gives_an_ece_outside_the_bounds_and_one_comes_close(rows, bi
 @settings(deadline=None)
 @pytest.mark.parametrize(("name", "function"), [("brier", brier), ("auroc", auroc)])
 def test_bounds_of_brier_and_auroc_are_reached_and_never_passed(name, function, rows):
-    confidence, correct = zip(*rows)
+    confidence, correct = zip(*rows, strict=True)
     bounds = worst_case(confidence, correct, name)
     values = [function(filled, correct) for filled in every_filling(confidence, GRID)]
     assert [min(values), max(values)] == pytest.approx(sorted(bounds))

@@ -11,7 +11,7 @@ from harness_tasks import selfaware, simpleqa
 from harness_tasks.elicitation.abstention import abstains
 from harness_tasks.gsm8k import final_number
 from harness_tasks.task import begins_with
-from helpers.task_runs import TASKS, Hashed, hub, no_package_list, records, run  # noqa: F401
+from helpers.task_runs import TASKS, Hashed, records, run
 
 
 @pytest.mark.parametrize(

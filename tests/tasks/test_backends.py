@@ -104,12 +104,14 @@ def server(tmp_path_factory, embedded_model_path):
         served.stop()
 
 
-def ask(model, options, task="calib_worldfacts", chat=False, limit=LIMIT, **metadata):
+def ask(
+    model, options, task="calib_worldfacts", chat=False, limit=LIMIT, batch_size=1, **metadata
+):
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     return simple_evaluate(
         model=model, model_args=options, tasks=[task], task_manager=manager, limit=limit,
         num_fewshot=0, apply_chat_template=chat, log_samples=True, bootstrap_iters=0,
-        batch_size=1, device="cpu" if model == "hf" else None,
+        batch_size=batch_size, device="cpu" if model == "hf" else None,
     )  # fmt: skip
 
 
@@ -145,14 +147,14 @@ def refused(server):
 
 @pytest.fixture(scope="module")
 def chat(server, refused, tmp_path_factory):
-    """The same with the options that the sentence offers, by the stock command."""
+    """The same with the options that the sentence offers, pasted into the command."""
     sentence, _ = refused
     words = shlex.split(sentence[sentence.index("--metadata") :])
     folder = tmp_path_factory.mktemp("chat")
     options = ",".join(f"{key}={value}" for key, value in server.model(chat=True).items())
     done = subprocess.run(
-        [BIN / "lm_eval", "run", "--model", "local-chat-completions", "--model_args", options,
-         "--include_path", TASKS, "--tasks", "calib_worldfacts", "--limit", str(LIMIT),
+        [BIN / "calibench", "eval", "--model", "local-chat-completions", "--model_args", options,
+         "--tasks", "calib_worldfacts", "--limit", str(LIMIT),
          "--num_fewshot", "0", "--apply_chat_template", "--output_path", folder, "--log_samples",
          *(word.rstrip(",") for word in words[:2])],
         capture_output=True, text=True, env=ONE_THREAD,
@@ -264,28 +266,25 @@ def test_a_server_that_scores_no_token_is_found_out():
 def test_two_processes_give_the_records_of_one_for_every_kind_of_task(
     tmp_path, embedded_model_path
 ):
-    # Three questions of each task in a group, so that one rank is a question short; float32, since
-    # other batches move bfloat16 logits. Three turns, shared samples and the length of prompts.
-    same = ["likelihood", "zero_shot_classifier", "cot_verbalized"]
+    # Three questions of each task in a group, so that one rank is a question short, which is where
+    # lm-eval pads with repeated requests; float32, since other batches move bfloat16 logits. Three
+    # turns, shared samples and the length of prompts.
+    same = ["likelihood", "zero_shot_classifier", "verbalized", "cot_verbalized"]
     drawn = ["distinct_answers", "semantic_clusters"]
     chosen = {"methods": [*same, *drawn], "k": 2, "reasoning_tokens": 4}
-    command = [
-        "-m", "lm_eval", "run", "--model", "hf", "--device", "cpu", "--batch_size", "8",
-        "--model_args", f"pretrained={embedded_model_path},dtype=float32",
-        "--include_path", TASKS, "--tasks", "calib_worldfacts_all", "--limit", "3",
-        "--num_fewshot", "0", "--log_samples", "--metadata", json.dumps(chosen),
-    ]  # fmt: skip
-    launcher = [
-        BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no",
-    ]  # fmt: skip
-    for name, start in (("one", [sys.executable]), ("two", launcher)):
-        done = subprocess.run(
-            [*start, *command, "--output_path", tmp_path / name],
-            capture_output=True, text=True, env=ONE_THREAD,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-    one, two = by_method_in(tmp_path / "one"), by_method_in(tmp_path / "two")
+    model = {"pretrained": str(embedded_model_path), "dtype": "float32"}
+    one = by_method(ask("hf", model, task="calib_worldfacts_all", batch_size=8, **chosen))
+    done = subprocess.run(
+        [BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "calibench", "eval",
+         "--model", "hf", "--model_args", ",".join(f"{k}={v}" for k, v in model.items()),
+         "--device", "cpu", "--batch_size", "8", "--tasks", "calib_worldfacts_all",
+         "--limit", "3", "--num_fewshot", "0", "--log_samples", "--output_path", tmp_path,
+         "--metadata", json.dumps(chosen)],
+        capture_output=True, text=True, env=ONE_THREAD,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = by_method_in(tmp_path)
     assert one.keys() == two.keys() and len(one) == 4 * len(chosen["methods"])
     for (task, method), records in one.items():
         assert sorted(records) == sorted(two[task, method]) == [0, 1, 2]

@@ -116,7 +116,7 @@ def test_a_digit_is_a_token_of_its_own_and_cuts_the_text(tokenizer, text):
     pieces = [piece for piece in re.split(r"(\d)", text) if piece]
     encoded = [tokenizer.encode(piece) for piece in pieces]
     assert tokenizer.encode(text) == sum(encoded, [])
-    assert all(len(ids) == 1 for piece, ids in zip(pieces, encoded) if piece.isdigit())
+    assert all(len(ids) == 1 for piece, ids in zip(pieces, encoded, strict=True) if piece.isdigit())
 
 
 def test_a_second_call_returns_the_same_folder_without_loading_torch(embedded_model_path):

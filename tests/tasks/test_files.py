@@ -8,7 +8,7 @@ import yaml
 from lm_eval.tasks import TaskManager
 
 from harness_tasks.builders.mmlu import build
-from helpers.task_runs import TASKS, Hashed, hub, no_package_list, records, run  # noqa: F401
+from helpers.task_runs import TASKS, Hashed, records, run
 
 STOCK = Path(lm_eval.__file__).parent / "tasks"
 FILES = sorted(

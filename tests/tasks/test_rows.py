@@ -7,7 +7,7 @@ import pytest
 
 from harness_tasks import documents, mmlu
 from harness_tasks.builders.mmlu import SUBJECTS
-from helpers.task_runs import ROWS, TASKS, Hashed, hub, no_package_list, records, run  # noqa: F401
+from helpers.task_runs import ROWS, TASKS, Hashed, records, run
 
 
 def test_options_stand_under_letters_however_many_there_are(hub):
@@ -126,7 +126,9 @@ def test_questions_outside_the_limit_are_not_checked(tmp_path, monkeypatch):
     assert run("calib_bad", include=tmp_path, limit=1)["results"]["calib_bad"]["sample_len"] == 1
 
 
-@pytest.mark.parametrize("text", ["מהי בירת צרפת؟ \u202eabc\u202c", "👩‍👩‍👧 = 🏳️‍🌈?", "e\u0301\u00e9"])
+@pytest.mark.parametrize(
+    "text", ["מהי בירת צרפת؟ \u202eabc\u202c", "👩‍👩‍👧 = 🏳️‍🌈?", "e\u0301\u00e9"]
+)
 @pytest.mark.parametrize("form", [MC, OPEN])
 def test_other_scripts_and_emoji_come_through_unchanged(form, text, tmp_path, monkeypatch):
     row = {**FINE, "question": text, "choices": [text, "y"], "answers": [text]}

@@ -12,10 +12,10 @@ def test_macro_scores_and_cross_entropy_are_scikit_learns():
     logs, gold = np.log(rng.dirichlet([1, 1, 1], size=60)), rng.integers(0, 3, 60)
     collected = [
         scores.classification({"gold": label}, [(value, False) for value in row])
-        for label, row in zip(gold, logs)
+        for label, row in zip(gold, logs, strict=True)
     ]
     expected = precision_recall_fscore_support(gold, logs.argmax(1), average="macro")
-    for name, value in zip(("precision", "recall", "f1"), expected):
+    for name, value in zip(("precision", "recall", "f1"), expected, strict=True):
         assert getattr(scores, name)([c[name] for c in collected]) == pytest.approx(value)
     entropy = np.mean([c["cross_entropy"] for c in collected])
     assert entropy == pytest.approx(log_loss(gold, np.exp(logs)))
@@ -41,7 +41,7 @@ def test_the_standard_error_of_bleu_is_that_of_resampled_corpora():
     again = []
     for _ in range(100):
         chosen = [items[i] for i in rng.integers(0, len(items), len(items))]
-        answers, references = zip(*((answer, refs[0]) for answer, refs in chosen))
+        answers, references = zip(*((answer, refs[0]) for answer, refs in chosen), strict=True)
         again.append(BLEU().corpus_score(answers, [references]).score)
     assert scores.bleu_stderr(items) == pytest.approx(np.std(again), rel=0.25)
 

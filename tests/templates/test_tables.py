@@ -11,8 +11,10 @@ import pytest
 from harness_tasks.templates.table import Column, read_table, select
 from helpers.template_rows import PAIRS, jsonl
 
+PAIR = (Column("prompt"), Column("reference", kind="texts"))
 
-def problems(tmp_path, rows, columns=(Column("prompt"), Column("reference", kind="texts"))):
+
+def problems(tmp_path, rows, columns=PAIR):
     file = jsonl(tmp_path / "my.jsonl", rows)
     with pytest.raises(ValueError) as error:
         select(read_table(file), columns, {}, file)

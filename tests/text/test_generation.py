@@ -25,7 +25,7 @@ def test_translation_asks_in_the_right_direction_and_scores_as_sacrebleu(tmp_pat
         tmp_path, "multi30k/calib_multi30k_de_en.yaml", {"test": PAIRS, "validation": shots}
     )
     said = ["A dog is running.", "Two men are talking.", "?"]
-    replies = {row["de"]: f" {text}" for row, text in zip(PAIRS, said)}
+    replies = {row["de"]: f" {text}" for row, text in zip(PAIRS, said, strict=True)}
     model = Transparent(lambda p: replies[p.split("German phrase: ")[-1].split("\n")[0]])
     scores, _ = evaluate("mini", model, folder)
     assert model.prompts[0] == (

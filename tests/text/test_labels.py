@@ -56,7 +56,7 @@ def test_precision_recall_and_f1_by_hand():
 @given(LABELS)
 @settings(deadline=None, max_examples=40)
 def test_classification_equals_scikit_learn(pairs):
-    predictions, references = map(list, zip(*pairs))
+    predictions, references = map(list, zip(*pairs, strict=True))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No (prediction|reference) is")
         found = precision_recall_f1(predictions, references)
@@ -130,14 +130,16 @@ def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
 )
 @settings(deadline=None)
 def test_perplexities_equal_lm_eval(rows):
-    values, texts = map(list, zip(*rows))
+    values, texts = map(list, zip(*rows, strict=True))
     words = [len(re.split(r"\s+", text)) for text in texts]
     bytes_ = [len(text.encode("utf-8")) for text in texts]
     weighted = lm_eval_metrics.weighted_perplexity
-    assert token_perplexity(values, bytes_) == weighted(zip(values, bytes_))
-    assert word_perplexity(values, texts) == weighted(zip(values, words))
-    assert byte_perplexity(values, texts) == weighted(zip(values, bytes_))
-    assert bits_per_byte(values, texts) == lm_eval_metrics.bits_per_byte(zip(values, bytes_))
+    assert token_perplexity(values, bytes_) == weighted(zip(values, bytes_, strict=True))
+    assert word_perplexity(values, texts) == weighted(zip(values, words, strict=True))
+    assert byte_perplexity(values, texts) == weighted(zip(values, bytes_, strict=True))
+    assert bits_per_byte(values, texts) == lm_eval_metrics.bits_per_byte(
+        zip(values, bytes_, strict=True)
+    )
 
 
 def test_an_impossible_text_has_infinite_perplexity():

@@ -54,4 +54,6 @@ def test_standard_error_of_a_perplexity_is_near_the_bootstraps():
     logprobs = -tokens * rng.normal(3, 0.4, size=400)
     picks = rng.integers(0, 400, size=(2000, 400))
     again = np.exp(-logprobs[picks].sum(1) / tokens[picks].sum(1))
-    assert perplexity_stderr(list(zip(logprobs, tokens))) == pytest.approx(again.std(), rel=0.1)
+    assert perplexity_stderr(list(zip(logprobs, tokens, strict=True))) == pytest.approx(
+        again.std(), rel=0.1
+    )

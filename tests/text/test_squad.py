@@ -135,7 +135,7 @@ def test_a_best_score_that_no_threshold_attains_is_reported_as_such():
 )
 @settings(deadline=None)
 def test_best_scores_are_those_of_the_best_threshold(rows, random):
-    predictions, references = map(list, zip(*rows))
+    predictions, references = map(list, zip(*rows, strict=True))
     probabilities = [(k + 1) / 10 for k in range(len(rows))]  # all distinct
     random.shuffle(probabilities)
     with warnings.catch_warnings():

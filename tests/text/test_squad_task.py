@@ -64,7 +64,7 @@ def test_squad_scores_by_hand(tmp_path):
 @pytest.mark.filterwarnings("ignore:auroc was undefined")
 def test_squad_corpus_scores_follow_from_the_logged_items(tmp_path):
     scores, samples = run_squad(tmp_path)
-    answers, accepted, probabilities = zip(*(row["best_f1"] for row in samples))
+    answers, accepted, probabilities = zip(*(row["best_f1"] for row in samples), strict=True)
     expected = squad_v2(answers, accepted, probabilities)
     for name in ("exact", "f1", "HasAns_f1", "NoAns_f1", "best_exact", "best_f1"):
         assert scores[f"{name},none"] == expected[name]

@@ -54,7 +54,7 @@ def test_the_classifier_gives_the_models_own_probability(classifier_folder, prob
     classify._model.config.problem_type = problem_type
     classify._multilabel = problem_type is not None
     found = classify(SENTENCES, batch_size=2)
-    for text, value in zip(SENTENCES, found):
+    for text, value in zip(SENTENCES, found, strict=True):
         if not text:
             continue
         inputs = classify._tokenizer([text], truncation=True, max_length=8, return_tensors="pt")

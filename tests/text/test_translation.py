@@ -89,7 +89,7 @@ def test_best_reference_counts_and_predictions_are_averaged():
 @given(st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=5))
 @settings(deadline=None, max_examples=30)
 def test_corpus_scores_equal_sacrebleu(pairs):
-    predictions, flat = map(list, zip(*pairs))
+    predictions, flat = map(list, zip(*pairs, strict=True))
     references = [[text] for text in flat]
     assert bleu(predictions, references).score == sacrebleu.corpus_bleu(predictions, [flat]).score
     assert chrf(predictions, references).score == sacrebleu.corpus_chrf(predictions, [flat]).score
