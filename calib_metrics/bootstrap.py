@@ -7,7 +7,7 @@ resample moves rows between being drawn or not, never between bins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray

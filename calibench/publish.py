@@ -67,9 +67,9 @@ def gate(
     if update and (junit or json_file):
         raise click.UsageError("--junit and --json report a test: leave out --update.")
     if update:
-        code = command.update(baseline, results, samples)
+        code = command.update_baseline(baseline, results, samples)
     else:
-        code = command.gate(
+        code = command.run_gate(
             baseline, results, junit=junit, json_file=json_file, summary=summary, **options
         )
     raise SystemExit(code)

@@ -164,11 +164,13 @@ def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
     for row, record in read_samples(file):
         if record["correct"] is None:  # a judge's verdict that could not be read
             continue
-        fields = {**row["doc"], **record}
+        fields = {**(row["doc"] if isinstance(row.get("doc"), dict) else {}), **record}
         if group is not None and group not in fields:
             raise ValueError(f"{file}: there is no field '{group}', only {', '.join(fields)}.")
         values = record["confidence"], record["correct"], str(fields.get(group))
         logged.setdefault(record["method"], []).append(values)
+    if not logged:
+        raise ValueError(f"{file}: no answer in it is graded, so there is nothing to score.")
     columns = {}
     for method, values in logged.items():
         confidence, correct, groups = zip(*values)

@@ -13,39 +13,14 @@ from typing import Any
 
 from lm_eval.utils import handle_non_serializable, hash_string
 
-from harness_tasks.elicitation.records import read_samples
+from harness_tasks.elicitation.logs import find_log
+from harness_tasks.elicitation.records import read_log
 
 
 def doc_hash(doc: dict[str, Any]) -> str:
     """Fingerprint of a document, the same as ``doc_hash`` in lm-eval's logged samples."""
     text = json.dumps(doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
     return hash_string(text)
-
-
-def find_log(path: str | Path, key: str, instead: str, task: str = "") -> Path:
-    """A log of lm-eval: `path` itself, or the one ``samples_*.jsonl`` below the folder `path`.
-
-    Args:
-        path: file or folder.
-        key: the metadata key that names it, for errors.
-        instead: what to do if there is none.
-        task: only logs of this task count.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: there are several.
-    """
-    root = Path(path).expanduser()
-    if root.is_file():
-        return root
-    pattern = f"samples_{task}_[0-9]*.jsonl" if task else "samples_*.jsonl"
-    found = sorted(root.rglob(pattern))
-    if not found:
-        raise FileNotFoundError(f"{key}: {path} holds no {pattern.replace('[0-9]', '')}; {instead}")
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise ValueError(f"{key}: {path} holds several logs ({names}). Name one file.")
-    return found[0]
 
 
 def samples_file(path: str, task: str) -> Path:
@@ -63,15 +38,17 @@ def read_answers(path: str, task: str) -> dict[str, str]:
     """
     file = samples_file(path, task)
     answers: dict[str, str] = {}
-    for number, (row, record) in enumerate(read_samples(file), start=1):
+    for sample in read_log(file, confidences=True):
+        row, record = sample.row, sample.record
         if record["task"] != task:
             raise ValueError(
-                f"answers: line {number} of {file} belongs to the task {record['task']!r}, "
+                f"answers: line {sample.line} of {file} belongs to the task {record['task']!r}, "
                 f"but the task asked now is {task!r}."
             )
         if answers.setdefault(row["doc_hash"], record["answer"]) != record["answer"]:
             raise ValueError(
-                f"answers: {file} holds two different answers to the question of line {number}."
+                f"answers: {file} holds two different answers to the question of line "
+                f"{sample.line}."
             )
     return answers
 

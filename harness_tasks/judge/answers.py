@@ -8,16 +8,14 @@ table with the columns ``id`` and ``label``.
 from __future__ import annotations
 
 import ast
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 
 from calib_metrics.files import find_format
-from harness_tasks.elicitation.frozen import find_log
-from harness_tasks.elicitation.records import parse_record
+from harness_tasks.elicitation.logs import find_log
+from harness_tasks.elicitation.records import read_log
 from harness_tasks.templates.table import Column, read_table, select
 
 TABLE = (
@@ -151,7 +149,7 @@ def _split(rows: Any) -> dict[str, datasets.Dataset]:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     file = find_log(path, "answers", "run the task to be judged with --log_samples --output_path.")
-    rows = _read_log(file) if find_format(file) == "lm-eval" else _read_answer_table(file)
+    rows = _logged_answers(file) if find_format(file) == "lm-eval" else _read_answer_table(file)
     return [{**row, "reference": "; ".join(row["references"])} for row in rows]
 
 
@@ -176,32 +174,21 @@ def _read_answer_table(file: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _read_log(file: Path) -> list[dict[str, Any]]:
+def _logged_answers(file: Path) -> list[dict[str, Any]]:
     """The answers in a log: one per document, whatever the number of filters or methods."""
     judged: dict[str, dict[str, Any]] = {}
-    for number, row in _lines(file):
-        record = parse_record(row)
+    for sample in read_log(file):
+        row, record = sample.row, sample.record
         found = _logged_record(row, record) if record else _logged_text(row)
         if isinstance(found, str):
-            raise ValueError(f"answers: line {number} of {file} {found}")
+            raise ValueError(f"answers: line {sample.line} of {file} {found}")
         known = judged.setdefault(row["doc_hash"], found)
         if known["answer"] != found["answer"]:
             raise ValueError(
-                f"answers: {file} holds two different answers to the question of line {number}."
+                f"answers: {file} holds two different answers to the question of line "
+                f"{sample.line}."
             )
     return list(judged.values())
-
-
-def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield number, json.loads(line)
-            except ValueError:
-                raise ValueError(
-                    f"answers: line {number} of {file} is not JSON: the file is damaged or was cut "
-                    f"off. Run the evaluation again with --log_samples."
-                ) from None
 
 
 def _logged_record(row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any] | str:

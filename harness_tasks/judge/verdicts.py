@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from harness_tasks.elicitation.frozen import find_log
+from harness_tasks.elicitation.logs import find_log
+from harness_tasks.elicitation.records import read_log
 
 Verdicts = Mapping[tuple[str, str], bool | None]
 
@@ -24,22 +24,21 @@ def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
     """
     file = find_log(path, "grading", "run calib_judge_verdict on the answers with --log_samples.")
     verdicts: dict[tuple[str, str], bool | None] = {}
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                key = row["doc"]["judged"], row["doc"]["answer"]
-                given = row["judged_correct"]
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(
-                    f"grading: line {number} of {file} is not a verdict of a judge."
-                ) from None
+    for sample in read_log(file):
+        try:
+            key = sample.row["doc"]["judged"], sample.row["doc"]["answer"]
+            given = sample.row["judged_correct"]
             verdict = None if given is None else bool(given)
-            if verdicts.setdefault(key, verdict) != verdict:
-                raise ValueError(
-                    f"grading: {file} holds two different verdicts on the answer of line "
-                    f"{number}."
-                )
+            known = verdicts.setdefault(key, verdict)
+        except (KeyError, TypeError):
+            raise ValueError(
+                f"grading: line {sample.line} of {file} is not a verdict of a judge."
+            ) from None
+        if known != verdict:
+            raise ValueError(
+                f"grading: {file} holds two different verdicts on the answer of line "
+                f"{sample.line}."
+            )
     return verdicts
 
 

@@ -10,8 +10,10 @@ from calib_leaderboards.files import write_atomically
 from calib_leaderboards.pages.names import distinct
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
-from calib_leaderboards.store.read import read_entries, read_samples
-from calib_leaderboards.tables import TITLES, flat, table_rows, to_parquet
+from calib_leaderboards.store.read import read_entries, read_kept_samples
+from calib_leaderboards.tables.formats import flat, to_parquet
+from calib_leaderboards.tables.rows import table_rows
+from calib_leaderboards.tables.words import TITLES
 
 FORMS = ("eee", "model-index", "dataset")
 
@@ -150,7 +152,7 @@ def _samples(entries: Iterable[Entry], store: Path) -> bytes:
             if entry.samples.file is None:
                 continue
             path = entry_path(entry)
-            samples = read_samples(store / path)
+            samples = read_kept_samples(store / path)
             n = len(samples.ids)
             shared = {
                 "entry": [str(path.with_suffix(""))] * n,

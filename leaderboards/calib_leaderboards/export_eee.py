@@ -16,7 +16,7 @@ from typing import Any
 
 from calib_leaderboards.store.entry import Entry, Metric, Score
 from calib_leaderboards.store.paths import entry_path, slug
-from calib_leaderboards.tables import TITLES
+from calib_leaderboards.tables.words import TITLES
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "calibench"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 
@@ -77,12 +78,15 @@ def test_a_command_that_fails_names_its_log_and_is_tried_again(tmp_path):
 def write_log(file, rows):
     """rows: (method, confidence, correct, log-likelihoods of the options)."""
     base = {"task": "calib_x", "split": "test", "question": "?", "answer": "a", "reason": None}
-    lines = []
-    for number, (method, confidence, correct, options) in enumerate(rows):
+    lines, asked = [], Counter()
+    for method, confidence, correct, options in rows:
+        number = asked[method]
+        asked[method] += 1
         record = {**base, "id": str(number), "method": method, "confidence": confidence,
                   "correct": correct, "signature": "x|grading:option"}
         resps = [[[str(value), "False"]] for value in options]
-        lines.append(json.dumps({"filtered_resps": [json.dumps(record)], "resps": resps}))
+        row = {"doc_id": number, "filter": method, "filtered_resps": [json.dumps(record)]}
+        lines.append(json.dumps({**row, "resps": resps}))
     file.write_text("\n".join(lines), encoding="utf-8")
     return file
 
@@ -92,7 +96,8 @@ def test_a_temperature_divides_the_log_odds(tmp_path):
     log = write_log(
         tmp_path / "log.jsonl",
         [("zero_shot_classifier", nine, 1, []), ("zero_shot_classifier", nine, 0, []),
-         ("zero_shot_classifier", None, 0, []), ("verbalized", 0.1, 1, [])],
+         ("zero_shot_classifier", None, 0, []), ("verbalized", 0.1, 1, []),
+         ("verbalized", 0.1, 0, []), ("verbalized", 0.1, 0, [])],
     )
     plain = measure(log, "zero_shot_classifier")
     assert (plain["n"], plain["missing"]) == (3, 1)

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from calibench.cli import cli
 
-
 SCRIPT = Path(sys.executable).parent / "calibench"
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from scipy.special import expit, logit
 
-from calib_leaderboards.gate.samples import read_samples
+from calib_leaderboards.gate.samples import read_baseline_samples
 from harness_tasks.elicitation.grading import exact
 from helpers.gate_runs import TASK, run_gate, write_run
 
@@ -27,7 +27,7 @@ def held(name):
     baseline = yaml.safe_load((BASELINES / f"{name}.yaml").read_text())
     (task,) = baseline["tasks"]
     kept = task["samples"]
-    return baseline, read_samples(BASELINES / kept["path"], kept["sha256"])
+    return baseline, read_baseline_samples(BASELINES / kept["path"], kept["sha256"])
 
 
 def questions(samples):
@@ -43,14 +43,15 @@ def again(folder, name, harm):
     rows = []
     for method, column in samples.filters.items():
         confidence, correct = harm(column.confidence, column.correct, asked)
-        for key, question, c, right in zip(samples.keys, asked, confidence, correct, strict=True):
+        columns = zip(samples.keys, asked, confidence, correct)
+        for place, (key, question, c, right) in enumerate(columns):
             record = {
                 "task": TASK, "split": "test", "id": question["id"], "method": method,
                 "question": question["question"], "answer": "", "correct": int(right),
                 "confidence": float(c), "reason": None, "signature": column.elicitation,
             }
             rows.append({
-                "filter": method, "doc_hash": key.rpartition(" ")[2],
+                "doc_id": place, "filter": method, "doc_hash": key.rpartition(" ")[2],
                 "filtered_resps": [json.dumps(record)],
                 "metrics": [], "acc": int(right),
             })
@@ -86,12 +87,9 @@ def overconfident(confidence, correct, asked):
 
 def shuffle_answers(confidence, correct, asked):
     """Every question gets the answer to another one, and is graded again."""
-    said = [
-        q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct, strict=True)
-    ]
+    said = [q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct)]
     mixed = np.random.default_rng(0).permutation(said)
-    graded = [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked, strict=True)]
-    return confidence, graded
+    return confidence, [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked)]
 
 
 def shuffle_confidences(confidence, correct, asked):
@@ -100,7 +98,7 @@ def shuffle_confidences(confidence, correct, asked):
 
 
 def another_processor(seed):
-    """More than was seen between instruction sets; calib_leaderboards/gate/README.md has that."""
+    """More than was seen between instruction sets: see leaderboards/calib_leaderboards/gate/README.md."""
 
     def run(confidence, correct, asked):
         rng = np.random.default_rng(seed)

@@ -344,7 +344,8 @@ def test_what_is_not_in_a_log_is_refused(tmp_path):
     for name, stdin in (("-", path.read_bytes()), (packed, None)):
         with pytest.raises(ValueError, match="give the path of the unpacked file"):
             run(name, stdin=stdin)
-    foreign = json_lines([{"doc": {}, "resps": [["A"]], "filtered_resps": ["A"], "acc": 1}])
+    stock = {"doc_id": 0, "doc": {}, "resps": [["A"]], "filtered_resps": ["A"], "filter": "none"}
+    foreign = json_lines([{**stock, "acc": 1}])
     with pytest.raises(ValueError, match="not a logged sample of a confidence task"):
         run(a_file(tmp_path, foreign, "samples_mmlu.jsonl"))
 

@@ -1,7 +1,6 @@
 """Folders in the format that lm-eval writes, for the tests of the gate; and its command."""
 
 import json
-import re
 
 from click.testing import CliRunner
 
@@ -15,7 +14,7 @@ def write_run(
     folder, rows, *, task=TASK, printed=None, version=1.0, shots=3, limit=None, answers=None,
     chat_template=None, directions=None, stamp=STAMP, dtype="float32",
 ):
-    """Write results_*.json and samples_*.jsonl; returns the folder."""
+    """Write results_*.json and samples_*.jsonl, named as lm-eval names them; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     results = {
         "results": {task: {"alias": task, **(printed or {})}},
@@ -30,9 +29,9 @@ def write_run(
         "system_instruction_sha": None,
     }
     (folder / f"results_{stamp}.json").write_text(json.dumps(results), encoding="utf-8")
-    name = re.sub(r"\W", "_", task)
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / f"samples_{name}_{stamp}.jsonl").write_text(text, encoding="utf-8")
+    log = folder / f"samples_{task}_{stamp}.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)  # of a name with slashes
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return folder
 
 

@@ -29,7 +29,10 @@ def record(name, split="train", answer="Paris", correct=1, method="zero_shot_cla
 def write_run(folder, records, model="base", stamp="2026-01-01T00-00-00.000000"):
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"samples_calib_x_{stamp}.jsonl"
-    rows = [json.dumps({"filtered_resps": [json.dumps(r), "None"]}) for r in records]
+    rows = [
+        json.dumps({"doc_id": i, "filtered_resps": [json.dumps(r), "None"], "filter": r["method"]})
+        for i, r in enumerate(records)
+    ]
     file.write_text("\n".join(rows), encoding="utf-8")
     results = {"config": {"model_args": {"pretrained": f"/models/{model}"}}}
     (folder / f"results_{stamp}.json").write_text(json.dumps(results), encoding="utf-8")

@@ -27,6 +27,15 @@ def generated(id, text):
 
 
 def log(folder, rows, name="samples_t_2026-01-01T00-00-00.jsonl"):
+    """Write the rows; those without a number of their document or a filter get them."""
     folder.mkdir(exist_ok=True)
+    rows = [{"doc_id": i, "filter": _method(row), **row} for i, row in enumerate(rows)]
     (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return folder
+
+
+def _method(row):
+    try:
+        return json.loads(row["filtered_resps"][0])["method"]
+    except (KeyError, IndexError, ValueError):
+        return "none"

@@ -40,7 +40,7 @@ def squad_row(i):
     return {"doc_id": str(i), "text": f"Say what {i} is:\nIt", "value": ("right", "other")[i % 2]}
 
 
-def load_rows(path, name=None, **_):
+def made_up_rows(path, name=None, **_):
     """Instead of `datasets.load_dataset`: 24 made-up rows."""
     rows = [{**ROWS, SQUAD: squad_row}[path](number(name, i) % 1000) for i in range(24)]
     if path == "truthfulqa/truthful_qa":
@@ -56,14 +56,14 @@ def evaluate(folder, *tasks, include, model=None, config=None, **options):
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # made-up answers leave some scores undefined
-        patch.setattr(datasets, "load_dataset", load_rows)
+        patch.setattr(datasets, "load_dataset", made_up_rows)
         results = run(*tasks, include=include, model=model, **{"limit": None, **options})
     results["config"] |= {**MODEL, **(config or {})}
     results |= {"pretty_env_info": ENVIRONMENT, "date": 1735786800.0}
     samples = results.pop("samples")
     tracker.save_results_aggregated(results=results, samples=samples)
     for task, rows in samples.items():
-        tracker.save_results_samples(task_name=task.replace("-", "_"), samples=rows)
+        tracker.save_results_samples(task_name=task, samples=rows)
     return folder
 
 

@@ -7,7 +7,8 @@ from helpers.judge_logs import generated, log, record
 
 
 def test_each_answer_of_a_confidence_task_is_judged_once_with_its_accepted_answers(tmp_path):
-    rows = [record("a", "b"), record("a", "b", method="verbalized"), record("c", "c")]
+    rows = [record(*given, method=method) for method in ("likelihood", "verbalized")
+            for given in (("a", "b"), ("c", "c"))]
     documents = answers.load(answers=str(log(tmp_path / "run", rows)))["test"]
     assert documents["id"] == ["a", "c"]
     assert documents["question"] == ["What is a?", "What is c?"]
@@ -30,7 +31,10 @@ def test_answers_of_stock_tasks_and_of_tables_can_be_judged_too(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ([record("a", "b"), record("a", "c")], "two different answers to the question of line 2"),
+        (
+            [record("a", "b"), record("a", "c", method="verbalized")],
+            "two different answers to the question of line 2",
+        ),
         ([record("a", "B", signature="grading:option")], "line 1 .* multiple-choice"),
         ([{**generated("a", "b"), "resps": [[["-1", "True"]]]}], "line 1 .* log-probabilities"),
         ([{"doc": {}, "resps": [], "filtered_resps": []}], "line 1 .* not a logged sample"),

@@ -34,7 +34,8 @@ def verdicts(answered, folder, given):
     for sample, verdict in zip(samples, given, strict=True):
         answer = json.loads(str(sample["filtered_resps"][0]))["answer"]
         doc = {"judged": sample["doc_hash"], "answer": answer}
-        rows.append({"doc": doc, "judged_correct": verdict})
+        row = {"doc_id": len(rows), "doc": doc, "filter": "none", "judged_correct": verdict}
+        rows.append(row)
     folder.mkdir()
     file = folder / "samples_calib_judge_verdict_2026-01-01T00-00-00.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -51,7 +51,8 @@ def plain_rows(filters, metric="acc", wording=""):
     for name, values in filters.items():
         for i, value in enumerate(values):
             yield {
-                "doc_id": i, "filter": name, "doc_hash": digest(f"doc {i}"),
+                "doc_id": i, "doc": {"q": f"doc {i}"}, "target": "x", "filter": name,
+                "doc_hash": digest(f"doc {i}"),
                 "prompt_hash": digest(f"prompt {wording} {i}"),
                 "filtered_resps": [["-1.2", "False"]], "metrics": [metric], metric: float(value),
             }
@@ -236,7 +237,7 @@ def test_damaged_files_are_named(baseline, tmp_path):
         assert broken != whole
         log.write_bytes(broken)
         code, said = run_gate(baseline, base)
-        assert code == 2 and "line 1: not a sample that can be used" in said
+        assert code == 2 and "line 1: the confidence is" in said
     log.write_bytes(whole + whole.splitlines(keepends=True)[0])
     assert "id 'q0' appears twice" in run_gate(baseline, base)[1]
     log.write_bytes(b"[" * 100_000)
@@ -449,19 +450,20 @@ def test_update_replaces_no_file_of_another_kind(tmp_path):
 
 
 HOSTILE = "../../x<script>|`a`\x1b[31m]]>&\x00"
+HOSTILE_TASK = HOSTILE.replace("\x00", "")  # which no file of samples can have in its name
 
 
 def test_names_cannot_escape_from_folders_reports_or_tables(tmp_path, monkeypatch):
     confidence, correct = model()
-    rows = list(confidence_rows({HOSTILE: confidence}, correct, task=HOSTILE))
-    base = write_run(tmp_path / "in" / "base", rows, task=HOSTILE)
+    rows = list(confidence_rows({HOSTILE: confidence}, correct, task=HOSTILE_TASK))
+    base = write_run(tmp_path / "in" / "base", rows, task=HOSTILE_TASK)
     file = tmp_path / "in" / "b.yaml"
     kept = tmp_path / "in" / "samples"
     code, said = run_gate("--update", file, base, "--samples", kept)
     assert code == 0 and "\x1b" not in said, said
     assert [path.parent for path in tmp_path.rglob("*.gz")] == [kept]
-    rows = confidence_rows({HOSTILE: sharpen(confidence, correct)[0]}, correct, task=HOSTILE)
-    new = write_run(tmp_path / "in" / "new", rows, task=HOSTILE)
+    rows = confidence_rows({HOSTILE: sharpen(confidence, correct)[0]}, correct, task=HOSTILE_TASK)
+    new = write_run(tmp_path / "in" / "new", rows, task=HOSTILE_TASK)
     page = tmp_path / "summary.md"
     page.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
@@ -479,7 +481,8 @@ def test_names_cannot_escape_from_folders_reports_or_tables(tmp_path, monkeypatc
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(table) == 7 and {line.count("|") for line in table} == {10}
     report = json.loads(as_json.read_text(), parse_constant=pytest.fail)
-    assert report["judgements"][0]["task"] == HOSTILE
+    assert report["judgements"][0]["task"] == HOSTILE_TASK
+    assert report["judgements"][0]["filter"] == HOSTILE
 
 
 def test_level_correction_and_options_are_checked(baseline, tmp_path):

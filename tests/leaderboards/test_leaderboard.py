@@ -13,10 +13,10 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from calib_leaderboards.markdown import escape
 from calib_leaderboards.pages.publish import build_runs
-from calib_leaderboards.runs import last_part
+from calib_leaderboards.runs import find_runs
+from calib_leaderboards.runs.run import last_part
 from calib_leaderboards.store import add
 from calib_leaderboards.store.make import make_all
-from calib_leaderboards.store.results import find_results
 from calibench.publish import read_train_accuracy
 
 TASK = "calib_worldfacts"
@@ -139,8 +139,8 @@ def write_run(
     }
     results_file = folder / f"results_{stamp}.json"
     results_file.write_text(json.dumps(results, indent=2), encoding="utf-8")
-    name = re.sub(r"\W", "_", task)
-    samples_file = folder / f"samples_{name}_{stamp}.jsonl"
+    samples_file = folder / f"samples_{task}_{stamp}.jsonl"
+    samples_file.parent.mkdir(parents=True, exist_ok=True)  # of a name with slashes
     samples_file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return results_file, samples_file
 
@@ -227,7 +227,7 @@ def test_reliability_bins_hold_every_row(tmp_path):
     for doc, right in zip(docs, [0, 1, 1, 1, 0, 1], strict=True):
         doc["correct"] = right
     write_run(tmp_path / "run", {"sampling": confidence}, docs)
-    ((entry, _),) = make_all(find_results([tmp_path]), **FEW).values()
+    ((entry, _),) = make_all(find_runs([tmp_path]), **FEW).values()
     bins = entry.scores[0].reliability
     assert bins.count == [2, 1, 0, 0, 0, 0, 0, 0, 0, 3]
     assert bins.accuracy[0] == 0.5 and bins.accuracy[2] is None

@@ -18,10 +18,10 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 import calibench.cli
 from calib_leaderboards.pages.publish import build_store
-from calib_leaderboards.store import add, read_entries, read_samples
+from calib_leaderboards.store import add, read_entries, read_kept_samples
 from calib_leaderboards.store.entry import entry_schema
 from calib_leaderboards.store.paths import entry_path
-from harness_tasks.elicitation.records import read_samples as read_records
+from harness_tasks.elicitation.records import read_samples
 from helpers.store_runs import (
     CHOICE,
     OURS,
@@ -49,7 +49,7 @@ STOCK = {
 def records(folder, task=OURS):
     """method -> id -> our record, as the log has them."""
     found = {}
-    for _, record in read_records(log_file(folder, task)):
+    for _, record in read_samples(log_file(folder, task)):
         found.setdefault(record["method"], {})[record["id"]] = record
     return found
 
@@ -86,7 +86,7 @@ def test_scores_equal_those_of_scikit_learn_and_of_lm_eval(evaluated, tmp_path):
             if not known:
                 assert metrics["brier"]["value"] is None and score["reliability"] is None
                 continue
-            confidence, correct = map(np.array, zip(*known, strict=True))
+            confidence, correct = map(np.array, zip(*known))
             expected = {
                 "brier": brier_score_loss(correct, confidence),
                 "auroc": roc_auc_score(correct, confidence),
@@ -327,7 +327,7 @@ def test_the_samples_kept_are_those_of_the_log_without_its_texts(evaluated, tmp_
         digest = hashlib.sha256(record["question"].encode()).hexdigest()
         assert row["question_sha256"] == digest[:16]
         assert row.keys() == {"id", "question_sha256", "answer_sha256", "correct", "confidence"}
-    samples = read_samples(path)
+    samples = read_kept_samples(path)
     assert list(samples.ids) == sorted(samples.ids)
     expected = [logged["verbalized"][key]["confidence"] for key in samples.ids]
     np.testing.assert_array_equal(samples.confidence["verbalized"], np.array(expected, float))
@@ -337,8 +337,8 @@ def test_the_samples_of_a_stock_task_are_its_values(evaluated_stock, tmp_path):
     path = of_task(add([evaluated_stock], tmp_path / "store", **FEW), "truthfulqa_mc2")
     text = log_file(evaluated_stock, "truthfulqa_mc2").read_text(encoding="utf-8")
     logged = {str(row["doc_id"]): row["acc"] for row in map(json.loads, text.splitlines())}
-    samples = read_samples(path)
-    assert dict(zip(samples.ids, samples.values["acc,none"].tolist(), strict=True)) == logged
+    samples = read_kept_samples(path)
+    assert dict(zip(samples.ids, samples.values["acc,none"].tolist())) == logged
 
 
 def test_samples_too_large_for_a_repository_are_not_kept(evaluated, tmp_path, monkeypatch, caplog):
@@ -348,7 +348,7 @@ def test_samples_too_large_for_a_repository_are_not_kept(evaluated, tmp_path, mo
     assert "samples are not kept" in caplog.text and not list(tmp_path.rglob("*.gz"))
     assert len(read_entries(tmp_path / "store")) == 2
     with pytest.raises(FileNotFoundError, match="too large"):
-        read_samples(paths[0])
+        read_kept_samples(paths[0])
 
 
 def test_entries_come_back_in_the_order_of_their_paths(evaluated, evaluated_stock, tmp_path):
@@ -589,7 +589,7 @@ def test_samples_that_are_not_the_entrys_are_refused(evaluated, tmp_path):
     text = gzip.decompress(packed.read_bytes())
     packed.write_bytes(gzip.compress(text.replace(b'"correct":0', b'"correct":1')))
     with pytest.raises(ValueError, match="is not the file that its entry was made with"):
-        read_samples(path)
+        read_kept_samples(path)
     packed.unlink()
     with pytest.raises(FileNotFoundError, match="samples that are not beside it"):
         read_entries(tmp_path / "store")

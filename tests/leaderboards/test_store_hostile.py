@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calib_leaderboards.store import add, read_entries, read_samples
+from calib_leaderboards.store import add, read_entries, read_kept_samples
 from calib_leaderboards.store.paths import slug
 from helpers.store_runs import (
     CHOICE,
@@ -83,8 +83,10 @@ def test_a_hostile_task_name_stays_in_the_store(ours, tmp_path, task):
     change_results(ours, rename)
     old, rows = log_file(ours), log_file(ours).read_text(encoding="utf-8").splitlines()
     stamp = old.name.removeprefix(f"samples_{OURS}_")
-    name = re.sub(r"\W", "_", task)  # as lm-eval does
-    with old.with_name(f"samples_{name}_{stamp}").open("w") as file:
+    new = old.parent / f"samples_{task}_{stamp}"  # as lm-eval does
+    # lm-eval makes no folder, so that it leaves a name with slashes without a log.
+    new.parent.mkdir(parents=True, exist_ok=True)
+    with new.open("w") as file:
         for row in map(json.loads, rows):
             record = json.loads(row["filtered_resps"][0]) | {"task": task}
             file.write(json.dumps({**row, "filtered_resps": [json.dumps(record)]}) + "\n")
@@ -267,7 +269,7 @@ def test_a_log_of_two_kinds_is_refused(ours, tmp_path):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(ours, tmp_path, monkeypatch):
-    monkeypatch.setattr("calib_leaderboards.store.log.LONGEST_LINE", 100)
+    monkeypatch.setattr("harness_tasks.elicitation.logs.LONGEST_LINE", 100)
     refused(ours, tmp_path / "s", "line 1 is longer than 100 bytes")
 
 
@@ -399,4 +401,4 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(evaluated, tmp_path
     path = add([evaluated], tmp_path / "s", **FEW)[0]
     monkeypatch.setattr("calib_leaderboards.store.samples._LARGEST_UNPACKED", 1000)
     with pytest.raises(ValueError, match="unpacks to more than"):
-        read_samples(path)
+        read_kept_samples(path)

@@ -15,7 +15,7 @@ from calib_leaderboards.pages.data import board_script
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
-from calib_leaderboards.tables import best_first, table_rows
+from calib_leaderboards.tables.rows import best_first, table_rows
 from helpers.board_entries import make_entry, make_samples, put, write_store
 
 # Parquet's bytes and the digest depend on the versions of the code.

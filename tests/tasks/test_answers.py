@@ -167,6 +167,7 @@ def test_a_judges_verdicts_replace_string_grading(hub, tmp_path):
     verdicts = [True, False, None]
     lines = [
         json.dumps({
+            "doc_id": row["doc_id"], "filter": "none",
             "doc": {"judged": row["doc_hash"], "answer": row["filtered_resps"][0]["answer"]},
             "judged_correct": verdict,
         })

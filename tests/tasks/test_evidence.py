@@ -20,7 +20,8 @@ def write_run(folder, rows, metadata, results=()):
     for number, (method, confidence, correct) in enumerate(rows):
         record = {**base, "id": str(number), "method": method, "confidence": confidence,
                   "correct": correct}
-        lines.append(json.dumps({"filtered_resps": [json.dumps(record)]}))
+        row = {"doc_id": number, "filter": method, "filtered_resps": [json.dumps(record)]}
+        lines.append(json.dumps(row))
     (folder / f"samples_{TASK}_{STAMP}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     content = {
         "results": {TASK: {"name": TASK, "alias": TASK, **dict(results)}},

@@ -17,6 +17,8 @@ def answers_run(folder, answers):
     folder.mkdir()
     lines = [
         {
+            "doc_id": place,
+            "filter": "none",
             "doc": {"id": key, "prompt": f"Request {key}"},
             "doc_hash": key,
             "target": "",
@@ -24,7 +26,7 @@ def answers_run(folder, answers):
             "resps": [[text]],
             "filtered_resps": [text],
         }
-        for key, text in answers.items()
+        for place, (key, text) in enumerate(answers.items())
     ]
     file = folder / "samples_calib_helpfulness_answers_2026-01-01T00-00-00.000000.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import Any
 import datasets
 
 from calib_adapters.data.training_data import GRADING, fingerprint, load_data, save_data
+from harness_tasks.elicitation.logs import model_arguments, read_object, results_of
 from harness_tasks.elicitation.records import read_samples
 
 KEPT = ("id", "task", "split", "question", "answer", "correct")
@@ -34,8 +34,9 @@ def grade(
 
     Raises:
         FileNotFoundError: no logged samples.
-        ValueError: test rows, two models, a question with two answers, a task asked or graded in
-            two ways, a method that was not logged, or an `out` that exists.
+        ValueError: a log that is damaged, cut off or holds a question twice, test rows, two models,
+            a question with two answers, a task asked or graded in two ways, a method that was not
+            logged, or an `out` that exists.
     """
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
@@ -62,7 +63,7 @@ def grade(
             count += 1
         if count:
             sources.append({"file": file.name, "sha256": _sha256(file), "rows": count})
-            models.add(_model(file))
+            models.add(_model(file, record["task"]))
     if not rows:
         raise ValueError(
             f"no graded sample of the method {method!r} in {', '.join(map(str, results))} "
@@ -134,15 +135,13 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _model(samples: Path) -> str | None:
-    """The model that a run's results file names, by its last path part."""
-    stamp = samples.stem.rsplit("_", 1)[-1]
-    try:
-        text = (samples.parent / f"results_{stamp}.json").read_text(encoding="utf-8")
-        arguments = json.loads(text)["config"]["model_args"]
-        return Path(str(arguments["pretrained"])).name
-    except (OSError, ValueError, KeyError, TypeError):
+def _model(log: Path, task: str) -> str | None:
+    """The model that the results file beside a log names, by its last path part."""
+    results = results_of(log, task)
+    if results is None:
         return None  # samples alone are enough to train on; the provenance then says null
+    name = model_arguments(read_object(results)[0]).get("pretrained")
+    return None if name is None else Path(str(name)).name
 
 
 def _by_split(rows: Any) -> datasets.DatasetDict:

@@ -11,8 +11,8 @@ from typing import Any
 
 from calib_leaderboards.files import write_atomically
 from calib_leaderboards.gate import report as reporting
-from calib_leaderboards.gate.decide import gate as decide
-from calib_leaderboards.gate.update import update as make
+from calib_leaderboards.gate.decide import decide
+from calib_leaderboards.gate.update import make_baseline
 
 
 def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:
@@ -30,7 +30,7 @@ def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @_two_on_error
-def gate(
+def run_gate(
     baseline: Path,
     results: Path,
     *,
@@ -53,11 +53,11 @@ def gate(
 
 
 @_two_on_error
-def update(baseline: Path, results: Path, samples: Path | None) -> int:
+def update_baseline(baseline: Path, results: Path, samples: Path | None) -> int:
     """Write the baseline and say what it holds."""
     words = ["calibench", "gate", "--update", str(baseline), str(results)]
     words += [] if samples is None else ["--samples", str(samples)]
-    made, notes = make(baseline, results, samples=samples, command=shlex.join(words))
+    made, notes = make_baseline(baseline, results, samples=samples, command=shlex.join(words))
     for note in notes:
         print(reporting.plain(note), file=sys.stderr)
     scores = sum(len(task.metrics) for task in made.tasks)

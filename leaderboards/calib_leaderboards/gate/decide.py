@@ -12,7 +12,7 @@ from pathlib import Path
 from calib_leaderboards.gate.baseline import Baseline, Metric, Task, read_baseline
 from calib_leaderboards.gate.evidence import Evidence, detectable, holm
 from calib_leaderboards.gate.measure import against_value, paired, value_of
-from calib_leaderboards.gate.runs import CannotDecide, TaskRun, read_results
+from calib_leaderboards.gate.runs import CannotDecide, TaskRun, check_printed, tasks_below
 from calib_leaderboards.gate.same import (
     check_questions,
     check_scored_alike,
@@ -21,7 +21,8 @@ from calib_leaderboards.gate.same import (
     higher_is_better,
     only_run,
 )
-from calib_leaderboards.gate.samples import Column, Samples, read_samples
+from calib_leaderboards.gate.samples import Column, Samples, read_baseline_samples, samples_of_log
+from calib_leaderboards.runs import load_log
 
 PASS, REGRESSION, UNDECIDED = "pass", "regression", "cannot decide"
 CORRECTIONS = ("holm", "none")
@@ -76,7 +77,7 @@ class Report:
         return 1 if REGRESSION in verdicts else 2 if UNDECIDED in verdicts else 0
 
 
-def gate(
+def decide(
     baseline: Path,
     results: Path,
     *,
@@ -103,7 +104,7 @@ def gate(
         raise ValueError(f"resamples is {resamples}: give 100 or more.")
     baseline = Path(baseline)
     held = read_baseline(baseline)
-    runs = read_results(Path(results))
+    runs = tasks_below(Path(results))
     tests = sum(metric.test != "threshold" for task in held.tasks for metric in task.metrics)
     each = level / tests if correction == "holm" and tests else level
     draws = max(resamples, math.ceil(10 / each))  # p of 1 / draws must be well below `each`
@@ -122,8 +123,8 @@ def gate(
         baseline=baseline,
         baseline_sha256=hashlib.sha256(baseline.read_bytes()).hexdigest(),
         baseline_model=name_of(held.model_name, held.adapter),
-        models=tuple(sorted({name_of(run.model, run.adapter) for run in used})),
-        judgements=tuple(_decide(judgements, tests, level, each, correction)),
+        models=tuple(sorted({name_of(of.run.model.short, of.run.adapter_of()) for of in used})),
+        judgements=tuple(_verdicts(judgements, tests, level, each, correction)),
         level=level,
         level_each=each,
         correction=correction,
@@ -137,7 +138,7 @@ def name_of(model: str, adapter: str | None) -> str:
     return f"{model} + {adapter}" if adapter else model
 
 
-def _decide(
+def _verdicts(
     judgements: Sequence[Judgement], tests: int, level: float, each: float, correction: str
 ) -> list[Judgement]:
     """Correct the p of all tests together, and turn them into verdicts."""
@@ -175,9 +176,9 @@ def _judge_task(
     try:
         run = only_run(task.name, found)
         check_settings(held, task, run)
-        new, base = run.read(), None
+        new, base = samples_of_log(load_log(*run)), None
         if task.samples is not None:
-            base = read_samples(folder / task.samples.path, task.samples.sha256)
+            base = read_baseline_samples(folder / task.samples.path, task.samples.sha256)
         check_questions(task, run, base, new)
     except (ValueError, OSError) as error:
         return [replace(judgement, reason=str(error)) for judgement in judged]
@@ -195,14 +196,14 @@ def _judge(
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            name, column = find_column(run.task, metric.filter, new)
+            name, column = find_column(run.task.name, metric.filter, new)
             judged = replace(judged, filter=name, value=value_of(metric.name, column))
-            run.check_printed(metric.name, name, judged.value)
+            check_printed(run, metric.name, name, judged.value)
             check_scored_alike(metric, name, column)
             judged = replace(judged, higher_is_better=higher_is_better(metric, column, run))
             if metric.test == "threshold":
                 return _by_threshold(judged)
-            old = None if base is None else find_column(run.task, name, base)[1]
+            old = None if base is None else find_column(run.task.name, name, base)[1]
             judged = replace(judged, evidence=_test(judged, metric, old, column, resamples, seed))
     except (ValueError, OSError) as error:
         return replace(judged, reason=str(error))

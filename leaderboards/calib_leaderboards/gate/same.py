@@ -19,18 +19,19 @@ def only_run(task: str, found: Sequence[TaskRun]) -> TaskRun:
         raise CannotDecide(f"The results have no task {task}; evaluate it, or remove it here.")
     if len(found) > 1:
         raise CannotDecide(
-            f"{task} was evaluated twice, in '{found[0].path}' and '{found[1].path}'; give the "
-            "folder of one run."
+            f"{task} was evaluated twice, in '{found[0].run.path}' and '{found[1].run.path}'; give "
+            "the folder of one run."
         )
     return found[0]
 
 
-def check_settings(held: Baseline, task: Task, run: TaskRun) -> None:
+def check_settings(held: Baseline, task: Task, found: TaskRun) -> None:
     """Raise CannotDecide if the run was made in another way than the baseline says."""
+    run, now = found
     pairs = [
-        ("dtype", held.dtype, run.dtype),
-        ("task version", task.version, run.version),
-        ("number of few-shot examples", held.num_fewshot_of(task), run.num_fewshot),
+        ("dtype", held.dtype, run.model.dtype),
+        ("task version", task.version, now.version),
+        ("number of few-shot examples", held.num_fewshot_of(task), now.num_fewshot),
         ("sha256 of the chat template", task.chat_template, run.chat_template or "none"),
         ("sha256 of the system prompt", task.system_prompt, run.system_prompt or "none"),
     ]
@@ -38,12 +39,14 @@ def check_settings(held: Baseline, task: Task, run: TaskRun) -> None:
     for what, old, new in [*pairs, ("--limit", held.limit_of(task), run.limit)]:
         if not _same(old, new):
             raise CannotDecide(
-                f"The {what} of {task.name} is {_text(new)} in the run and {_text(old)} in the "
+                f"The {what} of {task.name} is {_shown(new)} in the run and {_shown(old)} in the "
                 f"baseline. {_UPDATE}"
             )
 
 
-def check_questions(task: Task, run: TaskRun, base: Samples | None, new: Samples) -> None:
+def check_questions(
+    task: Task, found: TaskRun, base: Samples | None, new: Samples
+) -> None:
     """Raise CannotDecide unless both were asked the same and, if frozen, judge the same answers."""
     if base is not None and base.keys != new.keys:
         differ = sorted(set(base.keys) ^ set(new.keys))
@@ -62,10 +65,10 @@ def check_questions(task: Task, run: TaskRun, base: Samples | None, new: Samples
         raise CannotDecide(
             f"The prompts of {task.name} are worded differently than in the baseline. {_UPDATE}"
         )
-    frozen = task.answers is not None and "frozen" in (task.answers, run.answers)
+    frozen = task.answers is not None and "frozen" in (task.answers, found.task.answers)
     if frozen and task.answers_sha256 != new.answers:
         raise CannotDecide(
-            f"{task.name} judges other answers than the baseline ({run.answers} in the run, "
+            f"{task.name} judges other answers than the baseline ({found.task.answers} in the run, "
             f"{task.answers} in the baseline); freeze the baseline's answers, or update it."
         )
 
@@ -93,14 +96,14 @@ def find_column(task: str, filter_: str | None, samples: Samples) -> tuple[str, 
     return filter_, samples.filters[filter_]
 
 
-def higher_is_better(metric: Metric, column: Column, run: TaskRun) -> bool:
+def higher_is_better(metric: Metric, column: Column, found: TaskRun) -> bool:
     """Which way is better: as the baseline says, else as the metric's definition or the task."""
     if metric.direction is not None:
         return metric.direction == "higher"
     if column.confidence is not None and base_name(metric.name) in HIGHER_IS_BETTER:
         return HIGHER_IS_BETTER[base_name(metric.name)]
-    if metric.name in run.directions:
-        return run.directions[metric.name]
+    if metric.name in found.task.directions:
+        return found.task.directions[metric.name]
     raise CannotDecide(
         f"Nothing says which way {metric.name} is better; write `direction: higher` or `lower`."
     )
@@ -113,5 +116,5 @@ def _same(one: object, other: object) -> bool:
         return one == other
 
 
-def _text(value: object) -> str:
+def _shown(value: object) -> str:
     return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The samples of a task as columns: read from lm-eval's log, kept beside a baseline, read back."""
+"""The samples of a task as a gate compares them, and the file that keeps them beside a baseline."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import hashlib
 import json
 import math
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calib_leaderboards.hashes import fingerprint
-from calib_leaderboards.store.log import log_rows
-from calib_metrics.signature import HIGHER_IS_BETTER
-from harness_tasks.elicitation.records import parse_record
+from calib_leaderboards.runs import Log
 
 FORMAT = "calibench-gate-samples/1"
 _SHORT = 16  # hex digits of a document's hash: enough to tell the questions of a task apart
@@ -57,57 +55,54 @@ class Samples:
         return fingerprint(self.keys)
 
 
-def read_log(path: Path) -> Samples:
-    """Read a samples_*.jsonl, of a confidence task or of any other whose scores are numbers.
+def samples_of_log(log: Log) -> Samples:
+    """The samples in a log.
 
-    Raises ValueError, naming file and line, for a log that is damaged or says a thing twice.
+    Raises ValueError for a log without lm-eval's hashes of the documents.
     """
-    rows: dict[str, dict[str, dict[str, Any]]] = {}
-    contexts: dict[str, str] = {}
-    for where, row in log_rows(path):
-        record = parse_record(row)
-        try:
-            name, document = str(row["filter"]), str(row["doc_hash"])[:_SHORT]
-            read = _confidence_row(row, record) if record else _plain_row(row)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{where}: not a sample that can be used ({error!r}).") from error
-        of_filter = rows.setdefault(name, {})
-        if record:
-            key = f"{record['id']} {document}"
-            if key in of_filter:
-                raise ValueError(f"{where}: id '{record['id']}' appears twice under one filter.")
-            if isinstance(record.get("context"), str):
-                contexts[key] = record["context"]
-        else:  # questions of other tasks have no id: equal documents are told apart by their place
-            key, same = document, 1
-            while key in of_filter:
-                same += 1
-                key = f"{document} {same}"
-            contexts[key] = str(row.get("prompt_hash"))
-        of_filter[key] = read
-    if not rows:
-        raise ValueError(f"'{path}' holds no samples; run the evaluation again.")
-    kinds = {"confidence" in read for of_filter in rows.values() for read in of_filter.values()}
-    if len(kinds) > 1:
-        raise ValueError(f"'{path}' mixes samples of confidence tasks with others; was it edited?")
-    first, *others = rows.values()
-    for other in others:
-        if other.keys() != first.keys():
-            raise ValueError(
-                f"'{path}': its filters are not about the same questions; is the file cut off?"
-            )
-    keys = tuple(sorted(first))
-    prompts = [contexts[key] for key in keys if key in contexts]
-    answers = [str(first[key]["answer"]) for key in keys if "answer" in first[key]]
+    if None in log.documents:
+        raise ValueError(
+            f"'{log.path}' has no 'doc_hash', which lm_eval logs since 0.4.3 and by which "
+            "questions are paired; run the evaluation again."
+        )
+    documents = [document[:_SHORT] for document in log.documents]
+    if log.answers is not None:
+        keys = [f"{id} {document}" for id, document in zip(log.ids, documents)]
+        prompts = log.contexts
+    else:
+        keys = _told_apart(documents, log.ids)
+        prompts = log.prompts
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    asked = [prompts[place] for place in order]
     return Samples(
-        keys,
-        {name: _column([of_filter[key] for key in keys]) for name, of_filter in rows.items()},
-        fingerprint(prompts) if len(prompts) == len(keys) else None,
-        fingerprint(answers) if len(answers) == len(keys) else None,
+        tuple(keys[place] for place in order),
+        {name: _column(log, name, order) for name in log.filters},
+        None if None in asked else fingerprint(asked),
+        None if log.answers is None else fingerprint(log.answers[place] for place in order),
     )
 
 
-def write_samples(samples: Samples) -> bytes:
+def _told_apart(documents: list[str], numbers: tuple[str, ...]) -> list[str]:
+    """Questions without ids: equal documents are told apart by their places in the data."""
+    keys, seen = [""] * len(documents), Counter()
+    for place in sorted(range(len(documents)), key=lambda place: int(numbers[place])):
+        seen[documents[place]] += 1
+        count = seen[documents[place]]
+        keys[place] = documents[place] if count == 1 else f"{documents[place]} {count}"
+    return keys
+
+
+def _column(log: Log, name: str, order: list[int]) -> Column:
+    values = {metric: column[order] for metric, column in log.values[name].items()}
+    values = {metric: column for metric, column in values.items() if np.isfinite(column).all()}
+    if log.correct is None:
+        return Column(None, None, values)
+    return Column(
+        log.confidence[name][order], log.correct[order], values, log.signatures.get(name, "")
+    )
+
+
+def pack_baseline_samples(samples: Samples) -> bytes:
     """The questions and numbers as gzipped JSON, the same bytes for the same samples."""
     filters = {
         name: {
@@ -129,8 +124,8 @@ def write_samples(samples: Samples) -> bytes:
     return gzip.compress(text.encode("utf-8"), mtime=0)
 
 
-def read_samples(path: Path, sha256: str) -> Samples:
-    """Read what `write_samples` made.
+def read_baseline_samples(path: Path, sha256: str) -> Samples:
+    """Read what `pack_baseline_samples` made.
 
     Raises ValueError if the file's hash is another one, FileNotFoundError if it is not there.
     """
@@ -168,51 +163,6 @@ def read_samples(path: Path, sha256: str) -> Samples:
         raise ValueError(
             f"'{path}' does not hold samples of a baseline ({error!r}); update the baseline."
         ) from error
-
-
-def _confidence_row(row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    confidence, correct = record["confidence"], record["correct"]
-    if confidence is not None and not (_is_number(confidence) and 0 <= confidence <= 1):
-        raise ValueError(f"confidence {confidence!r} is neither null nor a number from 0 to 1")
-    if correct is not None and correct not in (0, 1):
-        raise ValueError(f"correct is {correct!r}, neither 0 nor 1")
-    return {
-        "confidence": math.nan if confidence is None else float(confidence),
-        "correct": math.nan if correct is None else float(correct),
-        "answer": record["answer"],
-        "elicitation": str(record.get("signature") or ""),
-        "values": {
-            name: value for name, value in _numbers(row).items() if name not in HIGHER_IS_BETTER
-        },
-    }
-
-
-def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {"values": _numbers(row)}
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    """The scores of a row that are a number; those of a corpus metric are texts or lists."""
-    names = [name for name in row.get("metrics") or [] if isinstance(name, str)]
-    return {name: float(row[name]) for name in names if _is_number(row.get(name), flags=True)}
-
-
-def _is_number(value: Any, flags: bool = False) -> bool:
-    return isinstance(value, (int, float)) and (flags or not isinstance(value, bool))
-
-
-def _column(rows: list[dict[str, Any]]) -> Column:
-    names = [name for name in rows[0]["values"] if all(name in row["values"] for row in rows)]
-    values = {name: np.array([row["values"][name] for row in rows]) for name in names}
-    values = {name: column for name, column in values.items() if np.isfinite(column).all()}
-    if "confidence" not in rows[0]:
-        return Column(None, None, values)
-    return Column(
-        np.array([row["confidence"] for row in rows]),
-        np.array([row["correct"] for row in rows]),
-        values,
-        rows[0]["elicitation"],
-    )
 
 
 def _to_json(values: NDArray[np.float64] | None) -> list[float | None] | None:

@@ -21,15 +21,22 @@ from calib_leaderboards.gate.baseline import (
     write_baseline,
 )
 from calib_leaderboards.gate.measure import definition, standard_error, value_of
-from calib_leaderboards.gate.runs import CannotDecide, TaskRun, read_results
+from calib_leaderboards.gate.runs import CannotDecide, TaskRun, check_printed, tasks_below
 from calib_leaderboards.gate.same import find_column, higher_is_better, only_run
-from calib_leaderboards.gate.samples import FORMAT, Column, Samples, write_samples
+from calib_leaderboards.gate.samples import (
+    FORMAT,
+    Column,
+    Samples,
+    pack_baseline_samples,
+    samples_of_log,
+)
+from calib_leaderboards.runs import load_log
 
 # `answered` sees what the others leave out: questions without a confidence.
 OF_CONFIDENCES = ("brier", "auroc", "ece", "answered")
 
 
-def update(
+def make_baseline(
     baseline: Path, results: Path, *, samples: Path | None = None, command: str
 ) -> tuple[Baseline, list[str]]:
     """Write `baseline` from lm-eval's results below a folder.
@@ -49,34 +56,35 @@ def update(
     """
     baseline = Path(baseline)
     old = read_baseline(baseline) if baseline.exists() else None
-    runs = read_results(Path(results))
+    runs = tasks_below(Path(results))
     wanted = sorted(runs) if old is None else [task.name for task in old.tasks]
     chosen = [only_run(name, runs.get(name, [])) for name in wanted]
-    models = {(run.model, run.adapter, run.dtype) for run in chosen}
+    models = {(of.run.model.short, of.run.adapter_of(), of.run.model.dtype) for of in chosen}
     if len(models) > 1:
         names = ", ".join(sorted(" + ".join(filter(None, each)) for each in models))
         raise ValueError(f"'{results}' holds several models ({names}); a baseline is of one.")
     tasks, files, notes = [], {}, []
-    for place, run in enumerate(chosen):
+    for place, of in enumerate(chosen):
         before = None if old is None else old.tasks[place]
-        logged = run.read()
-        metrics = _new_metrics(run, logged, notes) if before is None else before.metrics
+        logged = samples_of_log(load_log(*of))
+        metrics = _new_metrics(of, logged, notes) if before is None else before.metrics
         if not metrics:
-            notes.append(f"{run.task} is left out: it has no score that the gate can test.")
+            notes.append(f"{of.task.name} is left out: it has no score that the gate can test.")
             continue
         kept = None
         folder = samples or _folder(baseline, before)
         if folder is not None:
-            file = folder / f"{baseline.stem}__{re.sub(r'[^0-9A-Za-z_]', '_', run.task)}.json.gz"
+            name = re.sub(r"[^0-9A-Za-z_]", "_", of.task.name)
+            file = folder / f"{baseline.stem}__{name}.json.gz"
             if file in files:
                 raise ValueError(f"Two tasks would have their samples in '{file}'; rename one.")
             _refuse_foreign(file)
-            files[file] = write_samples(logged)
+            files[file] = pack_baseline_samples(logged)
             kept = KeptSamples(
                 path=Path(os.path.relpath(file, baseline.parent)).as_posix(),
                 sha256=hashlib.sha256(files[file]).hexdigest(),
             )
-        tasks.append(_task(run, logged, metrics, kept))
+        tasks.append(_task(of, logged, metrics, kept))
     if not tasks:
         raise ValueError(f"Nothing below '{results}' can be held. {' '.join(notes)}")
     made = _shared(tasks, chosen, old)
@@ -87,41 +95,42 @@ def update(
 
 
 def _task(
-    run: TaskRun, logged: Samples, metrics: list[Metric], kept: KeptSamples | None
+    of: TaskRun, logged: Samples, metrics: list[Metric], kept: KeptSamples | None
 ) -> Task:
+    run, task = of
     return Task(
-        name=run.task,
-        version=run.version,
-        num_fewshot=run.num_fewshot,
+        name=task.name,
+        version=task.version,
+        num_fewshot=task.num_fewshot,
         limit=run.limit,
         n=len(logged.keys),
-        answers=run.answers,
+        answers=task.answers,
         answers_sha256=logged.answers,
         questions=logged.questions,
         prompts=logged.prompts,
         chat_template=run.chat_template or "none",
         system_prompt=run.system_prompt or "none",
         samples=kept,
-        metrics=[_metric(metric, run, logged) for metric in metrics],
+        metrics=[_metric(metric, of, logged) for metric in metrics],
     )
 
 
-def _metric(metric: Metric, run: TaskRun, logged: Samples) -> Metric:
+def _metric(metric: Metric, of: TaskRun, logged: Samples) -> Metric:
     """The metric with the run's value and all that says what it means."""
-    name, column = find_column(run.task, metric.filter, logged)
+    name, column = find_column(of.task.name, metric.filter, logged)
     value = value_of(metric.name, column)
     if not math.isfinite(value):
         raise ValueError(
-            f"{run.task}: {metric.name} of {name} is {value}, which is no value to hold."
+            f"{of.task.name}: {metric.name} of {name} is {value}, which is no value to hold."
         )
-    run.check_printed(metric.name, name, value)
+    check_printed(of, metric.name, name, value)
     stderr = standard_error(metric.name, column)
     return Metric(
         name=metric.name,
         filter=name,
         value=float(f"{value:.7g}"),
         stderr=float(f"{stderr:.3g}") if math.isfinite(stderr) else None,
-        direction="higher" if higher_is_better(metric, column, run) else "lower",
+        direction="higher" if higher_is_better(metric, column, of) else "lower",
         tolerance=metric.tolerance,
         test=metric.test,
         elicitation=column.elicitation or None,
@@ -129,7 +138,7 @@ def _metric(metric: Metric, run: TaskRun, logged: Samples) -> Metric:
     )
 
 
-def _new_metrics(run: TaskRun, logged: Samples, notes: list[str]) -> list[Metric]:
+def _new_metrics(of: TaskRun, logged: Samples, notes: list[str]) -> list[Metric]:
     """The metrics that a new baseline holds, in the order of the log's filters.
 
     Adds to `notes` why others are left out. Raises CannotDecide where a calibration score is not
@@ -143,13 +152,13 @@ def _new_metrics(run: TaskRun, logged: Samples, notes: list[str]) -> list[Metric
                 continue  # all methods judge the same answers
             trial = Metric(name=metric, filter=name, value=0)
             try:
-                _metric(trial, run, logged)
+                _metric(trial, of, logged)
             except CannotDecide as error:
                 if metric not in column.values:
                     raise
-                notes.append(f"{run.task}: {metric} of {name} is left out. {error}")
+                notes.append(f"{of.task.name}: {metric} of {name} is left out. {error}")
             except ValueError as error:
-                notes.append(f"{run.task}: {metric} of {name} is left out. {error}")
+                notes.append(f"{of.task.name}: {metric} of {name} is left out. {error}")
             else:
                 found.append(trial)
     return found
@@ -161,7 +170,7 @@ def _candidates(column: Column) -> Iterator[str]:
     yield from column.values
 
 
-def _shared(tasks: list[Task], runs: list[TaskRun], old: Baseline | None) -> Baseline:
+def _shared(tasks: list[Task], chosen: list[TaskRun], old: Baseline | None) -> Baseline:
     """The baseline, with a limit and a number of shots that all tasks share said once."""
     common = {}
     for name in ("limit", "num_fewshot"):
@@ -170,9 +179,9 @@ def _shared(tasks: list[Task], runs: list[TaskRun], old: Baseline | None) -> Bas
             common[name] = values[0]
             tasks = [task.model_copy(update={name: None}) for task in tasks]
     return Baseline(
-        model_name=runs[0].model,
-        adapter=runs[0].adapter,
-        dtype=runs[0].dtype,
+        model_name=chosen[0].run.model.short,
+        adapter=chosen[0].run.adapter_of(),
+        dtype=chosen[0].run.model.dtype,
         tasks=tasks,
         rtol=None if old is None else old.rtol,
         **common,

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from calib_leaderboards.store.entry import Metric, Reliability, RiskCoverage
-from calib_leaderboards.tables import number
+from calib_leaderboards.tables.words import number
 
 # Colours are the page's variables; a file of its own brings them along.
 _STYLE = """\

@@ -10,7 +10,9 @@ from typing import Any
 from calib_leaderboards.pages.names import size_text
 from calib_leaderboards.store.entry import Metric
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables import TITLES, TableRow, direction, metric_names
+from calib_leaderboards.tables.rows import TableRow, direction, metric_names
+from calib_leaderboards.tables.table import group_names
+from calib_leaderboards.tables.words import TITLES
 
 _DIGITS = 5  # significant; more than any table shows
 
@@ -71,18 +73,6 @@ def board_script(rows: Sequence[TableRow], pages: Mapping[str, str]) -> bytes:
         "rows": made,
     }
     return _script("calibenchBoard", board)
-
-
-def group_names(groups: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
-    """What tables call a task: its name, with version or questions where several share it."""
-    named = {}
-    for task, version, data in groups:
-        versions = {other[1] for other in groups if other[0] == task}
-        same = [other for other in groups if other[:2] == (task, version)]
-        more = [f"version {version}"] if len(versions) > 1 else []
-        more += [f"questions {data[:8]}"] if len(same) > 1 else []
-        named[task, version, data] = f"{task} ({', '.join(more)})" if more else task
-    return named
 
 
 def samples_script(key: str, packed: bytes) -> bytes:

@@ -10,7 +10,8 @@ from pathlib import Path
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables import TableRow, by_task, preview, table_rows
+from calib_leaderboards.tables.rows import TableRow, preview, table_rows
+from calib_leaderboards.tables.table import tables_of
 from calib_metrics import Score, plots
 
 
@@ -22,8 +23,9 @@ def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
     """
     taken: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
-        for (task, _, data), members in by_task(table_rows(entries)).items():
-            labels, shown = bar_rows(members)
+        for table in tables_of(table_rows(entries)):
+            task, _, data = table.group
+            labels, shown = bar_rows(table.rows)
             if not shown:
                 continue
             name = slug(task) if slug(task) not in taken else slug(f"{task}_{data[:8]}")

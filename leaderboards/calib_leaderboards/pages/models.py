@@ -12,30 +12,18 @@ from calib_leaderboards.pages import charts
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
-from calib_leaderboards.tables import (
-    MAIN,
-    TableRow,
-    best_first,
-    by_task,
-    direction,
-    heading,
-    interval,
-    main_metric,
-    metric_names,
-    notes,
-    number,
-    preview,
-)
+from calib_leaderboards.tables.rows import TableRow, best_first, direction
+from calib_leaderboards.tables.table import Table
+from calib_leaderboards.tables.words import MAIN, heading, interval, number
 
 _MOST_BARS = 16
 _MOST_OPEN = 3  # entries of a page that begins unfolded
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
-Group = tuple[str, str, str]
 
-
-def model_page(rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[str, Any]:
-    """The values of model.html for the rows of one model; titles: what to call each task."""
+def model_page(tables: Sequence[Table]) -> dict[str, Any]:
+    """The values of model.html for the tables of one model."""
+    rows = [row for table in tables for row in table.rows]
     models = [row.entry.model for row in rows]
     name = models[0].name
     facts = {
@@ -51,7 +39,7 @@ def model_page(rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[st
         ],
         "folded": len({row.key for row in rows}) > _MOST_OPEN,
         "hub": f"https://huggingface.co/{name}" if _HUB_NAME.fullmatch(name) else None,
-        "tables": [_table(group, members, titles) for group, members in by_task(rows).items()],
+        "tables": [_table(table) for table in tables],
     }
 
 
@@ -111,29 +99,28 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     return drawn
 
 
-def shown_metrics(rows: Sequence[TableRow]) -> list[str]:
+def shown_metrics(table: Table) -> Sequence[str]:
     """The metrics for which a table of a task has columns."""
-    names = metric_names(rows)
-    if any(name in names for name in ("ece", "auroc", "brier")):
-        return [name for name in (*MAIN, "answered") if name in names]
-    return names[:6]
+    if any(name in table.metrics for name in ("ece", "auroc", "brier")):
+        return [name for name in (*MAIN, "answered") if name in table.metrics]
+    return table.metrics[:6]
 
 
-def _table(group: Group, rows: Sequence[TableRow], titles: Mapping[Group, str]) -> dict[str, Any]:
-    names = shown_metrics(rows)
+def _table(table: Table) -> dict[str, Any]:
+    names = shown_metrics(table)
     entries: dict[str, list[TableRow]] = {}
-    for row in rows:
+    for row in table.rows:
         entries.setdefault(row.key, []).append(row)
     return {
-        "id": f"task.{'.'.join(group)}".replace(" ", "-"),
-        "task": titles[group],
-        "version": group[1],
-        "preview": preview(rows),
-        "notes": notes(rows),
-        "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in rows})),
-        "bars": [Markup(chart) for chart in bar_charts(rows)],
-        "head": [heading(name, direction(rows, name)) for name in names],
-        "rows": [_row(row, names) for row in best_first(rows, main_metric(rows))],
+        "id": f"task.{'.'.join(table.group)}".replace(" ", "-"),
+        "task": table.title,
+        "version": table.group[1],
+        "preview": table.preview,
+        "notes": table.notes,
+        "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in table.rows})),
+        "bars": [Markup(chart) for chart in bar_charts(table.rows)],
+        "head": table.head(names),
+        "rows": [_row(row, names) for row in table.best_first],
         "entries": [_entry(members) for members in entries.values()],
     }
 

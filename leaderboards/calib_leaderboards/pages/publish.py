@@ -87,12 +87,12 @@ def build_runs(
         raise ValueError(f"train_accuracy is {train_accuracy}; it must be in the range [0, 1].")
     from calib_leaderboards.pages.figure import bar_figures
     from calib_leaderboards.pages.site import files
+    from calib_leaderboards.runs import find_runs
     from calib_leaderboards.store.make import make_all
     from calib_leaderboards.store.paths import entry_path
-    from calib_leaderboards.store.results import find_results
 
     made = make_all(
-        find_results(results), constant=train_accuracy, preview=True, resamples=resamples, seed=seed
+        find_runs(results), constant=train_accuracy, preview=True, resamples=resamples, seed=seed
     )
     entries = [entry for entry, _ in made.values()]
     pages = files(entries, lambda entry: made[entry_path(entry)][1])

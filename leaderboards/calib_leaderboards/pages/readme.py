@@ -6,19 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from calib_leaderboards.markdown import MARK, escape, markdown_table
-from calib_leaderboards.pages.models import Group, shown_metrics
-from calib_leaderboards.tables import (
-    TableRow,
-    best_first,
-    by_task,
-    direction,
-    heading,
-    interval,
-    main_metric,
-    notes,
-    number,
-    preview,
-)
+from calib_leaderboards.pages.models import shown_metrics
+from calib_leaderboards.tables.rows import Group, TableRow
+from calib_leaderboards.tables.table import Table
+from calib_leaderboards.tables.words import heading, interval, number
 
 MOST_ROWS = 25  # of a task; the site has all
 
@@ -55,24 +46,20 @@ _HOW_TO_READ = """\
 
 
 def readme(
-    rows: Sequence[TableRow],
-    titles: Mapping[Group, str],
-    figures: Mapping[Group, Sequence[str]],
-    store: str | None,
+    tables: Sequence[Table], figures: Mapping[Group, Sequence[str]], store: str | None
 ) -> bytes:
-    """README.md. titles: what to call each task; figures: paths of its charts, if any.
-    store: path of the entries, to link to.
+    """README.md. figures: paths of the charts of each table. store: path of the entries,
+    to link to.
 
     Every name is escaped: it can neither end a table cell nor start a tag, link or emphasis.
     """
     entries = f" The entries and their samples are in [{store}]({store})." if store else ""
     parts = [MARK, "# Calibration leaderboard", _INTRODUCTION, _FILES + entries]
-    groups = by_task(rows)
-    if len(groups) > 1:
-        links = (f"[{escape(titles[group])}](#{_anchor(titles[group])})" for group in groups)
+    if len(tables) > 1:
+        links = (f"[{escape(table.title)}](#{_anchor(table.title)})" for table in tables)
         parts.append(f"**Tasks**: {' · '.join(links)}")
-    for group, members in groups.items():
-        parts += _task(titles[group], members, figures.get(group, ()))
+    for table in tables:
+        parts += _task(table, figures.get(table.group, ()))
     return ("\n\n".join([*parts, _HOW_TO_READ]) + "\n").encode("utf-8")
 
 
@@ -81,12 +68,12 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[str]:
-    names, by = shown_metrics(rows), main_metric(rows)
-    ranked = [name for name in names[:2] if any(row.ranks.get(name) for row in rows)]
-    shown = best_first(rows, by)[:MOST_ROWS]
+def _task(table: Table, figures: Sequence[str]) -> list[str]:
+    title, names = table.title, shown_metrics(table)
+    ranked = [name for name in names[:2] if any(row.ranks.get(name) for row in table.rows)]
+    shown = table.best_first[:MOST_ROWS]
     head = ["Model", "Adapter", "Method", "Setting"]
-    head += [heading(name, direction(rows, name)) for name in names] + ["n"]
+    head += [*table.head(names), "n"]
     body = []
     for row in shown:
         label = escape(row.score.label)
@@ -96,19 +83,20 @@ def _task(title: str, rows: Sequence[TableRow], figures: Sequence[str]) -> list[
         ]
         cells += [_score(row, name, name in ranked) for name in names]
         body.append([*cells, f"{row.score.n:,}"])
-    table = markdown_table(head, body, ["---"] * 4 + ["---:"] * (len(names) + 1))
-    version = f"Task version {escape(rows[0].group[1])}; best {escape(heading(by, None))} first."
-    if note := preview(rows):
-        version = f"**{note.capitalize()}.** {version}"
-    version = " ".join([version, *map(escape, notes(rows))])
-    left = len(rows) - len(shown)
+    cells = markdown_table(head, body, ["---"] * 4 + ["---:"] * (len(names) + 1))
+    by = escape(heading(table.main_metric, None))
+    version = f"Task version {escape(table.group[1])}; best {by} first."
+    if table.preview:
+        version = f"**{table.preview.capitalize()}.** {version}"
+    version = " ".join([version, *map(escape, table.notes)])
+    left = len(table.rows) - len(shown)
     if left:
         version += f" The site has {left:,} more rows."
     images = "\n".join(
         f'<img src="{path}" alt="{escape(name)} of each method on {escape(title)}" width="420">'
         for path, name in zip(figures, ("ECE", "AUROC"))
     )
-    return [f"## {escape(title)}", version, table, *([images] if images else [])]
+    return [f"## {escape(title)}", version, cells, *([images] if images else [])]
 
 
 def _score(row: TableRow, name: str, with_rank: bool) -> str:

@@ -7,22 +7,15 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from calib_leaderboards.pages.data import board_script, group_names, samples_script
+from calib_leaderboards.pages.data import board_script, samples_script
 from calib_leaderboards.pages.models import bar_charts, model_page
 from calib_leaderboards.pages.names import breakable, counted, model_pages, size_text
 from calib_leaderboards.pages.readme import MOST_ROWS, readme
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables import (
-    TableRow,
-    by_task,
-    flat,
-    preview,
-    table_rows,
-    to_csv,
-    to_latex,
-    to_parquet,
-)
+from calib_leaderboards.tables.formats import flat, to_csv, to_latex, to_parquet
+from calib_leaderboards.tables.rows import Group, TableRow, preview, table_rows
+from calib_leaderboards.tables.table import Table, tables_of
 
 _HERE = Path(__file__).parent
 
@@ -36,25 +29,25 @@ def files(
     output folder; None if they lie elsewhere.
     """
     rows = table_rows(entries)
-    tables = by_task(rows)
-    titles = group_names(list(tables))
+    tables = tables_of(rows)
     lines = flat(rows)
     yield "leaderboard.csv", to_csv(lines)
     yield "leaderboard.parquet", to_parquet(lines)
-    yield "leaderboard.tex", to_latex(rows, MOST_ROWS)
-    figures: dict[tuple[str, str, str], list[str]] = {}
-    for group, members in tables.items():
+    yield "leaderboard.tex", to_latex(tables, MOST_ROWS)
+    figures: dict[Group, list[str]] = {}
+    for table in tables:
+        group = table.group
         stem = f"figures/{slug('_'.join(filter(None, (group[0], group[2][:8]))))}"
-        for name, chart in zip(("ece", "auroc"), bar_charts(members, alone=True)):
+        for name, chart in zip(("ece", "auroc"), bar_charts(table.rows, alone=True)):
             path = f"{stem}_{name}.svg"
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")
-    yield "README.md", readme(rows, titles, figures, link)
-    yield from _site(rows, titles, packed)
+    yield "README.md", readme(tables, figures, link)
+    yield from _site(rows, tables, packed)
 
 
 def _site(
-    rows: list[TableRow], titles: dict[tuple[str, str, str], str],
+    rows: list[TableRow], tables: list[Table],
     packed: Callable[[Entry], bytes],
 ) -> Iterator[tuple[str, bytes]]:
     # autoescape: names come from anyone's files.
@@ -81,7 +74,7 @@ def _site(
         "index.html", root="", here="Leaderboard",
         counts=[
             counted(len(entries), "entry", "entries"), counted(len(of_model), "model"),
-            counted(len(titles), "task"),
+            counted(len(tables), "task"),
         ],
     )
     yield "site/compare.html", page("compare.html", root="", here="Compare two")
@@ -98,8 +91,9 @@ def _site(
         for name, members in sorted(of_model.items(), key=lambda item: item[0].lower())
     ]
     yield "site/models.html", page("models.html", root="", here="Models", models=listed)
+    titles = {table.group: table.title for table in tables}
     for name, members in of_model.items():
-        model = model_page(members, titles)
+        model = model_page(tables_of(members, titles))
         yield f"site/{pages[name]}", page("model.html", root="../", here="", model=model)
     for key, entry in entries.items():
         if entry.samples.file is not None:

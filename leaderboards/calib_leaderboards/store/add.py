@@ -10,13 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from calib_leaderboards.runs import last_part
+from calib_leaderboards.runs import find_runs
+from calib_leaderboards.runs.run import last_part
 from calib_leaderboards.store.entry import Entry, entry_from_json, entry_to_json
 from calib_leaderboards.store.make import Made, make_all
 from calib_leaderboards.store.paths import refuse_links, samples_path, slug
 from calib_leaderboards.store.read import read_entry
-from calib_leaderboards.store.results import find_results
-from calib_leaderboards.store.setting import adapter_names
 
 LOCK = ".lock"
 _PATIENCE = 120.0  # seconds that an add waits for another
@@ -48,8 +47,9 @@ def add(
     finish.
     """
     store = Path(store)
-    runs = find_results(results)
-    folders = _by_name(adapters, {name for run in runs for name in adapter_names(run)})
+    runs = find_runs(results)
+    used = {adapter.name for run in runs for adapter in run.adapters}
+    folders = _by_name(adapters, used)
     made = make_all(runs, adapters=folders, note=note, resamples=resamples, seed=seed)
     with _locked(store):
         _check(store, made, replace)

@@ -15,15 +15,13 @@ from pydantic import ValidationError
 
 from calib_leaderboards.labels import CONSTANT
 from calib_leaderboards.provenance import describe
-from calib_leaderboards.runs import Run, part_of
+from calib_leaderboards.runs import Log, Run, Task, load_log
 from calib_leaderboards.store.cost import requests_per_question
 from calib_leaderboards.store.entry import FORMAT, Entry, Score
-from calib_leaderboards.store.log import Log, read_log
 from calib_leaderboards.store.paths import entry_path, samples_path
-from calib_leaderboards.store.results import check_file, log_of, tasks_of
 from calib_leaderboards.store.samples import pack_samples, samples_of
 from calib_leaderboards.store.scoring import confidence_scores, stock_scores
-from calib_leaderboards.store.setting import adapter_names, describe_model, describe_setting
+from calib_leaderboards.store.setting import describe_model, describe_setting
 
 LARGEST_SAMPLES = 4 * 2**20  # bytes, packed: more is not kept in a repository
 _UNSET: dict[str, Any] = {"file": None, "sha256": None}
@@ -60,11 +58,11 @@ def make_all(
     """
     made: Made = {}
     bearers: dict[str, Run] = {}
-    for run in sorted(runs, key=lambda run: bool(adapter_names(run))):
-        bearers = {task: run for task in tasks_of(run)} | bearers
+    for run in sorted(runs, key=lambda run: bool(run.adapters)):
+        bearers = {task.name: run for task in run.tasks} | bearers
     for run in runs:
-        for task in tasks_of(run):
-            said = constant if bearers[task] is run else None
+        for task in run.tasks:
+            said = constant if bearers[task.name] is run else None
             entry, packed = _checked(
                 run, task, adapters or {}, said, note, preview, resamples, seed
             )
@@ -84,7 +82,7 @@ def make_all(
     return made
 
 
-def _checked(run: Run, task: str, *options: Any) -> tuple[Entry | None, bytes | None]:
+def _checked(run: Run, task: Task, *options: Any) -> tuple[Entry | None, bytes | None]:
     """`_make`, whose errors about what a file lacks become sentences that name it."""
     try:
         return _make(run, task, *options)
@@ -92,28 +90,26 @@ def _checked(run: Run, task: str, *options: Any) -> tuple[Entry | None, bytes | 
         problem = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in (error.title, *problem["loc"]))
         raise ValueError(
-            f"'{run.path}' cannot become an entry of {task}: {place}: {problem['msg']}."
+            f"'{run.path}' cannot become an entry of {task.name}: {place}: {problem['msg']}."
         ) from error
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(
-            f"'{run.path}' is not a whole results file of lm_eval (what it says of {task} ends "
-            f"in {error!r}); run the evaluation again or remove the file."
+            f"'{run.path}' is not a whole results file of lm_eval (what it says of {task.name} "
+            f"ends in {error!r}); run the evaluation again or remove the file."
         ) from error
 
 
 def _make(
-    run: Run, task: str, adapters: Mapping[str, Path], constant: float | None, note: str | None,
+    run: Run, task: Task, adapters: Mapping[str, Path], constant: float | None, note: str | None,
     preview: bool, resamples: int, seed: int,
 ) -> tuple[Entry | None, bytes | None]:
-    whole = _check_parts(run, task, preview)
-    log = _read_log(run, task, whole)
-    config = run.results["configs"][task]
-    form = _text(config.get("output_type"))
+    _check_whole(run, task, preview)
+    log = load_log(run, task)
     if log.correct is not None:
         if constant is not None:
             always = np.full(len(log.ids), constant)
             log = replace(log, confidence={**log.confidence, CONSTANT: always})
-        costs = requests_per_question(task, form, config.get("metadata") or {})
+        costs = requests_per_question(task.name, task.form, task.metadata)
         scores = confidence_scores(run, task, log, costs, resamples, seed)
     else:
         scores, left_out = stock_scores(run, task, log, resamples, seed)
@@ -121,17 +117,19 @@ def _make(
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             _log.warning(
                 "%s: without %s%s, which are no mean of a number that its log holds for every "
-                "question.", task, ", ".join(names[:5]), more,
+                "question.", task.name, ", ".join(names[:5]), more,
             )
     if not scores:
-        _log.warning("%s is left out: it has no score that is a mean over its questions.", task)
+        _log.warning(
+            "%s is left out: it has no score that is a mean over its questions.", task.name
+        )
         return None, None
-    fields = _finite(_fields(run, task, log, scores, adapters, form, note))
+    fields = _finite(_fields(run, task, log, scores, adapters, note))
     entry = Entry.model_validate({**fields, "samples": _UNSET})
     published = [(metric, score.method) for score in scores for metric in score.metrics]
     packed = pack_samples(samples_of(log, published))
     if len(packed) > LARGEST_SAMPLES:
-        _log.warning("%s: its samples are not kept; they have %s bytes, packed.", task,
+        _log.warning("%s: its samples are not kept; they have %s bytes, packed.", task.name,
                      f"{len(packed):,}")
         return entry, None
     kept = {
@@ -142,24 +140,18 @@ def _make(
 
 
 def _fields(
-    run: Run, task: str, log: Log, scores: list[Score], adapters: Mapping[str, Path], form: Any,
+    run: Run, task: Task, log: Log, scores: list[Score], adapters: Mapping[str, Path],
     note: str | None,
 ) -> dict[str, Any]:
-    config, results = run.results["configs"][task], run.results
     ours = log.correct is not None
-    described = describe(run, [task], stock=not ours)
-    names = (
-        "command", "backend", "model_args", "device", "batch_size", "seeds", "versions", "hardware",
-        "date", "wall_time_seconds", "chat_template_sha", "system_instruction_sha", "results",
-    )
     return {
         "format": FORMAT,
         "model": describe_model(run, adapters).model_dump(),
         "task": {
-            "name": task,
-            "version": str(results["versions"].get(task)),
-            "split": _text(config.get("test_split") or config.get("validation_split")),
-            "form": form,
+            "name": task.name,
+            "version": str(task.version),
+            "split": task.split,
+            "form": task.form,
             "source": "calibench" if ours else "lm_eval",
         },
         "setting": describe_setting(run, task, log).model_dump(),
@@ -167,8 +159,8 @@ def _fields(
         "scores": [score.model_dump() for score in scores],
         "provenance": {
             "note": note,
-            **{name: described[name] for name in names},
-            "prompts_sha256": log.prompts,
+            **describe(run, task, stock=not ours),
+            "prompts_sha256": log.asked,
             "data_fingerprint": log.data,
             "answers_fingerprint": log.said,
             "samples": {"file": log.path.name, "sha256": log.sha256, "rows": log.rows},
@@ -176,52 +168,19 @@ def _fields(
     }
 
 
-def _check_parts(run: Run, task: str, preview: bool) -> bool:
-    """Whether the run asked all questions of the task. Raises ValueError if not, unless `preview`,
-    and if it does not say so.
-    """
-    count = run.results["n-samples"].get(task)
-    count = count if isinstance(count, dict) else {}
-    whole, asked = count.get("original"), count.get("effective")
-    limit = run.results["config"].get("limit")
-    if not isinstance(whole, int) or not isinstance(asked, int):
+def _check_whole(run: Run, task: Task, preview: bool) -> None:
+    """Raise ValueError if the run does not say how much it asked, or asked a part, no `preview`."""
+    if task.asked is None or task.available is None:
         raise ValueError(
-            f"'{run.path}' does not say how many questions {task} has and how many were asked "
+            f"'{run.path}' does not say how many questions {task.name} has and how many were asked "
             "('n-samples'), so that nobody knows if it is whole; run the evaluation again."
         )
-    part = part_of(run, task)
-    if part is not None and not preview:
-        how = f"--limit {limit}" if limit is not None else "--samples"
+    if task.part is not None and not preview:
+        how = f"--limit {run.limit}" if run.limit is not None else "--samples"
         raise ValueError(
-            f"'{run.path}' asked {asked} of the {whole} questions of {task} ({how}); only whole "
-            "runs are published, so evaluate again without it."
+            f"'{run.path}' asked {task.asked} of the {task.available} questions of {task.name} "
+            f"({how}); only whole runs are published, so evaluate again without it."
         )
-    return part is None
-
-
-def _read_log(run: Run, task: str, whole: bool) -> Log:
-    path = log_of(run, task)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"'{run.path}' has no sample log for {task} beside it ('{path.name}'), and scores are "
-            "recomputed from samples; run lm_eval with --log_samples."
-        )
-    check_file(path, run.path.parent)
-    log = read_log(path, task, whole=whole)
-    count = run.results["n-samples"][task]["effective"]
-    if len(log.ids) != count:
-        raise ValueError(
-            f"'{path}' has samples of {len(log.ids)} questions, but '{run.path.name}' says that "
-            f"{count} were asked; the file is cut off or of another run."
-        )
-    hashes = run.results.get("task_hashes")
-    stated = hashes.get(task) if isinstance(hashes, dict) else None
-    if stated is not None and stated != log.task_hash:
-        raise ValueError(
-            f"'{path}' does not hold the samples that '{run.path.name}' was made from: their "
-            "'task_hashes' differ. Give the two files of one run."
-        )
-    return log
 
 
 def _finite(value: Any) -> Any:
@@ -231,7 +190,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

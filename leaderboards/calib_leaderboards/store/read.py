@@ -6,8 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry, entry_from_json
 from calib_leaderboards.store.paths import entry_path, refuse_links, samples_path
-from calib_leaderboards.store.samples import Samples
-from calib_leaderboards.store.samples import read_samples as _read_samples
+from calib_leaderboards.store.samples import Samples, unpack_samples
 
 LARGEST_ENTRY = 16 * 2**20  # bytes
 
@@ -53,13 +52,13 @@ def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
     return entry
 
 
-def read_samples(entry_file: Path) -> Samples:
+def read_kept_samples(entry_file: Path) -> Samples:
     """The compact samples beside an entry's file, as arrays.
 
     Raises FileNotFoundError if there are none, ValueError if the file is not the entry's.
     """
     entry = entry_from_json(entry_file.read_bytes(), f"'{entry_file}'")
-    return _read_samples(entry, samples_path(entry_file))
+    return unpack_samples(entry, samples_path(entry_file))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calib_leaderboards.hashes import short_sha256
+from calib_leaderboards.runs import Log
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.log import Log
 
 Floats = NDArray[np.float64]
 _LARGEST_UNPACKED = 2**30  # bytes
@@ -43,7 +44,8 @@ def samples_of(log: Log, published: list[tuple[str, str]]) -> Samples:
     values = {}
     if log.correct is None:
         values = {f"{metric},{name}": log.values[name][metric] for metric, name in published}
-    return Samples(log.ids, log.questions, log.answers, log.correct, log.confidence, values)
+    answers = None if log.answers is None else tuple(map(short_sha256, log.answers))
+    return Samples(log.ids, log.questions, answers, log.correct, log.confidence, values)
 
 
 def pack_samples(samples: Samples) -> bytes:
@@ -63,7 +65,7 @@ def pack_samples(samples: Samples) -> bytes:
     return gzip.compress("".join(lines).encode("ascii"), compresslevel=9, mtime=0)
 
 
-def read_samples(entry: Entry, file: Path) -> Samples:
+def unpack_samples(entry: Entry, file: Path) -> Samples:
     """Read the compact samples of an entry, and check them against it.
 
     Raises FileNotFoundError if they are not there or were not kept, ValueError if they are not the

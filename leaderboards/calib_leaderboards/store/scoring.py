@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import calib_metrics
 from calib_leaderboards.labels import label_of
-from calib_leaderboards.runs import Run, adapter_name, model_arguments
+from calib_leaderboards.runs import Log, Run, Task
+from calib_leaderboards.runs.run import agree
 from calib_leaderboards.store.entry import Cost, Metric, Reliability, RiskCoverage, Score
-from calib_leaderboards.store.log import Log
 from calib_metrics.scores import resample
 from calib_metrics.signature import VERSION, Options
 
@@ -22,7 +22,6 @@ Floats = NDArray[np.float64]
 METRICS = ("acc", "ece", "auroc", "brier", "answered", "rms", "nll")
 BINS = 10
 POINTS = 101  # of a risk-coverage curve
-_TOLERANCE = 1e-9
 # Whose aggregation lm-eval takes to be the mean where a task names none.
 _MEANS = (
     "acc", "acc_norm", "acc_mutual_info", "acc_bytes", "acc_all", "exact_match", "likelihood",
@@ -30,7 +29,7 @@ _MEANS = (
 
 
 def confidence_scores(
-    run: Run, task: str, log: Log, costs: Mapping[str, int], resamples: int, seed: int
+    run: Run, task: Task, log: Log, costs: Mapping[str, int], resamples: int, seed: int
 ) -> list[Score]:
     """The scores of every method of a confidence task.
 
@@ -44,6 +43,11 @@ def confidence_scores(
     options = Options(resamples=resamples, seed=seed)
     scores = []
     for method, column in log.confidence.items():
+        if "|" in method:
+            raise ValueError(
+                f"'{log.path}': the method {method!r} has a '|', which separates the parts of a "
+                "signature; give it another name and run the evaluation again."
+            )
         confidence = [None if math.isnan(value) else value for value in column[graded].tolist()]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an undefined score is null
@@ -53,13 +57,11 @@ def confidence_scores(
         metrics = {name: _metric(**score.to_dict()) for name, score in found.items()}
         metrics |= _means(run, task, log, method, options)
         known = _usable(confidence, correct)
-        ensemble = bool(model_arguments(run).get("ensemble"))
-        adapted = ensemble or adapter_name(run, method) is not None
         cost = costs.get(method)
         scores.append(
             Score(
                 method=method,
-                label=label_of(method, adapted),
+                label=label_of(method, run.adapted(method)),
                 elicitation=log.signatures.get(method, ""),
                 n=len(log.ids),
                 n_missing=len(log.ids) - len(known[0]),
@@ -74,7 +76,7 @@ def confidence_scores(
 
 
 def stock_scores(
-    run: Run, task: str, log: Log, resamples: int, seed: int
+    run: Run, task: Task, log: Log, resamples: int, seed: int
 ) -> tuple[list[Score], list[tuple[str, str]]]:
     """The scores of another task of lm-eval that are means over questions, by filter.
 
@@ -86,8 +88,7 @@ def stock_scores(
     for name in log.filters:
         metrics = _means(run, task, log, name, options)
         printed = [
-            key.removesuffix(f",{name}") for key, value in run.results["results"][task].items()
-            if key.endswith(f",{name}") and _is_number(value)
+            key.removesuffix(f",{name}") for key in task.printed if key.endswith(f",{name}")
         ]
         left_out += [
             (metric, name) for metric in printed
@@ -132,12 +133,10 @@ def _score_columns(
 
 
 def _means(
-    run: Run, task: str, log: Log, filter_: str, options: Options
+    run: Run, task: Task, log: Log, filter_: str, options: Options
 ) -> dict[str, Metric]:
     """The printed scores of a filter that are the mean of a value in the log."""
-    listed = run.results["configs"][task].get("metric_list") or []
-    stated = {row["metric"]: row.get("aggregation") for row in listed}
-    directions = (run.results.get("higher_is_better") or {}).get(task) or {}
+    stated = task.aggregations
     columns = {}
     for name, column in log.values.get(filter_, {}).items():
         value = float(np.mean(column))
@@ -150,8 +149,8 @@ def _means(
                     f"{name} has no mean; run the evaluation again."
                 )
             _check_printed(run, task, log, name, filter_, value)
-        printed = run.results["results"][task].get(f"{name},{filter_}")
-        if _is_number(printed) and math.isfinite(value) and _equal(printed, value):
+        printed = task.printed.get(f"{name},{filter_}")
+        if printed is not None and math.isfinite(value) and agree(printed, value):
             columns[name] = column
     n = len(log.ids)
     intervals = {}
@@ -166,10 +165,9 @@ def _means(
     metrics = {}
     for name, column in columns.items():
         low, high, stderr = intervals.get(name, (None, None, None))
-        up = directions.get(name)
         metrics[name] = _metric(
             value=float(np.mean(column)), low=low, high=high, stderr=stderr,
-            higher_is_better=up if isinstance(up, bool) else None,
+            higher_is_better=task.directions.get(name),
             signature=f"{name}|aggregation:mean|filter:{filter_}|n:{n}|v:{VERSION}"
             f"|boot:{options.resamples}|seed:{options.seed}",
         )
@@ -177,26 +175,25 @@ def _means(
 
 
 def _check_printed(
-    run: Run, task: str, log: Log, name: str, filter_: str, value: float
+    run: Run, task: Task, log: Log, name: str, filter_: str, value: float
 ) -> None:
-    printed = run.results["results"][task].get(f"{name},{filter_}")
-    if _is_number(printed) and not _equal(printed, value):
+    printed = task.printed.get(f"{name},{filter_}")
+    if printed is not None and not agree(printed, value):
         raise ValueError(
-            f"'{run.path}' gives {name},{filter_} = {printed!r} for {task}, but its samples in "
-            f"'{log.path.name}' give {value!r}: one of the two files was changed or cut short, so "
+            f"'{run.path}' gives {name},{filter_} = {printed!r} for {task.name}, but its "
+            f"samples in '{log.path.name}' give {value!r}: one of the two files was changed or cut short, so "
             "run the evaluation again."
         )
 
 
-def _check_filters(run: Run, task: str, log: Log) -> None:
+def _check_filters(run: Run, task: Task, log: Log) -> None:
     """Results and log must have the same filters, or one of them is not the other's."""
-    keys = [key for key, value in run.results["results"][task].items() if _is_number(value)]
-    printed = {key.partition(",")[2] for key in keys if "," in key}
+    printed = {key.partition(",")[2] for key in task.printed if "," in key}
     if odd := sorted(printed ^ set(log.filters)):
         place = f"'{run.path}'" if odd[0] in printed else f"'{log.path}'"
         raise ValueError(
-            f"Only {place} has scores of the filter '{odd[0]}' for {task}: results and samples are "
-            "not of one run, or one of them was changed."
+            f"Only {place} has scores of the filter '{odd[0]}' for {task.name}: results and "
+            "samples are not of one run, or one of them was changed."
         )
 
 
@@ -239,12 +236,3 @@ def _rounded(value: Any) -> float | None:
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(f"{value:.10g}")
-
-
-def _equal(printed: float, value: float) -> bool:
-    both_undefined = math.isnan(printed) and math.isnan(value)
-    return both_undefined or math.isclose(printed, value, rel_tol=_TOLERANCE, abs_tol=1e-12)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -9,25 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calib_leaderboards.runs import (
-    Run,
-    answers_of,
-    dtype_of,
-    last_part,
-    model_arguments,
-    model_name,
-    part_of,
-)
+from calib_leaderboards.runs import Log, Run, Task
+from calib_leaderboards.runs.model import NAMED_BY, USES
+from calib_leaderboards.runs.run import last_part
 from calib_leaderboards.store.entry import Adapter, Model, Setting
-from calib_leaderboards.store.log import Log
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_CACHED = re.compile(r"-([0-9a-f]{12})[/\\]*$")  # what the model cache appends to a folder's name
-_NAMED_BY = ("pretrained", "model", "path", "engine")
-_ADAPTERS = ("peft", "ensemble", "confidence_adapter", "probe")
 # Model arguments that say who is asked or on what machine, but not how.
 _NOT_HOW = {
-    *_NAMED_BY, *_ADAPTERS, "revision", "tokenizer", "dtype", "softmax_dtype", "device",
+    *NAMED_BY, *USES, "revision", "tokenizer", "dtype", "softmax_dtype", "device",
     "batch_size", "max_batch_size", "parallelize", "device_map_option", "max_memory_per_gpu",
     "max_cpu_memory", "offload_folder", "trust_remote_code", "use_fast_tokenizer", "backend",
     "attn_implementation", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization",
@@ -42,29 +31,18 @@ def describe_model(run: Run, adapters: Mapping[str, Path] | None = None) -> Mode
     """The model of a run. `adapters`: folders of its adapters by the names that the run gives them;
     their weights' sha256 is recorded.
     """
-    config, arguments = run.results["config"], model_arguments(run)
-    named = next((str(arguments[key]) for key in _NAMED_BY if arguments.get(key)), "")
-    sha = _text(config.get("model_sha"))
-    cached = _CACHED.search(named)
-    on_hub = _HUB_NAME.fullmatch(named) is not None
-    revision = _text(arguments.get("revision") or config.get("model_revision"))
-    count = config.get("model_num_parameters")
+    model = run.model
     return Model(
-        name=named if on_hub else model_name(run),
-        revision=revision if on_hub else _text(arguments.get("revision")),
-        sha=sha or (cached.group(1) if cached else None),
-        parameters=count if isinstance(count, int) and count > 0 else None,
-        dtype=dtype_of(run),
+        name=model.name,
+        revision=model.revision,
+        sha=model.sha,
+        parameters=model.parameters,
+        dtype=model.dtype,
         adapter=_adapter(run, adapters or {}),
     )
 
 
-def adapter_names(run: Run) -> list[str]:
-    """What a run calls its adapters: Hub names, and the last part of paths."""
-    return [name for _, name in _adapters(run)]
-
-
-def describe_setting(run: Run, task: str, log: Log) -> Setting:
+def describe_setting(run: Run, task: Task, log: Log) -> Setting:
     """The setting of a task in a run.
 
     Where the answers are frozen, the first digits of their fingerprint are in the slug, since
@@ -72,30 +50,22 @@ def describe_setting(run: Run, task: str, log: Log) -> Setting:
     Where the run asked a part of the questions, the slug begins with it, as in
     "preview-250-of-796_3-shot".
     """
-    results = run.results
-    shots = results["n-shot"].get(task)
-    if shots is not None and (not isinstance(shots, int) or shots < 0):
-        raise ValueError(
-            f"'{run.path}' says that {task} has {shots!r} few-shot examples, which is no number of "
-            "them; run the evaluation again."
-        )
-    answers = answers_of(run, task)
-    chat, system = results.get("chat_template_sha"), results.get("system_instruction_sha")
-    part = part_of(run, task)
-    parts = [] if part is None else ["preview-{:d}-of-{:d}".format(*part)]
+    shots, chat, system = task.num_fewshot, run.chat_template, run.system_prompt
+    parts = [] if task.part is None else ["preview-{:d}-of-{:d}".format(*task.part)]
     parts += ["default-shot" if shots is None else f"{shots:d}-shot"]
     parts += ["chat"] if chat else []
     # lm-eval's default under a chat template is a turn per example.
-    parts += ["one-turn"] if chat and shots and not results.get("fewshot_as_multiturn") else []
+    parts += ["one-turn"] if chat and shots and not run.multiturn else []
     parts += [f"system-{_digest(system)}"] if system else []
-    parts += [f"frozen-{(log.said or log.data)[:8]}"] if answers == "frozen" else []
-    for key, value in (_options(run, task) if log.said else {}).items():
+    frozen = task.answers == "frozen"
+    parts += [f"frozen-{(log.said or log.data)[:8]}"] if frozen else []
+    for key, value in (_options(task) if log.said else {}).items():
         text = last_part(str(value))  # some are paths
         short = re.fullmatch(r"\w{1,20}", text, re.ASCII)
         parts.append(f"{key}-{text if short else _digest(text)}")
-    if generation := results["config"].get("gen_kwargs"):
-        parts.append(f"gen-{_digest(generation)}")
-    how = {key: value for key, value in model_arguments(run).items() if key not in _NOT_HOW}
+    if run.generation:
+        parts.append(f"gen-{_digest(run.generation)}")
+    how = {key: value for key, value in run.arguments.items() if key not in _NOT_HOW}
     parts += [f"args-{_digest(how)}"] if how else []
     slug = "_".join(parts)
     if len(slug) > 80:
@@ -105,7 +75,7 @@ def describe_setting(run: Run, task: str, log: Log) -> Setting:
         num_fewshot=shots,
         chat_template=bool(chat),
         system_prompt=bool(system),
-        answers=answers,
+        answers=task.answers,
     )
 
 
@@ -132,39 +102,25 @@ def weights_sha256(folder: Path) -> str:
 
 
 def _adapter(run: Run, folders: Mapping[str, Path]) -> Adapter | None:
-    used = _adapters(run)
-    if not used:
+    if not run.adapters:
         return None
-    names = [name for _, name in used]
+    names = [adapter.name for adapter in run.adapters]
     hashes = [weights_sha256(folders[name]) for name in names if name in folders]
     sha256 = None
     if len(hashes) == len(names):
         sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256(
             "".join(f"{name} {sha}\n" for name, sha in zip(names, hashes)).encode()
         ).hexdigest()
-    sha = _text(run.results["config"].get("peft_sha"))  # of the Hub repository
-    return Adapter(name="+".join(names), revision=sha, sha256=sha256, use=used[0][0])
+    return Adapter(
+        name="+".join(names), revision=run.adapter_sha, sha256=sha256, use=run.adapters[0].use
+    )
 
 
-def _adapters(run: Run) -> list[tuple[str, str]]:
-    """(model argument, name) of all that was put on the model."""
-    arguments = model_arguments(run)
-    on_hub = bool(run.results["config"].get("peft_sha"))
-    found = []
-    for key in _ADAPTERS:
-        paths = str(arguments.get(key) or "")
-        for path in paths.split("+") if key == "ensemble" else [paths]:
-            if path:
-                whole = key == "peft" and on_hub and _HUB_NAME.fullmatch(path)
-                found.append((key, path if whole else last_part(path) or path))
-    return found
-
-
-def _options(run: Run, task: str) -> dict[str, Any]:
+def _options(task: Task) -> dict[str, Any]:
     """The options of a confidence task that are not the default, but for those shown elsewhere."""
     from harness_tasks.elicitation.settings import Settings
 
-    metadata = run.results["configs"][task].get("metadata") or {}
+    metadata = task.metadata
     fields = {key: field.default for key, field in Settings.model_fields.items()
               if key not in _SHOWN}
     return {
@@ -176,7 +132,3 @@ def _options(run: Run, task: str) -> dict[str, Any]:
 def _digest(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def _text(value: Any) -> str | None:
-    return str(value) if value not in (None, "") else None

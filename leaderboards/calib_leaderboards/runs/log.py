@@ -1,11 +1,10 @@
-"""Reads one sample log, line by line, into columns; the rest of it is kept as hashes."""
+"""The log of one task of a run as columns; what is not a number is kept as text or as a hash."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,23 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_leaderboards.hashes import fingerprint, sha256, short_sha256
-from calib_leaderboards.store.results import decode, parse_object
+from calib_leaderboards.runs.read import check_file
+from calib_leaderboards.runs.run import Run, Task
 from calib_metrics.signature import HIGHER_IS_BETTER
-from harness_tasks.elicitation.records import parse_record
+from harness_tasks.elicitation.logs import log_of
+from harness_tasks.elicitation.records import Sample, check_count, is_number, read_log
 
 Floats = NDArray[np.float64]
-LONGEST_LINE = 64 * 2**20  # bytes; a question with all that was asked about it
 
 
 @dataclass(frozen=True)
 class Log:
     """A samples_*.jsonl as columns, in the order of `ids`, which are sorted.
 
-    questions, answers: hashes; answers and correct (NaN where ungraded) are None for tasks without
-    confidences. confidence: by method, NaN where missing. signatures: how each method asked.
-    values: the other scores that are one number for each question, by filter and metric.
-    task_hash: what lm-eval calls so, recomputed from the rows; None for logs without hashes.
-    data, prompts, said: fingerprints of documents, model inputs and answers.
+    Attributes:
+        path: the file.
+        sha256: of its bytes.
+        rows: how many it has.
+        ids: of the questions; in tasks without confidences, the numbers of their documents.
+        questions: the beginning of the hash of each question or document.
+        documents: lm-eval's hash of each document; None where the log has none.
+        contexts: the text that each answer was asked with, where the records have it.
+        prompts: lm-eval's hash of each first prompt; None where the log has none.
+        answers: None for tasks without confidences.
+        correct: 0 or 1, NaN where ungraded; None for tasks without confidences.
+        confidence: by method, NaN where missing.
+        signatures: how each method asked.
+        values: the other scores that are one number for each question, by filter and metric.
+        task_hash: what lm-eval calls so, recomputed from the rows; None for logs without hashes.
+        data: the fingerprint of ids, questions and targets.
+        asked: the fingerprint of the model's inputs; None where the log lacks some.
     """
 
     path: Path
@@ -38,6 +50,9 @@ class Log:
     rows: int
     ids: tuple[str, ...]
     questions: tuple[str, ...]
+    documents: tuple[str | None, ...]
+    contexts: tuple[str | None, ...]
+    prompts: tuple[str | None, ...]
     answers: tuple[str, ...] | None
     correct: Floats | None
     confidence: dict[str, Floats]
@@ -45,13 +60,19 @@ class Log:
     values: dict[str, dict[str, Floats]]
     task_hash: str | None
     data: str
-    prompts: str | None
-    said: str | None
+    asked: str | None
 
     @property
     def filters(self) -> list[str]:
         """The filters, which for confidence tasks are the methods, in the log's order."""
         return list(self.values)
+
+    @property
+    def said(self) -> str | None:
+        """The fingerprint of ids and answers; None for tasks without confidences."""
+        if self.answers is None:
+            return None
+        return fingerprint(part for pair in zip(self.ids, self.answers) for part in pair)
 
 
 class _Row(NamedTuple):
@@ -70,124 +91,97 @@ class _Reading:
     rows: dict[str, dict[str, _Row]] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     contexts: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
     first_prompts: dict[str, str] = field(default_factory=dict)
+    positions: set[int] = field(default_factory=set)
     hashes: Any = field(default_factory=hashlib.sha256)
     hashed: bool = True
-    documents: set[int] = field(default_factory=set)
     count: int = 0
-    ours: int = 0
+    ours: bool = False
 
 
-def read_log(path: Path, task: str, *, whole: bool = True) -> Log:
-    """Read the log of a confidence task, or of any other task of lm-eval.
+def load_log(run: Run, task: Task) -> Log:
+    """Read the log of a task, and hold it against what the results file says of it.
 
-    whole: whether it must hold all documents of the task.
-
-    Raises ValueError, naming file and line, for a log that is cut off or damaged, is not UTF-8, has
-    a question twice under one filter, a value that is no score, or rows of another task.
+    Raises:
+        FileNotFoundError: there is no log beside the results file.
+        ValueError: as `read_log` of the records; the filters differ in questions, answers or
+            grades; rows are of another task; or the log does not hold all that was asked, or what
+            lm-eval hashed.
     """
+    path = log_of(run.path, task.name)
+    if not _is_there(path):
+        raise FileNotFoundError(
+            f"'{run.path}' has no sample log for {task.name} beside it ('{path.name}'), and scores "
+            "are recomputed from samples; run lm_eval with --log_samples."
+        )
+    check_file(path, run.path.parent)
     state, digest = _Reading(), hashlib.sha256()
-    for where, row in log_rows(path, digest.update):
+    for sample in read_log(path, digest.update):
         try:
-            _take(state, row, task)
+            _take(state, sample, task.name)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             why = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(
-                f"{where}: {why}. The file was changed or damaged; run the evaluation again."
+                f"{sample.where}: {why}. The file was changed or damaged; run the evaluation again."
             ) from error
-    if not state.count:
-        raise ValueError(f"'{path}' holds no samples; run the evaluation again.")
-    if state.ours not in (0, state.count):
-        raise ValueError(
-            f"'{path}': {state.count - state.ours} of {state.count} rows hold no confidence "
-            "record; the file mixes logs or was changed, run the evaluation again."
-        )
     _check_filters_agree(path, state)
-    if whole:
+    if task.asked is not None and task.part is None:
         _check_documents(path, state)
-    return _log(path, digest.hexdigest(), state)
+    log = _log(path, digest.hexdigest(), state)
+    check_count(path, len(log.ids), task.asked, run.path)
+    if task.task_hash is not None and task.task_hash != log.task_hash:
+        raise ValueError(
+            f"'{path}' does not hold the samples that '{run.path.name}' was made from: their "
+            "'task_hashes' differ. Give the two files of one run."
+        )
+    return log
 
 
-def log_rows(
-    path: Path, update: Callable[[bytes], None] | None = None
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place in the file, row) of every line that is not empty; `update` gets the line's bytes.
-
-    Raises ValueError, naming file and line, for one that is too long, is not UTF-8 or no object.
-    """
-    with path.open("rb") as lines:
-        parts = iter(lambda: lines.readline(LONGEST_LINE + 1), b"")
-        for number, line in enumerate(parts, start=1):
-            where = f"'{path}', line {number}"
-            if len(line) > LONGEST_LINE:
-                raise ValueError(
-                    f"{where} is longer than {LONGEST_LINE:,} bytes; is this a log of lm_eval?"
-                )
-            if update is not None:
-                update(line)
-            if (text := decode(line, where)).strip():
-                yield where, parse_object(text, where)
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
-def _take(state: _Reading, row: dict[str, Any], task: str) -> None:
-    record, name = parse_record(row), row["filter"]
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"the filter is {name!r}, no name")
-    position = row["doc_id"]
-    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise ValueError(f"doc_id is {position!r}, no number of a document")
+def _take(state: _Reading, sample: Sample, task: str) -> None:
+    row, record, key = sample.row, sample.record, sample.key
     state.count += 1
-    state.documents.add(position)
+    state.positions.add(row["doc_id"])
     hashes = [row.get(f"{of}_hash") for of in ("doc", "prompt", "target")]
     state.hashed = state.hashed and all(isinstance(part, str) for part in hashes)
     state.hashes.update("".join(map(str, hashes)).encode("utf-8", "surrogatepass"))
+    for column, value in ((state.documents, hashes[0]), (state.prompts, hashes[1])):
+        if isinstance(value, str):
+            column.setdefault(key, value)
     if record is None:
-        key, read = str(position), _stock_row(row)
+        read = _stock_row(row)
     else:
-        state.ours += 1
-        _check_record(record, task, name)
-        key, read = str(record["id"]), _confidence_row(row, record)
-        state.signatures.setdefault(name, str(record.get("signature") or ""))
+        state.ours = True
+        if record["task"] != task:
+            raise ValueError(f"the row belongs to the task {record['task']!r}, not to {task}")
+        read = _confidence_row(row, record)
+        state.signatures.setdefault(sample.filter, str(record.get("signature") or ""))
         if isinstance(record.get("context"), str):
-            state.contexts.setdefault(key, sha256(record["context"]))
-    of_filter = state.rows.setdefault(name, {})
-    if key in of_filter:
-        raise ValueError(f"id '{key}' appears twice under the filter '{name}'")
-    of_filter[key] = read
+            state.contexts.setdefault(key, record["context"])
+    state.rows.setdefault(sample.filter, {})[key] = read
     if (prompt := _first_prompt(row)) is not None:
         state.first_prompts.setdefault(key, sha256(prompt))
 
 
-def _check_record(record: dict[str, Any], task: str, name: str) -> None:
-    if record["task"] != task:
-        raise ValueError(f"the row belongs to the task {record['task']!r}, not to {task}")
-    if record["method"] != name:
-        raise ValueError(f"the method is {record['method']!r}, but the filter '{name}'")
-    if "|" in name:
-        raise ValueError(f"the method {name!r} has a '|', which separates the parts of a signature")
-
-
 def _confidence_row(row: dict[str, Any], record: dict[str, Any]) -> _Row:
     confidence, correct = record["confidence"], record["correct"]
-    if confidence is None:
-        confidence = math.nan
-    elif not _is_number(confidence) or not 0 <= confidence <= 1:  # NaN is not in the range
-        raise ValueError(
-            f"the confidence is {confidence!r}, neither null nor a number from 0 to 1"
-        )
-    if correct is None:
-        correct = math.nan
-    elif not _is_number(correct) or correct not in (0, 1):
-        raise ValueError(f"correct is {correct!r}, neither 0 nor 1")
     values = {
         metric: value for metric, value in _values(row).items() if metric not in HIGHER_IS_BETTER
     }
     return _Row(
         short_sha256(str(record["question"])),
         sha256(json.dumps([str(record["question"]), row.get("target")])),
-        str(record["answer"]),
-        float(correct),
-        float(confidence),
+        record["answer"],
+        math.nan if correct is None else float(correct),
+        math.nan if confidence is None else float(confidence),
         values,
     )
 
@@ -206,7 +200,7 @@ def _values(row: dict[str, Any]) -> dict[str, float]:
     texts = [name for name in names if isinstance(name, str) and name != "bypass"]
     return {
         name: float(row[name]) for name in texts
-        if _is_number(row.get(name)) or isinstance(row.get(name), bool)
+        if is_number(row.get(name)) or isinstance(row.get(name), bool)
     }
 
 
@@ -219,15 +213,9 @@ def _first_prompt(row: dict[str, Any]) -> str | None:
 
 
 def _check_filters_agree(path: Path, state: _Reading) -> None:
-    """Raise ValueError unless all filters are about the same questions, answers and grades."""
+    """Raise ValueError unless all filters have the same questions, answers and grades."""
     (first, reference), *others = state.rows.items()
     for name, rows in others:
-        if rows.keys() != reference.keys():
-            raise ValueError(
-                f"'{path}': '{first}' and '{name}' are not about the same questions "
-                f"({len(reference)} and {len(rows)}); the file is cut off, run the evaluation "
-                "again."
-            )
         changed = [key for key, row in rows.items() if row[:3] != reference[key][:3]]
         if changed:
             raise ValueError(
@@ -246,9 +234,9 @@ def _check_filters_agree(path: Path, state: _Reading) -> None:
 def _check_documents(path: Path, state: _Reading) -> None:
     """Raise ValueError unless each document of the task has its question."""
     reference = next(iter(state.rows.values()))
-    missing = set(range(len(reference))) - state.documents
-    if missing or len(state.documents) != len(reference):
-        example = min(missing) if missing else max(state.documents)
+    missing = set(range(len(reference))) - state.positions
+    if missing or len(state.positions) != len(reference):
+        example = min(missing) if missing else max(state.positions)
         raise ValueError(
             f"'{path}' does not hold all documents of its task: they are numbered from 0, and of "
             f"{len(reference)} questions none or several have the number {example}. Give a log of "
@@ -259,12 +247,14 @@ def _check_documents(path: Path, state: _Reading) -> None:
 def _log(path: Path, digest: str, state: _Reading) -> Log:
     reference = next(iter(state.rows.values()))
     ids = tuple(sorted(reference))
-    ours = bool(state.ours)
-    prompts = [state.contexts.get(key) or state.first_prompts.get(key) for key in ids]
-    said = [part for key in ids for part in (key, reference[key].answer)] if ours else None
+    contexts = tuple(state.contexts.get(key) for key in ids)
+    asked = [
+        state.first_prompts.get(key) if context is None else sha256(context)
+        for key, context in zip(ids, contexts)
+    ]
     confidence = {
         name: np.array([rows[key].confidence for key in ids])
-        for name, rows in state.rows.items() if ours
+        for name, rows in state.rows.items() if state.ours
     }
     return Log(
         path=path,
@@ -272,15 +262,17 @@ def _log(path: Path, digest: str, state: _Reading) -> Log:
         rows=state.count,
         ids=ids,
         questions=tuple(reference[key].question for key in ids),
-        answers=tuple(short_sha256(reference[key].answer) for key in ids) if ours else None,
-        correct=np.array([reference[key].correct for key in ids]) if ours else None,
+        documents=tuple(state.documents.get(key) for key in ids),
+        contexts=contexts,
+        prompts=tuple(state.prompts.get(key) for key in ids),
+        answers=tuple(reference[key].answer for key in ids) if state.ours else None,
+        correct=np.array([reference[key].correct for key in ids]) if state.ours else None,
         confidence=confidence,
         signatures=state.signatures,
         values={name: _columns([rows[key] for key in ids]) for name, rows in state.rows.items()},
         task_hash=state.hashes.hexdigest() if state.hashed else None,
         data=fingerprint(part for key in ids for part in (key, reference[key].target)),
-        prompts=None if None in prompts else fingerprint(prompts),
-        said=None if said is None else fingerprint(said),
+        asked=None if None in asked else fingerprint(asked),
     )
 
 
@@ -292,8 +284,3 @@ def _columns(rows: list[_Row]) -> dict[str, Floats]:
 
 def _same(one: float, other: float) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-

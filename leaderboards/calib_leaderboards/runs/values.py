@@ -1,0 +1,26 @@
+"""Values of a results file, which can be anything that JSON holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def text(value: Any) -> str | None:
+    """The value as text; None for null."""
+    return None if value is None else str(value)
+
+
+def number(value: Any) -> int | None:
+    """The value if it is a whole number, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def printable(value: Any) -> Any:
+    """With a question mark for each lone surrogate, which JSON can write and UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {printable(key): printable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [printable(part) for part in value]
+    return value

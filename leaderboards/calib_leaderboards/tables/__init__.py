@@ -1,0 +1,1 @@
+"""Entries as rows, rows as tables, tables as files."""

@@ -1,0 +1,129 @@
+"""All rows as one table in CSV and Parquet, and the tables of tasks in LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from calib_leaderboards.store.entry import Metric
+from calib_leaderboards.tables.rows import TableRow
+from calib_leaderboards.tables.table import Table
+from calib_leaderboards.tables.words import MAIN, interval, number
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+}
+COLUMNS = (
+    "model", "revision", "parameters", "dtype", "adapter", "adapter_use", "adapter_sha256", "task",
+    "task_version", "task_source", "split", "setting", "num_fewshot", "chat_template",
+    "system_prompt", "answers", "method", "label", "elicitation", "sanity", "metric", "value",
+    "low", "high", "stderr", "higher_is_better", "rank", "n", "n_missing", "signature", "date",
+    "data_fingerprint", "prompts_sha256", "samples_sha256", "entry",
+)
+
+
+def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
+    """One tuple of `COLUMNS` for each row and metric; what is unknown is None."""
+    lines = []
+    for row in rows:
+        entry, score = row.entry, row.score
+        model, task, setting, origin = entry.model, entry.task, entry.setting, entry.provenance
+        adapter = model.adapter
+        before = (
+            model.name, model.revision, model.parameters, model.dtype,
+            *((adapter.name, adapter.use, adapter.sha256) if adapter else (None, None, None)),
+            task.name, task.version, task.source, task.split, setting.slug, setting.num_fewshot,
+            setting.chat_template, setting.system_prompt, setting.answers, score.method,
+            score.label, score.elicitation, row.sanity,
+        )
+        after = (
+            origin.date, origin.data_fingerprint, origin.prompts_sha256, origin.samples.sha256,
+            row.key,
+        )
+        for name, m in score.metrics.items():
+            lines.append((
+                *before, name, m.value, m.low, m.high, m.stderr, m.higher_is_better,
+                row.ranks.get(name), score.n, score.n_missing, m.signature, *after,
+            ))
+    return lines
+
+
+def to_csv(lines: Iterable[Sequence[Any]]) -> bytes:
+    """CSV in UTF-8 with a heading; unknown values are empty, truth values are true and false."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        [str(value).lower() if isinstance(value, bool) else _cell(value) for value in line]
+        for line in lines
+    )
+    return text.getvalue().encode("utf-8")
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
+    """The same table as a Parquet file, with types."""
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {
+        **dict.fromkeys(("value", "low", "high", "stderr"), pyarrow.float64()),
+        **dict.fromkeys(("parameters", "num_fewshot", "rank", "n", "n_missing"), pyarrow.int64()),
+        **dict.fromkeys(
+            ("chat_template", "system_prompt", "sanity", "higher_is_better"), pyarrow.bool_()
+        ),
+    }
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
+    columns = list(zip(*lines)) or [()] * len(COLUMNS)
+    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema)]
+    buffer = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table(arrays, schema=schema), buffer, compression="zstd")
+    return buffer.getvalue().to_pybytes()
+
+
+def to_latex(tables: Iterable[Table], limit: int) -> bytes:
+    """A booktabs table per task, best first, of at most `limit` rows each."""
+    parts = ["% Made by `calibench leaderboard build`. Needs \\usepackage{booktabs}."]
+    for table in tables:
+        (task, version, _), known = table.group, table.metrics
+        names = [name for name in known if name in MAIN] or known[:4]
+        head = [_tex(text) for text in table.head(names)]
+        lines = []
+        for row in table.best_first[:limit]:
+            first = [row.entry.model.name, row.adapter, row.score.label, row.entry.setting.slug]
+            cells = [_tex(cell) for cell in first]
+            cells += [_tex_score(row.score.metrics.get(name)) for name in names]
+            lines.append("    " + " & ".join([*cells, f"{row.score.n:,}"]) + r" \\")
+        shape = "llll" + "r" * (len(names) + 1)
+        note = f"; {table.preview}" if table.preview else ""
+        top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
+        parts.append("\n".join([
+            r"\begin{table}", r"  \centering", r"  \small",
+            rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
+            r"95\,\% intervals in brackets.}",
+            rf"  \begin{{tabular}}{{{shape}}}", r"    \toprule", f"    {top} " + r"\\",
+            r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
+        ]))
+    return ("\n\n".join(parts) + "\n").encode("utf-8")
+
+
+def _tex_score(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return "--"
+    span = interval(metric).replace("–", "--")
+    return number(metric.value) + (rf" {{\scriptsize [{span}]}}" if span else "")
+
+
+def _tex(text: str) -> str:
+    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    escaped = "".join(_TEX.get(letter, letter) for letter in plain)
+    return escaped.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")

@@ -1,0 +1,94 @@
+"""Tables: the rows of one task, version and set of questions, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from calib_leaderboards.tables.rows import (
+    Group,
+    TableRow,
+    best_first,
+    direction,
+    metric_names,
+    notes,
+    preview,
+)
+from calib_leaderboards.tables.words import heading
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a group, in the order of `table_rows`.
+
+    Attributes:
+        group: task, version and questions.
+        title: what to call the task.
+        rows: the methods.
+        metrics: those of the rows, with a title first.
+        preview: a sentence about rows that are of a part of the questions; "" if none is.
+        notes: those that were added with the rows' runs.
+    """
+
+    group: Group
+    title: str
+    rows: tuple[TableRow, ...]
+    metrics: tuple[str, ...]
+    preview: str
+    notes: tuple[str, ...]
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that the table is ordered by."""
+        return self.metrics[0]
+
+    @property
+    def best_first(self) -> list[TableRow]:
+        """The rows in the order of the main metric."""
+        return best_first(self.rows, self.main_metric)
+
+    def head(self, names: Iterable[str]) -> list[str]:
+        """The headings of columns of metrics."""
+        return [heading(name, direction(self.rows, name)) for name in names]
+
+
+def group_names(groups: Sequence[Group]) -> dict[Group, str]:
+    """What tables call a task: its name, with version or questions where several share it."""
+    named = {}
+    for task, version, data in groups:
+        versions = {other[1] for other in groups if other[0] == task}
+        same = [other for other in groups if other[:2] == (task, version)]
+        more = [f"version {version}"] if len(versions) > 1 else []
+        more += [f"questions {data[:8]}"] if len(same) > 1 else []
+        named[task, version, data] = f"{task} ({', '.join(more)})" if more else task
+    return named
+
+
+def tables_of(
+    rows: Iterable[TableRow], titles: Mapping[Group, str] | None = None
+) -> list[Table]:
+    """The rows as one table per group: tasks with confidences first, then those with many rows.
+
+    titles: what to call each group, where more tables than these are on the pages.
+    """
+    groups: dict[Group, list[TableRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+
+    def place(group: Group) -> tuple[bool, int]:
+        members = groups[group]
+        return not any("ece" in row.score.metrics for row in members), -len(members)
+
+    ordered = sorted(groups, key=place)
+    titles = group_names(ordered) if titles is None else titles
+    return [
+        Table(
+            group=group,
+            title=titles[group],
+            rows=tuple(groups[group]),
+            metrics=tuple(metric_names(groups[group])),
+            preview=preview(groups[group]),
+            notes=tuple(notes(groups[group])),
+        )
+        for group in ordered
+    ]

@@ -1,0 +1,41 @@
+"""What tables call the metrics, and how they show their values."""
+
+from __future__ import annotations
+
+from calib_leaderboards.store.entry import Metric
+
+# The metrics that come first, with what tables call them; others follow under their own names.
+TITLES = {
+    "ece": "ECE",
+    "auroc": "AUROC",
+    "brier": "Brier",
+    "acc": "Accuracy",
+    "answered": "Answered",
+    "rms": "RMS error",
+    "nll": "NLL",
+}
+MAIN = ("ece", "auroc", "brier", "acc")
+
+
+def heading(name: str, higher_is_better: bool | None) -> str:
+    """What a table calls a metric, with the direction that is better.
+
+    >>> heading("ece", False)
+    'ECE ↓'
+    """
+    arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better]
+    return TITLES.get(name, name) + arrow
+
+
+def number(value: float | None) -> str:
+    """A score with three decimals, or four significant digits where it is large."""
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
+
+
+def interval(metric: Metric) -> str:
+    """ "0.041–0.084", or "" without an interval."""
+    if metric.low is None or metric.high is None:
+        return ""
+    return f"{number(metric.low)}–{number(metric.high)}"
