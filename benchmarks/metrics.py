@@ -55,9 +55,9 @@ def ours(metric: str, n: int) -> Callable:
 def ours_score(metrics: tuple[str, ...] | None, n: int) -> Callable:
     """calib_metrics.score(..., resamples=1000): the value, its interval and its standard error."""
     import calib_metrics
-    from calib_metrics.signature import HIGHER_IS_BETTER
+    from calib_metrics.registry import NAMES
 
-    names = metrics or tuple(HIGHER_IS_BETTER)
+    names = metrics or NAMES
     data = rows(n)
     return lambda: calib_metrics.score(*data, names, resamples=RESAMPLES)
 

@@ -37,11 +37,8 @@ from calib_metrics.selective import (
     risk_coverage,
     selective_accuracy,
 )
-from calib_metrics.signature import VERSION
 from calib_metrics.smooth import smooth_ece, smooth_ece_bandwidth
 from calib_metrics.worst_case import Bounds, worst_case
-
-__version__ = VERSION
 
 __all__ = [
     "Bounds",
@@ -83,3 +80,12 @@ __all__ = [
     "top_label_ece",
     "worst_case",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """Return `__version__`, that of the installed package, looked up when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("calibench")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from calib_metrics._checks import check_choice, check_count, check_rows, check_unsorted
 from calib_metrics.bins import STRATEGIES, bin_index, bin_sums
+from calib_metrics.bootstrap import known, known_rows, resampled_mean, totals_by_bin
+from calib_metrics.cells import Cells, Drawn
+from calib_metrics.metric import BINNING, Metric, Resampled
 
 NORMS = ("l1", "l2", "max")
 
@@ -94,8 +100,13 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Raises ValueError on bad input.
     Source: Brier, Monthly Weather Review 1950.
     """
-    confidence, correct = check_rows(confidence, correct)
-    return float(np.mean((confidence - correct) ** 2))
+    return float(np.mean(_squares(*check_rows(confidence, correct))))
+
+
+def _squares(
+    confidence: NDArray[np.float64], correct: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return (confidence - correct) ** 2
 
 
 def nll(confidence: ArrayLike, correct: ArrayLike) -> float:
@@ -149,3 +160,68 @@ def debiased_norm(
     z = np.divide(gap, spread, out=np.full(gap.shape, np.inf), where=spread > 0)
     expected = spread * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + gap * erf(z / np.sqrt(2))
     return np.maximum(np.sum(count * (2 * gap - expected), axis=-1) / np.sum(count, axis=-1), 0.0)
+
+
+def _resampled_ece(cells: Cells, bins: int, strategy: str, norm: str, debias: bool) -> Resampled:
+    confidence, correct = known(cells)
+    rows, outcomes = known_rows(cells)
+    index = bin_index(rows, bins, strategy, outcomes)[cells.first[: cells.answered]]
+    columns = [correct - confidence, np.ones(index.size)] + [correct] * debias
+    totals = totals_by_bin(index, np.stack(columns, axis=1))
+    reduce = debiased_norm if debias else gap_norm
+
+    def calibration_error(drawn: Drawn) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            error = reduce(*totals(drawn), norm=norm)
+        return np.where(drawn.n > 0, error, np.nan)
+
+    return calibration_error
+
+
+def _describe_bins(bins: int, strategy: str, norm: str, debias: bool) -> list[str]:
+    parts = [] if strategy == "sweep" else [f"bins:{bins}"]
+    return [*parts, f"strategy:{strategy}", f"norm:{norm}", *["debias:yes"] * debias]
+
+
+def _calibration_error(name: str, title: str, norm: str | None, **facts: Any) -> Metric:
+    fixed = {} if norm is None else {"norm": norm}
+    return Metric(
+        name,
+        title,
+        ece,
+        _resampled_ece,
+        higher_is_better=False,
+        options=BINNING,
+        fixed=fixed,
+        describe=_describe_bins,
+        chance_raises=True,
+        **facts,
+    )
+
+
+METRICS = (
+    _calibration_error("ece", "ECE", None, worst_case="binned", module="ece"),
+    _calibration_error("rms", "RMS error", "l2", module="rms_calibration_error"),
+    _calibration_error("mce", "Maximum error", "max"),
+    Metric(
+        "brier",
+        "Brier",
+        brier,
+        resampled_mean(_squares),
+        higher_is_better=False,
+        row_values=_squares,
+        worst_case="monotone",
+        module="brier",
+    ),
+    Metric(
+        "nll",
+        "NLL",
+        nll,
+        resampled_mean(log_losses),
+        higher_is_better=False,
+        highest=math.inf,
+        row_values=log_losses,
+        worst_case="monotone",
+        module="nll",
+    ),
+)

@@ -10,19 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_groups, check_pairs, sort_order
-from calib_metrics.bootstrap import resampled_metric
 from calib_metrics.cells import Drawn, make_cells
+from calib_metrics.registry import check_metrics, find, may_merge
 from calib_metrics.scores import Score, resample
-from calib_metrics.signature import (
-    HIGHER_IS_BETTER,
-    Options,
-    base_name,
-    check_method,
-    check_metrics,
-    make_signature,
-    uses_rows,
-)
-from calib_metrics.values import plain_value
+from calib_metrics.signature import Options, check_method, make_signature
+from calib_metrics.values import plain_value, resampled_metric
 
 
 def compare(
@@ -78,7 +70,7 @@ def compare(
     for confidence, correct in sides:
         order = sort_order(confidence, correct, unit)
         confidence, correct = confidence[order], correct[order]
-        cells = make_cells(confidence, correct, unit[order], merge=not uses_rows(metrics))
+        cells = make_cells(confidence, correct, unit[order], merge=may_merge(metrics))
         functions = {}
         for name in metrics:
             values[name].append(plain_value(name, confidence, correct, settings))
@@ -86,8 +78,10 @@ def compare(
                 functions[name] = resampled_metric(name, cells, settings.binning)
         resampled.append((Drawn(cells), functions))
     differences = {name: first - second for name, (first, second) in values.items()}
-    enough = {name: cells.units if name == "acc" else cells.units_answered for name in metrics}
-    drawable = [n for n in metrics if enough[n] >= 2 and not math.isnan(differences[n])]
+    asked = {name: find(name).metric for name in metrics}
+    units = {True: cells.units, False: cells.units_answered}
+    enough = {name: units[metric.all_rows] >= 2 for name, metric in asked.items()}
+    drawable = [name for name in metrics if enough[name] and not math.isnan(differences[name])]
 
     def statistic(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         one, other = (
@@ -98,8 +92,8 @@ def compare(
 
     uncertainty = resample(statistic, differences, cells.units, settings)
     scores = {}
-    for name in metrics:
-        n_missing = 0 if name == "acc" else int(missing.sum())
+    for name, metric in asked.items():
+        n_missing = 0 if metric.all_rows else int(missing.sum())
         n = missing.size - n_missing
         method = f"{method_a}-{method_b}"
         clusters = None if groups is None else cells.units
@@ -110,7 +104,7 @@ def compare(
             *uncertainty.get(name, (math.nan,) * 3),
             n,
             n_missing,
-            HIGHER_IS_BETTER[base_name(name)],
+            metric.higher_is_better,
             f"{signature}|paired",
         )
     return scores

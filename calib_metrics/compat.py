@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_choice, check_rows
 from calib_metrics.bins import run_starts
+from calib_metrics.bootstrap import known_rows, totals_by_bin
+from calib_metrics.cells import Cells, Drawn
+from calib_metrics.metric import Metric, Resampled
 
 Floats = NDArray[np.float64]
 Reduce = Callable[[Floats, NDArray, ArrayLike], Floats]
@@ -165,3 +168,31 @@ def _mean_over_bins(gap: Floats, rows: NDArray, all_rows: ArrayLike) -> Floats:
 
 def _divide(over: Floats, under: NDArray) -> Floats:
     return np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
+
+
+def _resampled(cells: Cells, mode: str) -> Resampled:
+    gap, index, reduce = prepare(*known_rows(cells), mode)  # rows are cells here: see make_cells
+    totals = totals_by_bin(index, np.stack([gap, np.ones(gap.size)], axis=1))
+
+    def calibration_error(drawn: Drawn) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = reduce(*totals(drawn), drawn.n)
+        return np.where(drawn.n > 0, error, np.nan)
+
+    return calibration_error
+
+
+METRICS = tuple(
+    Metric(
+        f"ece:{mode}",
+        f"ECE ({mode})",
+        compat_ece,
+        _resampled,
+        higher_is_better=False,
+        fixed={"mode": mode},
+        describe=lambda mode: [],  # its name says it
+        merges=False,
+        chance_raises=True,
+    )
+    for mode in MODES
+)

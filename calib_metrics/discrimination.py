@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_rows
 from calib_metrics.bins import run_starts
+from calib_metrics.bootstrap import step_dot
+from calib_metrics.cells import Cells, Drawn, divide
+from calib_metrics.metric import Metric, Resampled
 
 _TWO_OF_EACH = "at least two right and two wrong"
 
@@ -181,3 +184,47 @@ def _warn_of_classes(what: str, right: int, wrong: int, need: str) -> None:
     else:
         seen = f"{right} of {right + wrong} answers are right"
     warnings.warn(f"{what} is undefined (NaN): {seen}, and it needs {need}.", stacklevel=3)
+
+
+def _resampled_auroc(cells: Cells) -> Resampled:
+    def area(drawn: Drawn) -> NDArray[np.float64]:
+        # A right answer wins against the wrong ones below its step and half of those at it. Counted
+        # twice and with the right ones added, which cancel: all answers twice, less those down to
+        # the step and those down to the step before.
+        right = drawn.n_right
+        rank = 2 * step_dot(drawn.right, drawn.totals) - step_dot(drawn.right, drawn.total)
+        return divide(right * (2 * drawn.n - right) - rank, 2 * right * (drawn.n - right))
+
+    return area
+
+
+def _resampled_average_precision(cells: Cells) -> Resampled:
+    def area(drawn: Drawn) -> NDArray[np.float64]:
+        precision = drawn.array("precision", drawn.totals.shape[1])
+        np.maximum(drawn.totals, 1.0, out=precision)
+        np.divide(drawn.rights, precision, out=precision)
+        return divide(step_dot(drawn.right, precision), drawn.n_right)
+
+    return area
+
+
+METRICS = (
+    Metric(
+        "auroc",
+        "AUROC",
+        auroc,
+        _resampled_auroc,
+        higher_is_better=True,
+        worst_case="monotone",
+        module="auroc",
+    ),
+    Metric(
+        "average_precision",
+        "Average precision",
+        average_precision,
+        _resampled_average_precision,
+        higher_is_better=True,
+        worst_case="monotone",
+        module="average_precision",
+    ),
+)

@@ -1,5 +1,6 @@
 """Aggregations for lm-eval: `aggregation: !function calib_metrics.lm_eval_hooks.ece` in a task.
 
+There is one for every metric of `calib_metrics.registry`, and `NAME_stderr` for its standard error.
 An item is one answer's (confidence, correct), a tuple or, read back from a log, a list. A
 confidence of None is left out; when all are, the score is NaN. lm-eval prints a standard error for
 a custom metric only where the task emits a second metric, `<name>_stderr`, right after it.
@@ -8,64 +9,50 @@ Errors are those of `calib_metrics.score`.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from calib_metrics.registry import METRICS, NAMES
 from calib_metrics.scores import Score, score
 
 Items = Sequence[Sequence[float | None]]
 
 
-def ece(items: Items) -> float:
-    """Expected calibration error, 10 bins of equal width."""
-    return _score("ece", items, resamples=0).value
+def __getattr__(name: str) -> Callable[[Items], float]:
+    """Return `NAME` or `NAME_stderr` for a metric of the rows with a confidence.
+
+    The value is that of `calib_metrics.score` with its defaults (10 bins of equal width), the
+    standard error that of its bootstrap (1,000 resamples, seed 0).
+    """
+    kind, stderr = name.removesuffix("_stderr"), name.endswith("_stderr")
+    if kind not in NAMES or METRICS[kind].all_rows:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _stderr_of(kind) if stderr else _value_of(kind)
 
 
-def ece_stderr(items: Items) -> float:
-    """Bootstrap standard error of `ece`: 1,000 resamples, seed 0."""
-    return _score("ece", items).stderr
+@functools.cache
+def _value_of(name: str) -> Callable[[Items], float]:
+    def value(items: Items) -> float:
+        return _score(name, items, resamples=0).value
+
+    return _named(value, name, METRICS[name].title)
 
 
-def rms(items: Items) -> float:
-    """Root mean square calibration error, 10 bins of equal width."""
-    return _score("rms", items, resamples=0).value
+@functools.cache
+def _stderr_of(name: str) -> Callable[[Items], float]:
+    def stderr(items: Items) -> float:
+        return _score(name, items).stderr
+
+    return _named(stderr, f"{name}_stderr", f"Bootstrap standard error of `{name}`")
 
 
-def rms_stderr(items: Items) -> float:
-    """Bootstrap standard error of `rms`: 1,000 resamples, seed 0."""
-    return _score("rms", items).stderr
-
-
-def brier(items: Items) -> float:
-    """Brier score."""
-    return _score("brier", items, resamples=0).value
-
-
-def brier_stderr(items: Items) -> float:
-    """Bootstrap standard error of `brier`: 1,000 resamples, seed 0."""
-    return _score("brier", items).stderr
-
-
-def nll(items: Items) -> float:
-    """Negative log-likelihood in nats."""
-    return _score("nll", items, resamples=0).value
-
-
-def nll_stderr(items: Items) -> float:
-    """Bootstrap standard error of `nll`: 1,000 resamples, seed 0."""
-    return _score("nll", items).stderr
-
-
-def auroc(items: Items) -> float:
-    """Area under the ROC curve; NaN with a warning if all answers are right, or all wrong."""
-    return _score("auroc", items, resamples=0).value
-
-
-def auroc_stderr(items: Items) -> float:
-    """Bootstrap standard error of `auroc`: 1,000 resamples, seed 0."""
-    return _score("auroc", items).stderr
+def _named(function: Callable[[Items], float], name: str, title: str) -> Callable[[Items], float]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{title}, of (confidence, correct) pairs."
+    return function
 
 
 def accuracy(items: Sequence[float]) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from calib_metrics.files import Rows
 from calib_metrics.noise import NoiseFloor, noise_floor
 from calib_metrics.scores import Score, score
-from calib_metrics.signature import VERSION
+from calib_metrics.signature import SIGNATURE_VERSION
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def write_json(path: Path, reports: Sequence[Report]) -> None:
     "noise_floor": {...} or null, "notes": [...]}, ...]}
     """
     document = {
-        "version": VERSION,
+        "version": SIGNATURE_VERSION,
         "reports": [
             {
                 "file": report.name,

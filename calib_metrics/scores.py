@@ -17,21 +17,12 @@ from calib_metrics._checks import (
     sort_order,
     sort_rows,
 )
-from calib_metrics.bootstrap import resampled_metric
 from calib_metrics.cells import Drawn, make_cells
 from calib_metrics.intervals import bca_interval, leave_out, percentile_interval, standard_error
+from calib_metrics.registry import check_metrics, find, may_merge
 from calib_metrics.resampling import draws
-from calib_metrics.signature import (
-    HIGHER_IS_BETTER,
-    OF_ALL_ROWS,
-    Options,
-    base_name,
-    check_method,
-    check_metrics,
-    make_signature,
-    uses_rows,
-)
-from calib_metrics.values import plain_value
+from calib_metrics.signature import Options, check_method, make_signature
+from calib_metrics.values import plain_value, resampled_metric
 from calib_metrics.worst_case import worst_confidence
 
 MISSING = ("exclude", "error", "worst_case")
@@ -106,7 +97,7 @@ def score(
     """Score the confidences of one method, every metric with a bootstrap interval.
 
     confidence: (n,) in [0, 1], None or NaN where the method gave none. correct: (n,) in {0, 1}.
-    metrics: names from HIGHER_IS_BETTER ("answered" is the share of rows with a confidence);
+    metrics: names of `calib_metrics.registry` ("answered" is the share of rows with a confidence);
     "selective_accuracy@0.7" and "coverage_at_accuracy@0.95" for another share than 0.8 and 0.9;
     "ece:guo17" and so on for the definitions of others (`compat_ece`). "acc" and "answered" use
     all rows, the others the rows with a confidence.
@@ -139,7 +130,7 @@ def score(
         scores = {}
         for name in metrics:
             filled = columns
-            if name not in OF_ALL_ROWS:
+            if not find(name).metric.all_rows:
                 filled = (worst_confidence(*columns, name, **options.binning), columns[1])
             scores |= _score(filled, labels, [name], method, missing, absent, options)
         return scores
@@ -160,10 +151,11 @@ def _score(
     else:
         order = sort_order(*columns, labels)
         unit, confidence, correct = labels[order], columns[0][order], columns[1][order]
-    cells = make_cells(confidence, correct, unit, merge=not uses_rows(metrics))
+    cells = make_cells(confidence, correct, unit, merge=may_merge(metrics))
     values = {name: plain_value(name, confidence, correct, options) for name in metrics}
-    units, answered = cells.units, cells.units_answered
-    enough = {name: (units if name in OF_ALL_ROWS else answered) >= 2 for name in metrics}
+    asked = {name: find(name).metric for name in metrics}
+    units = {True: cells.units, False: cells.units_answered}
+    enough = {name: units[metric.all_rows] >= 2 for name, metric in asked.items()}
     drawable = [name for name in metrics if enough[name] and not math.isnan(values[name])]
     functions = {name: resampled_metric(name, cells, options.binning) for name in drawable}
 
@@ -175,17 +167,16 @@ def _score(
 
     uncertainty = resample(statistic, values, cells.units, options)
     scores = {}
-    for name in metrics:
-        all_rows = name in OF_ALL_ROWS
-        n = confidence.size if all_rows else int(cells.size[: cells.answered].sum())
+    for name, metric in asked.items():
+        n = confidence.size if metric.all_rows else int(cells.size[: cells.answered].sum())
         clusters = None if labels is None else cells.units
         scores[name] = Score(
             name,
             values[name],
             *uncertainty.get(name, (math.nan,) * 3),
             n,
-            0 if all_rows else absent,
-            HIGHER_IS_BETTER[base_name(name)],
+            0 if metric.all_rows else absent,
+            metric.higher_is_better,
             make_signature(name, n, method, missing, clusters, options),
         )
     return scores

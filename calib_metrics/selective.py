@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_rows
 from calib_metrics.bins import run_starts
+from calib_metrics.cells import Cells, Drawn, divide
+from calib_metrics.metric import Metric, Resampled
 
 SLACK = 1e-9  # of a row: 0.7 * 10 is 7.000000000000001 in floating point, and means 7
 
@@ -159,3 +161,99 @@ def coverage_at_accuracy(
 def _check_share(value: float, name: str) -> None:
     if isinstance(value, bool) or not 0 < value <= 1:
         raise ValueError(f"{name} is {value!r}: give a share above 0 and up to 1, such as 0.8.")
+
+
+def _resampled_aurc(cells: Cells) -> Resampled:
+    return lambda drawn: drawn.aurc
+
+
+def _drawn_ideal(drawn: Drawn) -> NDArray[np.float64]:
+    """AURC of the ranking with every right answer on top: mean over k of max(0, k - right) / k."""
+    harmonic = drawn.harmonic(drawn.n.max(initial=0))
+    right, n = drawn.n_right.astype(np.int64), drawn.n.astype(np.int64)
+    return divide(n - right - right * (harmonic[n] - harmonic[right]), n)
+
+
+def _resampled_excess_aurc(cells: Cells) -> Resampled:
+    return lambda drawn: np.maximum(0.0, drawn.aurc - _drawn_ideal(drawn))  # NaN stays NaN
+
+
+def _resampled_prr(cells: Cells) -> Resampled:
+    def ratio(drawn: Drawn) -> NDArray[np.float64]:
+        right = drawn.n_right
+        chance = divide(drawn.n - right, drawn.n)
+        both = (right > 0) & (right < drawn.n)
+        gain = np.where(both, chance - _drawn_ideal(drawn), 0.0)
+        return divide(chance - drawn.aurc, gain)
+
+    return ratio
+
+
+def _resampled_accuracy(cells: Cells, coverage: float) -> Resampled:
+    def accuracy(drawn: Drawn) -> NDArray[np.float64]:
+        given = np.maximum(1, np.ceil(coverage * drawn.n - SLACK))
+        step = np.minimum(np.sum(drawn.totals < given[:, None], axis=1), drawn.totals.shape[1] - 1)
+        at = (np.arange(len(step)), step)
+        # The last step may be given in part: then its right answers count in that proportion.
+        part = divide(given - (drawn.totals[at] - drawn.total[at]), drawn.total[at])
+        return (drawn.rights[at] - drawn.right[at] + part * drawn.right[at]) / given
+
+    return accuracy
+
+
+def _resampled_coverage(cells: Cells, accuracy: float) -> Resampled:
+    def coverage(drawn: Drawn) -> NDArray[np.float64]:
+        needed = drawn.array("needed", drawn.totals.shape[1])
+        np.multiply(drawn.totals, accuracy, out=needed)
+        needed -= SLACK
+        most = np.max(drawn.totals, axis=1, where=drawn.rights >= needed, initial=0.0)
+        return divide(most, drawn.n)
+
+    return coverage
+
+
+METRICS = (
+    Metric(
+        "aurc",
+        "AURC",
+        aurc,
+        _resampled_aurc,
+        higher_is_better=False,
+        worst_case="monotone",
+        module="aurc",
+    ),
+    Metric(
+        "excess_aurc",
+        "Excess AURC",
+        excess_aurc,
+        _resampled_excess_aurc,
+        higher_is_better=False,
+        worst_case="monotone",
+    ),
+    Metric(
+        "prr",
+        "PRR",
+        prr,
+        _resampled_prr,
+        higher_is_better=True,
+        lowest=-math.inf,
+        worst_case="monotone",
+        module="prr",
+    ),
+    Metric(
+        "selective_accuracy",
+        "Selective accuracy",
+        selective_accuracy,
+        _resampled_accuracy,
+        higher_is_better=True,
+        share=("coverage", 0.8),
+    ),
+    Metric(
+        "coverage_at_accuracy",
+        "Coverage at accuracy",
+        coverage_at_accuracy,
+        _resampled_coverage,
+        higher_is_better=True,
+        share=("accuracy", 0.9),
+    ),
+)

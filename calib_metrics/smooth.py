@@ -9,6 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct, idct
 
 from calib_metrics._checks import check_rows
+from calib_metrics.bins import run_starts
+from calib_metrics.bootstrap import known, known_rows
+from calib_metrics.cells import Cells, Drawn, divide
+from calib_metrics.metric import Metric, Resampled
 
 _SIZES = (1024, 4096, 16384, 65536)  # of the grid: the first fine enough for the bandwidth
 _PER_BANDWIDTH = 16  # grid points
@@ -115,3 +119,39 @@ def _residual_sums(
     residual = (correct - confidence) / confidence.size
     lower = np.bincount(cell, residual * (1 - weight), points)
     return lower + np.bincount(cell + 1, residual * weight, points)
+
+
+def _resampled(cells: Cells) -> Resampled:
+    confidence, correct = known(cells)
+    bandwidth = smooth_ece_bandwidth(*known_rows(cells))
+    points = grid_size(bandwidth)
+    cell, upper = to_grid(confidence, points)
+    start = run_starts(cell)
+    place = cell[start]
+    lower_residual = (correct - confidence) * (1 - upper)
+    upper_residual = (correct - confidence) * upper
+
+    def smooth_error(drawn: Drawn) -> NDArray[np.float64]:
+        residuals = drawn.array("residuals", cell.size)
+        sums = np.zeros((len(drawn.n), points))
+        np.multiply(drawn.known, lower_residual, out=residuals)
+        sums[:, place] = np.add.reduceat(residuals, start, axis=1)
+        np.multiply(drawn.known, upper_residual, out=residuals)
+        sums[:, place + 1] += np.add.reduceat(residuals, start, axis=1)
+        return divide(smooth_residual(sums, bandwidth), drawn.n)
+
+    return smooth_error
+
+
+METRICS = (
+    Metric(
+        "smooth_ece",
+        "Smooth ECE",
+        smooth_ece,
+        _resampled,
+        higher_is_better=False,
+        describe=lambda: ["kernel:reflected_gaussian"],
+        chance_raises=True,
+        module="smooth_ece",
+    ),
+)

@@ -9,21 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_choice, check_count, check_pairs
 from calib_metrics.bins import bin_index
-from calib_metrics.calibration import brier, ece, nll
-from calib_metrics.discrimination import auroc, average_precision
-from calib_metrics.selective import aurc, excess_aurc, prr
+from calib_metrics.calibration import ece
+from calib_metrics.registry import METRICS
 
-# For these a confidence of `correct` is always best, and of 1 - `correct` always worst.
-_MONOTONE = {
-    "brier": brier,
-    "nll": nll,
-    "auroc": auroc,
-    "average_precision": average_precision,
-    "aurc": aurc,
-    "excess_aurc": excess_aurc,
-    "prr": prr,
-}
-_BOUNDED = ("ece", *_MONOTONE)
+_BOUNDED = tuple(name for name, metric in METRICS.items() if metric.worst_case)
 
 
 class Bounds(NamedTuple):
@@ -54,11 +43,10 @@ def worst_case(
     """
     columns = check_pairs(confidence, correct, allow_missing=True)
     worst = worst_confidence(*columns, metric, bins=bins)
-    if metric == "ece":
+    if METRICS[metric].worst_case == "binned":
         return Bounds(_best_ece(*columns, bins), ece(worst, columns[1], bins=bins))
     best = np.where(np.isnan(columns[0]), columns[1], columns[0])
-    function = _MONOTONE[metric]
-    values = (round(function(c, columns[1]), 15) for c in (best, worst))
+    values = (round(METRICS[metric].value(c, columns[1]), 15) for c in (best, worst))
     return Bounds(*values)
 
 
@@ -79,7 +67,7 @@ def worst_confidence(
     """
     check_choice(metric, "a metric with a worst case", _BOUNDED)
     missing = np.isnan(confidence)
-    if metric != "ece":
+    if METRICS[metric].worst_case == "monotone":
         return np.where(missing, 1 - correct, confidence)
     if (strategy, norm, debias) != ("width", "l1", False):
         raise ValueError(

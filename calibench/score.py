@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from calib_metrics.files import Rows
 
 
+class _Metrics(click.Option):
+    """An option whose help lists the metrics, which are imported when someone reads it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from calib_metrics.registry import METRICS, NAMES, modes_of
+
+        usual = str(self.default).split(",")
+        more = []
+        for name in NAMES:
+            share = METRICS[name].share
+            if name not in usual:
+                more.append(f"{name}@{share[1]:g}" if share else name)
+        others = ", ".join(f"ece:{mode}" for mode in modes_of("ece"))
+        self.help = f"Also {', '.join(more)}; and ece as others define it: {others}."
+        return super().get_help_record(ctx)
+
+
 @click.command()
 @click.argument(
     "files",
@@ -53,13 +70,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metrics",
+    cls=_Metrics,
     default="acc,ece,auroc,brier,answered",
     show_default=True,
     metavar="NAME,...",
-    help="Also rms, mce, smooth_ece, nll, average_precision, aurc, excess_aurc, prr, "
-    "selective_accuracy@0.8, coverage_at_accuracy@0.9, ece:guo17 and other definitions of ece.",
 )
-@click.option("--bins", default=10, show_default=True, help="Bins of ece and rms.")
+@click.option("--bins", default=10, show_default=True, help="Bins of ece, rms and mce.")
 @click.option("--strategy", default="width", show_default=True, help="Bins: width, mass or sweep.")
 @click.option("--norm", default="l1", show_default=True, help="ece's norm: l1, l2 or max.")
 @click.option(

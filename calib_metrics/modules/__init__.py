@@ -14,23 +14,14 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from calib_metrics._checks import check_choice
+from calib_metrics.registry import METRICS
 from calib_metrics.scores import score
 
 if TYPE_CHECKING:
     import evaluate
 
 # The modules, and what `score` calls each.
-NAMES = {
-    "ece": "ece",
-    "rms_calibration_error": "rms",
-    "smooth_ece": "smooth_ece",
-    "brier": "brier",
-    "nll": "nll",
-    "auroc": "auroc",
-    "average_precision": "average_precision",
-    "aurc": "aurc",
-    "prr": "prr",
-}
+NAMES = {metric.module: metric.name for metric in METRICS.values() if metric.module}
 
 _INPUTS = """
 Args:

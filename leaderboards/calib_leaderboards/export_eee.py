@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterable, Iterator
@@ -17,13 +18,23 @@ from typing import Any
 from calib_leaderboards.store.entry import Entry, Metric, Score
 from calib_leaderboards.store.paths import entry_path, slug
 from calib_leaderboards.tables.words import TITLES
+from calib_metrics.registry import METRICS
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "calibench"
-# What a metric can be at least and at most; for the others this is not known.
+
+
+def _bound(limit: float) -> int | float | str:
+    """As the schema writes it: a whole number where it is one, and "Infinity"."""
+    if math.isinf(limit):
+        return "Infinity" if limit > 0 else "-Infinity"
+    return int(limit) if limit.is_integer() else limit
+
+
+# What a metric can be at least and at most; for a task's own this is not known.
 _RANGE = {
-    **dict.fromkeys(("acc", "answered", "ece", "rms", "brier", "auroc"), (0, 1)),
-    "nll": (0, "Infinity"),
+    name: tuple(_bound(limit) for limit in (metric.lowest, metric.highest))
+    for name, metric in METRICS.items()
 }
 
 

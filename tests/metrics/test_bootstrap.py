@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from calib_metrics import auroc, brier, ece, resampling, score
 from calib_metrics._checks import check_groups, check_rows, sort_order
-from calib_metrics.bootstrap import resampled_metric
 from calib_metrics.cells import Drawn, make_cells
 from calib_metrics.compat import MODES
 from calib_metrics.intervals import bca_interval, leave_out, percentile_interval, standard_error
+from calib_metrics.registry import NAMES
 from calib_metrics.resampling import draws
-from calib_metrics.signature import HIGHER_IS_BETTER, Options
+from calib_metrics.signature import Options
 from calib_metrics.smooth import smooth_ece, smooth_ece_bandwidth
-from calib_metrics.values import plain_value
+from calib_metrics.values import plain_value, resampled_metric
 
-ALL = (*HIGHER_IS_BETTER, "selective_accuracy@0.5", "coverage_at_accuracy@0.6")
+ALL = (*NAMES, "selective_accuracy@0.5", "coverage_at_accuracy@0.6")
 CONFIDENCE = st.none() | st.integers(0, 10).map(lambda k: k / 10) | st.floats(0, 1)
 
 

@@ -18,17 +18,9 @@ from calib_leaderboards.gate.evidence import (
 from calib_leaderboards.gate.runs import CannotDecide
 from calib_leaderboards.gate.samples import Column
 from calib_metrics import score
-from calib_metrics.calibration import log_losses
-from calib_metrics.signature import HIGHER_IS_BETTER, base_name, check_metrics
+from calib_metrics.registry import check_metrics, find, meant
 
 Floats = NDArray[np.float64]
-
-_PER_QUESTION = {
-    "acc": lambda confidence, correct: correct,
-    "answered": lambda confidence, correct: (~np.isnan(confidence)).astype(np.float64),
-    "brier": lambda confidence, correct: (confidence - correct) ** 2,
-    "nll": log_losses,
-}
 
 
 def value_of(name: str, column: Column) -> float:
@@ -104,15 +96,16 @@ def _per_question(name: str, column: Column) -> Floats | None:
     """Whose mean the score is, NaN where it leaves a question out; None if it is no mean."""
     if not _of_confidences(name, column):
         return _logged(name, column)
-    if name not in _PER_QUESTION:
+    row_values = find(name).metric.row_values
+    if row_values is None:
         return None
-    values = _PER_QUESTION[name](column.confidence, column.correct)
+    values = row_values(column.confidence, column.correct)
     return np.where(np.isnan(column.correct), np.nan, values)
 
 
 def _of_confidences(name: str, column: Column) -> bool:
     """Whether calib_metrics defines the score; else it is a mean of logged values."""
-    if column.confidence is None or base_name(name) not in HIGHER_IS_BETTER:
+    if column.confidence is None or meant(name) is None:
         return False
     check_metrics([name])
     return True
@@ -144,7 +137,7 @@ def _usable(name: str, values: Floats) -> Floats:
 
 
 def _refuse_untested(name: str) -> None:
-    if name in ("mce", "smooth_ece") or name.startswith("ece:"):
+    if find(name).metric.chance_raises and name not in CALIBRATION_ERRORS:
         raise CannotDecide(
             f"Chance alone raises {name}, and the gate does not know by how much; hold "
             f"{' or '.join(CALIBRATION_ERRORS)}, or write `test: threshold`."

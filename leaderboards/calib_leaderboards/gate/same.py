@@ -8,7 +8,7 @@ from calib_leaderboards.gate.baseline import Baseline, Metric, Task
 from calib_leaderboards.gate.measure import definition
 from calib_leaderboards.gate.runs import CannotDecide, TaskRun
 from calib_leaderboards.gate.samples import Column, Samples
-from calib_metrics.signature import HIGHER_IS_BETTER, base_name
+from calib_metrics.registry import meant
 
 _UPDATE = "Evaluate it as the baseline was, or update the baseline."
 
@@ -100,8 +100,8 @@ def higher_is_better(metric: Metric, column: Column, found: TaskRun) -> bool:
     """Which way is better: as the baseline says, else as the metric's definition or the task."""
     if metric.direction is not None:
         return metric.direction == "higher"
-    if column.confidence is not None and base_name(metric.name) in HIGHER_IS_BETTER:
-        return HIGHER_IS_BETTER[base_name(metric.name)]
+    if column.confidence is not None and (known := meant(metric.name)):
+        return known.higher_is_better
     if metric.name in found.task.directions:
         return found.task.directions[metric.name]
     raise CannotDecide(

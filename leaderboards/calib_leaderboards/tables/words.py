@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from calib_leaderboards.store.entry import Metric
+from calib_metrics.registry import METRICS
 
-# The metrics that come first, with what tables call them; others follow under their own names.
-TITLES = {
-    "ece": "ECE",
-    "auroc": "AUROC",
-    "brier": "Brier",
-    "acc": "Accuracy",
-    "answered": "Answered",
-    "rms": "RMS error",
-    "nll": "NLL",
-}
+# The metrics of calib_metrics come first, these before the others; a task's own follow by name.
 MAIN = ("ece", "auroc", "brier", "acc")
+_FIRST = (*MAIN, "answered", "rms", "nll")
+TITLES = {name: METRICS[name].title for name in dict.fromkeys((*_FIRST, *METRICS))}
 
 
 def heading(name: str, higher_is_better: bool | None) -> str:

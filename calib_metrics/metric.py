@@ -1,0 +1,85 @@
+"""What is known of a metric, in one place: everything else reads it from here.
+
+A metric is declared once, beside its function, as a `Metric`; `calib_metrics.registry` lists them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib_metrics.cells import Drawn
+
+Floats = NDArray[np.float64]
+Resampled = Callable[[Drawn], Floats]  # the draws of some resamples to the metric in each
+BINNING = ("bins", "strategy", "norm", "debias")
+
+
+def _describe(**parameters: Any) -> list[str]:
+    return [f"{name}:{value:g}" for name, value in parameters.items()]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of confidences and grades.
+
+    name: in tables, signatures, files and on the command line.
+    title: what headings call it.
+    value: (confidence, correct, **parameters) to the metric of a whole sample: columns sorted by
+        `check_rows`, without missing confidences unless `all_rows`; NaN with a warning if undefined.
+    resampled: (cells, **parameters) to the function that takes the draws of many resamples to the
+        metric in each, NaN where it is undefined. `calib_metrics.bootstrap` has the parts.
+    higher_is_better, lowest, highest: its direction, and what it can be at least and at most.
+    options: those of `score` that are among its parameters.
+    fixed: parameters that its name decides.
+    share: the parameter that follows "@" in its name, in (0, 1], and its default.
+    describe: (**parameters) to the "key:value" parts of the signature that state them.
+    all_rows: whether it is about all rows, not only those with a confidence.
+    of_confidence: whether it depends on the confidences at all.
+    merges: whether equal rows count the same wherever they stand, and so may be merged.
+    row_values: (confidence, correct) to a value for each row whose mean the metric is, if it is one.
+    chance_raises: whether chance alone moves it off its best, so that perfect calibration is never
+        seen in a finite sample.
+    worst_case: how missing confidences make it worst (see `calib_metrics.worst_case`). "monotone":
+        at 1 - correct, and best at correct. "binned": by the bins of equal width. None: unknown.
+    module: the folder of its module for `evaluate`, if it has one.
+    """
+
+    name: str
+    title: str
+    value: Callable[..., float]
+    resampled: Callable[..., Resampled]
+    higher_is_better: bool
+    lowest: float = 0.0
+    highest: float = 1.0
+    options: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    share: tuple[str, float] | None = None
+    describe: Callable[..., list[str]] = _describe
+    all_rows: bool = False
+    of_confidence: bool = True
+    merges: bool = True
+    row_values: Callable[[Floats, Floats], Floats] | None = None
+    chance_raises: bool = False
+    worst_case: Literal["monotone", "binned"] | None = None
+    module: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.lowest < self.highest or math.isnan(self.lowest + self.highest):
+            raise ValueError(f"{self.name} runs from {self.lowest} to {self.highest}: swap them.")
+
+    def parameters(self, options: Mapping[str, Any], share: float | None = None) -> dict[str, Any]:
+        """Return the keyword arguments of `value` and `resampled`.
+
+        options: those of `score`. share: what follows "@" in the name, None for the default.
+        """
+        found = {name: options[name] for name in self.options} | dict(self.fixed)
+        if self.share:
+            name, default = self.share
+            found[name] = default if share is None else share
+        return found
