@@ -201,8 +201,14 @@ def _calibration_error(name: str, title: str, norm: str | None, **facts: Any) ->
 
 METRICS = (
     _calibration_error("ece", "ECE", None, worst_case="binned", module="ece"),
-    _calibration_error("rms", "RMS error", "l2", module="rms_calibration_error"),
-    _calibration_error("mce", "Maximum error", "max"),
+    _calibration_error(
+        "rms",
+        "RMS error",
+        "l2",
+        documented=rms_calibration_error,
+        module="rms_calibration_error",
+    ),
+    _calibration_error("mce", "Maximum error", "max", documented=max_calibration_error),
     Metric(
         "brier",
         "Brier",

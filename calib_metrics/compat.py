@@ -193,6 +193,7 @@ METRICS = tuple(
         describe=lambda mode: [],  # its name says it
         merges=False,
         chance_raises=True,
+        documented=MODES[mode],
     )
     for mode in MODES
 )

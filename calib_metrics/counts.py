@@ -9,6 +9,7 @@ from calib_metrics.metric import Floats, Metric, Resampled
 
 
 def _accuracy(confidence: Floats, correct: Floats) -> float:
+    """Accuracy: the share of correct answers, of all rows."""
     return float(np.mean(correct))
 
 
@@ -17,6 +18,7 @@ def _accuracy_resampled(cells: Cells) -> Resampled:
 
 
 def _answered(confidence: Floats, correct: Floats) -> float:
+    """Answered: the share of rows with a confidence."""
     return float(np.mean(~np.isnan(confidence)))
 
 

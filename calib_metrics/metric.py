@@ -48,6 +48,7 @@ class Metric:
     worst_case: how missing confidences make it worst (see `calib_metrics.worst_case`). "monotone":
         at 1 - correct, and best at correct. "binned": by the bins of equal width. None: unknown.
     module: the folder of its module for `evaluate`, if it has one.
+    documented: the function whose docstring begins with what it is; None means `value`.
     """
 
     name: str
@@ -68,10 +69,17 @@ class Metric:
     chance_raises: bool = False
     worst_case: Literal["monotone", "binned"] | None = None
     module: str | None = None
+    documented: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.lowest < self.highest or math.isnan(self.lowest + self.highest):
             raise ValueError(f"{self.name} runs from {self.lowest} to {self.highest}: swap them.")
+
+    @property
+    def summary(self) -> str:
+        """What it is, in one line."""
+        lines = (self.documented or self.value).__doc__ or ""
+        return lines.strip().partition("\n")[0]
 
     def parameters(self, options: Mapping[str, Any], share: float | None = None) -> dict[str, Any]:
         """Return the keyword arguments of `value` and `resampled`.

@@ -15,21 +15,17 @@ if TYPE_CHECKING:
     from calib_metrics.files import Rows
 
 
-class _Metrics(click.Option):
-    """An option whose help lists the metrics, which are imported when someone reads it."""
+def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """Print all metrics and exit. Not in the help text, which must not wait for NumPy."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from calib_metrics.registry import METRICS
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from calib_metrics.registry import METRICS, NAMES, modes_of
-
-        usual = str(self.default).split(",")
-        more = []
-        for name in NAMES:
-            share = METRICS[name].share
-            if name not in usual:
-                more.append(f"{name}@{share[1]:g}" if share else name)
-        others = ", ".join(f"ece:{mode}" for mode in modes_of("ece"))
-        self.help = f"Also {', '.join(more)}; and ece as others define it: {others}."
-        return super().get_help_record(ctx)
+    for metric in METRICS.values():
+        name = f"{metric.name}@{metric.share[1]:g}" if metric.share else metric.name
+        click.echo(f"{name} {'↑' if metric.higher_is_better else '↓'}")
+        click.echo(click.wrap_text(metric.summary, 98, "    ", "    "))
+    ctx.exit()
 
 
 @click.command()
@@ -70,10 +66,18 @@ class _Metrics(click.Option):
 )
 @click.option(
     "--metrics",
-    cls=_Metrics,
     default="acc,ece,auroc,brier,answered",
     show_default=True,
     metavar="NAME,...",
+    help="Also nll, aurc, ece:guo17 and others: --list_metrics names and explains them.",
+)
+@click.option(
+    "--list_metrics",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_metrics,
+    help="Print every metric, with the direction that is better, and exit.",
 )
 @click.option("--bins", default=10, show_default=True, help="Bins of ece, rms and mce.")
 @click.option("--strategy", default="width", show_default=True, help="Bins: width, mass or sweep.")

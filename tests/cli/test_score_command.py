@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import calibench.cli
 from calib_metrics import Score, score
 from calib_metrics.files import read_rows
+from calib_metrics.registry import METRICS
 from harness_tasks.elicitation.records import Record
 
 pa = pytest.importorskip("pyarrow")
@@ -401,6 +402,13 @@ def test_many_rows_without_resamples_agree_with_numpy(tmp_path):
     output = run(path, "--resamples", "0")
     assert values(output)["brier"] == f"{np.mean((confidence - correct) ** 2):.4f}"
     assert values(output)["acc"] == f"{correct.mean():.4f}" and "300,000" in output
+
+
+def test_every_metric_and_definition_is_listed_with_what_it_is():
+    output = run("--list_metrics")
+    for metric in METRICS.values():
+        lines = re.search(rf"^{metric.name}(@\S+)? [↑↓]\n    (.*)", output, re.MULTILINE)
+        assert lines and len(lines[2]) > 20, metric.name
 
 
 def test_help_is_instant_since_nothing_heavy_is_imported():
