@@ -17,7 +17,8 @@ from calib_adapters.supervised.losses import penalties, token_nll
 from calib_adapters.training.job import Workshop
 from calib_adapters.training.recipe import load_recipe, shipped_recipes
 from calib_adapters.tune import tune
-from helpers.adapters_common import prepared_row, tune_and_be_killed, write_prepared
+from helpers.adapters_common import prepared_row, write_prepared
+from helpers.processes import tune_and_be_killed
 
 FAST = ("dtype=float32", "optimiser.learning_rate=1e-2", "optimiser.epochs=2",
         "optimiser.warmup_steps=0", "lora.dropout=0.1",

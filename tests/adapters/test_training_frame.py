@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from calib_adapters.training.curves import training_log
 from calib_adapters.training.trainer import JobTrainer
 from calib_adapters.tune import tune
 from helpers.adapters_common import RECIPE
+from helpers.processes import calibench_command, calibench_on_a_full_disk, pipe, start
 
 PLAIN = ("dtype=float32", "optimiser.batch_size=8")
 DROPOUT = (*PLAIN, "lora.dropout=0.1")  # random numbers, which a resumed run has to repeat
@@ -42,20 +41,14 @@ def unbroken(tmp_path_factory, tiny, graded):
 
 
 def command(tiny, graded, output, overrides, *options):
-    return ["tune", RECIPE, *overrides, "--model", tiny, "--data", graded, "-o", output, *options]
-
-
-def start(arguments, **settings):
-    return subprocess.Popen(
-        [sys.executable, "-m", "calibench", *map(str, arguments)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **settings,
-    )
+    given = ["--model", tiny, "--data", graded, "-o", output, *options]
+    return ["tune", RECIPE, *overrides, *map(str, given)]
 
 
 def wait_for(found, process, seconds=180):
     deadline = time.time() + seconds
     while not (names := found()):
-        assert time.time() < deadline and process.poll() is None, "nothing came"
+        assert time.time() < deadline and process.exitcode is None, "nothing came"
         time.sleep(0.005)
     return names
 
@@ -115,7 +108,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
               "--config_file", HARDWARE / "cpu.yaml", "--main_process_port", "0"]
     arguments = command(tiny, graded, output, PLAIN)
     done = subprocess.run(
-        [*map(str, launch), "-m", "calibench", *map(str, arguments)],
+        [*map(str, launch), "-m", "calibench", *arguments],
         capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr
@@ -145,11 +138,12 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_weights(
     tmp_path, tiny, graded, unbroken
 ):
     output = tmp_path / "adapter"
-    process = start(command(tiny, graded, output, DROPOUT, "--checkpoint_every", 2))
+    arguments = command(tiny, graded, output, DROPOUT, "--checkpoint_every", 2)
+    process = start(calibench_command, arguments)
     # Five steps make an epoch, so the checkpoint after step 7 and before 10 is within one.
     wait_for(lambda: list(tmp_path.glob(f".adapter.*/checkpoint-8/{MARK}")), process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     (work,) = tmp_path.glob(".adapter.*")
     (work / "checkpoint-9").mkdir(exist_ok=True)  # half-written, as far as anybody can tell
     assert not output.exists()
@@ -221,14 +215,12 @@ def test_logging_to_a_service_that_is_not_installed_is_refused(tmp_path, tiny, g
 def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, tiny, graded, unbroken):
     output = tmp_path / "adapter"
     largest = 20_000  # bytes a file may have: too few for the optimiser's state
-
-    process = start(
-        command(tiny, graded, output, DROPOUT),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)),
-    )
-    _, errors = process.communicate()
-    assert process.returncode == 1
-    assert "is full, or a file would exceed a limit. Nothing is lost" in errors.splitlines()[-1]
+    receiver, sender = pipe()
+    arguments = command(tiny, graded, output, DROPOUT)
+    process = start(calibench_on_a_full_disk, arguments, largest, sender)
+    process.join()
+    assert process.exitcode == 1
+    assert "is full, or a file would exceed a limit. Nothing is lost" in receiver.recv()
     assert not output.exists()
     tune(RECIPE, tiny, graded, output, DROPOUT)
     assert_same(weights(unbroken), weights(output), 1e-6)

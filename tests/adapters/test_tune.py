@@ -30,8 +30,9 @@ from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.temperature import fit_temperature
 from calib_adapters.training.trainer import JobTrainer
 from calib_adapters.tune import tune
-from helpers.adapters_common import FAST, RECIPE, tune_and_be_killed
+from helpers.adapters_common import FAST, RECIPE
 from helpers.graded_runs import record, write_run
+from helpers.processes import tune_and_be_killed
 
 
 @pytest.fixture(scope="module")

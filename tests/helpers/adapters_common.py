@@ -5,9 +5,6 @@ The fixtures made of these functions, ``tiny``, ``graded`` and ``prepared``, are
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -21,32 +18,6 @@ from helpers.graded_runs import record, write_run
 
 RECIPE = "calibration_tuning_lora_prompt"
 FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
-
-
-KILLED = """\
-import os, signal, sys
-from pathlib import Path
-from calib_adapters.training.checkpoints import Checkpoints
-from calib_adapters.tune import tune
-
-mark = Checkpoints.on_save
-
-def mark_and_die(*arguments, **options):
-    mark(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-Checkpoints.on_save = mark_and_die
-recipe, model, data, output, *overrides = sys.argv[1:]
-tune(recipe, model, Path(data), Path(output), overrides)
-"""
-
-
-def tune_and_be_killed(recipe, model, data, output, overrides) -> None:
-    """Training in a process of its own, which is killed when its first checkpoint is whole."""
-    arguments = map(str, [recipe, model, data, output, *overrides])
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    assert not output.exists()
 
 
 def tiny_model(folder: Path, tokenizer_of: str | Path, hidden: int = 32) -> str:

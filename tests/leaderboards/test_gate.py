@@ -496,13 +496,13 @@ def test_level_correction_and_options_are_checked(baseline, tmp_path):
     assert code == 0 and judged["brier"]["p"] == judged["brier"]["evidence"]["p"]
 
 
-def test_output_of_lm_eval_itself_is_read(tmp_path, monkeypatch):
+def test_output_of_lm_eval_itself_is_read(tmp_path):
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
 
     from helpers.task_runs import Hashed
 
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
     data = tmp_path / "data.jsonl"
     data.write_text("".join(json.dumps({"q": f"Is {i}?", "gold": i % 2}) + "\n" for i in range(40)))
     config = {
@@ -513,7 +513,10 @@ def test_output_of_lm_eval_itself_is_read(tmp_path, monkeypatch):
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
         "metadata": {"version": 2.0},
     }
-    results = simple_evaluate(Hashed(), tasks=[config], limit=30, bootstrap_iters=0)
+    results = simple_evaluate(
+        Hashed(), tasks=[config], task_manager=TaskManager(include_defaults=False), limit=30,
+        bootstrap_iters=0,
+    )  # fmt: skip
     samples = results.pop("samples")
     tracker = EvaluationTracker(output_path=str(tmp_path / "run"))
     tracker.general_config_tracker.model_name_sanitized = "hashed"
