@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calib_leaderboards.hashes import fingerprint, sha256, short_sha256
 from calib_leaderboards.runs.read import check_file
 from calib_leaderboards.runs.run import Run, Task
-from calib_metrics.signature import HIGHER_IS_BETTER
+from calib_metrics.registry import METRICS
 from harness_tasks.elicitation.logs import log_of
 from harness_tasks.elicitation.records import Sample, check_count, is_number, read_log
 
@@ -174,7 +174,7 @@ def _take(state: _Reading, sample: Sample, task: str) -> None:
 def _confidence_row(row: dict[str, Any], record: dict[str, Any]) -> _Row:
     confidence, correct = record["confidence"], record["correct"]
     values = {
-        metric: value for metric, value in _values(row).items() if metric not in HIGHER_IS_BETTER
+        metric: value for metric, value in _values(row).items() if metric not in METRICS
     }
     return _Row(
         short_sha256(str(record["question"])),
