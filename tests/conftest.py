@@ -4,9 +4,16 @@ What they need is imported inside them: tests of the metrics alone need neither 
 """
 
 import gc
+import os
 import sys
 
 import pytest
+from hypothesis import settings
+
+# No deadline: how long an example takes says more about the machine than about the code.
+EXAMPLES = int(os.environ.get("CALIBENCH_EXAMPLES", "100"))
+settings.register_profile("calibench", deadline=None, max_examples=EXAMPLES)
+settings.load_profile("calibench")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,6 +23,8 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+from harness_tasks.elicitation.ending import listen_to_api, with_endings
+
 eval_logger = logging.getLogger(__name__)
 
 
@@ -72,21 +74,12 @@ def late_type(kind: str, after: str | None) -> str:
 
 def _runner(kind: str) -> Callable[[LM, list[Instance]], list]:
     def run(lm: LM, requests: list[Instance]) -> list:
-        responses = getattr(lm, kind)(requests)
-        return cut_at_stops(responses, requests) if kind == "generate_until" else responses
+        if kind != "generate_until":
+            return getattr(lm, kind)(requests)
+        listen_to_api(lm)
+        return with_endings(lm, lm.generate_until(requests), requests)
 
     return run
-
-
-def cut_at_stops(replies: list[str], requests: list[Instance]) -> list[str]:
-    """The replies up to the first of their requests' stop strings, which some servers leave in."""
-    cut = []
-    for reply, request in zip(replies, requests, strict=True):
-        stops = request.args[1].get("until") or []
-        for stop in filter(None, [stops] if isinstance(stops, str) else stops):
-            reply = reply.split(stop)[0]
-        cut.append(reply)
-    return cut
 
 
 def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, int | None]]:
@@ -123,8 +116,9 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if not hasattr(model, "_create_payload"):  # only API models have it
-        return cut_at_stops(lm.generate_until(requests), requests)
-    replies = cut_at_stops(lm.generate_until(_seeded(model, requests)), requests)
+        return with_endings(lm, lm.generate_until(requests), requests)
+    listen_to_api(lm)
+    replies = with_endings(lm, lm.generate_until(_seeded(model, requests)), requests)
     different: dict[int, set[str]] = {}
     for request, reply in zip(requests, replies, strict=True):
         different.setdefault(id(request), set()).add(reply)

@@ -53,6 +53,7 @@ class Settings(BaseModel):
     temperature: float = Field(1.0, gt=0, description="divides the logit of P(yes)")
     yes_no: Literal["logprobs", "sampled"] = "logprobs"
     guesses: int = Field(4, ge=1, le=8, description="guesses of verbalized_top_k")
+    reply_tokens: int = Field(32, ge=1, description="at most, per reply that states a confidence")
     reasoning_tokens: int = Field(128, ge=1, description="at most, per reply that reasons")
     nli: str | None = Field(None, description="cross-encoder that decides what means the same")
     grading: str = "exact"

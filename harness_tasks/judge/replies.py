@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from harness_tasks.elicitation.methods.replies import parse_probability
+from harness_tasks.elicitation.methods.stated import parse_probability
 
 _DRESS = r"[\s*_`\"'“”()\[\]]*"  # Markdown and brackets around a name or a value
 _ALONE = re.compile(r"\W*\w+\W*(?:/\s*5\W*)?")

@@ -1,64 +1,9 @@
 """Reading confidences, the options of --metadata, and the second turn's prompt."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness_tasks.elicitation.methods.replies import parse_probability
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.settings import parse_settings
-
-
-@pytest.mark.parametrize(
-    ("text", "confidence"),
-    [
-        (" 85%", 0.85),
-        ("85 percent", 0.85),
-        ("I am 99.9% sure.", 0.999),
-        ("85", 0.85),
-        ("0.85", 0.85),
-        ("1.0", 1.0),
-        ("8/10", 0.8),
-        ("100%", 1.0),
-        ("0%", 0.0),
-        ("0", 0.0),
-        ("1", 0.01),
-        ("99,5 %", 0.995),
-        ("90% (out of 100)", 0.9),
-        ("The probability is 70%, so 70%.", 0.7),
-    ],
-)
-def test_a_stated_probability_is_read(text, confidence):
-    assert parse_probability(text).confidence == pytest.approx(confidence)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "no number"),
-        ("very sure", "no number"),
-        ("between 80% and 90%", "several numbers"),
-        ("150%", "out of range"),
-        ("-5%", "out of range"),
-        ("3/0", "out of range"),
-    ],
-)
-def test_what_cannot_be_read_is_none_with_a_reason(text, reason):
-    reading = parse_probability(text)
-    assert reading.confidence is None
-    assert reason in reading.reason
-
-
-@given(st.text())
-def test_any_text_gives_a_probability_or_a_reason(text):
-    reading = parse_probability(text)
-    assert (reading.confidence is None) == (reading.reason is not None)
-    assert reading.confidence is None or 0 <= reading.confidence <= 1
-
-
-@given(st.integers(0, 100))
-def test_every_whole_percentage_is_read_back(percent):
-    assert parse_probability(f" {percent}%").confidence == pytest.approx(percent / 100)
 
 
 @pytest.mark.parametrize(

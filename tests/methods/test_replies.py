@@ -8,8 +8,8 @@ from harness_tasks.elicitation.methods.replies import (
     LIKELIHOOD_TERMS,
     parse_guesses,
     parse_likelihood_term,
-    parse_probability,
 )
+from harness_tasks.elicitation.methods.stated import parse_probability
 from harness_tasks.elicitation.methods.yes_no import parse_yes_no
 from harness_tasks.elicitation.prompts import LINGUISTIC, WORDINGS
 
@@ -27,6 +27,8 @@ from harness_tasks.elicitation.prompts import LINGUISTIC, WORDINGS
         ("almost no chance", 0.03),
         ("Highly improbable", 0.125),
         ("Probably; likely, I would say", 0.675),
+        ("**Very likely**, because Lyon is smaller", 0.875),
+        ("Likelihood: almost certain", 0.97),
     ],
 )
 def test_a_likelihood_term_is_the_middle_of_its_range(reply, confidence):
@@ -47,6 +49,16 @@ def test_a_likelihood_term_is_the_middle_of_its_range(reply, confidence):
         ("extremely unlikely", "modified"),
         ("more likely than not", "modified"),
         ("likely wrong", "modified"),
+        ("likely to be wrong", "modified"),
+        ("It is likely that the answer is wrong.", "modified"),
+        ("I do not think that it is likely", "modified"),
+        ("Not even likely.", "modified"),
+        ("more than likely", "modified"),
+        ("far from likely", "modified"),
+        ("highly likely", "modified"),
+        ("unlikely to be incorrect", "modified"),
+        ("Likely? No.", "modified"),
+        ("Is it likely?", "no likelihood term"),
         (LINGUISTIC, "several"),
     ],
 )

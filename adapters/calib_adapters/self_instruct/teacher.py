@@ -10,7 +10,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
 
-from harness_tasks.elicitation.late import cut_at_stops
+from harness_tasks.elicitation.ending import cut_at_stops
 
 
 class Reply(NamedTuple):
@@ -85,8 +85,11 @@ def load_teacher(
         # Counted before the stop strings are cut: a reply of full length was broken off.
         full = [None if encode is None else len(encode(text)) for text in texts]
         return [
-            Reply(text, None if length is None else length < sampling.max_tokens - 1)
-            for text, length in zip(cut_at_stops(texts, requests), full, strict=True)
+            Reply(
+                cut_at_stops(text, request.args[1]["until"]),
+                None if length is None else length < sampling.max_tokens - 1,
+            )
+            for text, request, length in zip(texts, requests, full, strict=True)
         ]
 
     return write

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Sequence
 
 from harness_tasks.elicitation.grading import first_line
+from harness_tasks.elicitation.methods.stated_tokens import Token, sentences, tokenize
+from harness_tasks.elicitation.methods.stated_values import Refused
+from harness_tasks.elicitation.methods.stated_words import DEGREES, KNOWN, REASONS, denies
 from harness_tasks.elicitation.question import Reading
-
-_NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:[.,]\d+)?)\s*(%|percent\b|/\s*\d+)?", re.IGNORECASE)
 
 # Intelligence Community Directive 203, Analytic Standards (2015): both rows of its table of
 # expressions of likelihood, under the lower and the upper end of their range in percent.
@@ -24,74 +25,58 @@ _RANGES = {
 LIKELIHOOD_TERMS = {
     term: (low + high) / 200 for (low, high), terms in _RANGES.items() for term in terms
 }
-_LONGEST_FIRST = "|".join(sorted(LIKELIHOOD_TERMS, key=len, reverse=True))
-_TERM = re.compile(rf"(?<![\w-])(?:{_LONGEST_FIRST})(?![\w-])")
-# What makes a term one that the table does not have: "extremely unlikely", "not at all likely",
-# "likely wrong".
-_BEFORE = re.compile(
-    r"\b(?:hardly|less|least|more|most|as|equally|quite|rather|fairly|somewhat|too|so|extremely"
-    r"|exceptionally|highly|very|slightly|moderately|pretty|barely) $"
-    r"|(?:\b(?:not|never|cannot)|n't)\b(?: [\w']+){0,2} $"
-)
-_AFTER = re.compile(r" (?:not|incorrect|wrong|false|untrue)\b")
-
-
-def parse_probability(text: str) -> Reading:
-    """Read the probability that a model wrote when it was asked for a percentage.
-
-    "85%", "85 percent" and a bare "85" are 0.85; a fraction below or equal to one written with
-    decimals ("0.85", "1.0") is a probability; "8/10" is 0.8. A bare "1" is one percent, because a
-    percentage was asked for. If exactly one number carries a percent sign it wins over bare ones;
-    otherwise several different numbers, a number outside the range, or none, are unreadable.
-
-    Returns:
-        A `Reading` with a confidence in [0, 1], or ``None`` and the reason.
-    """
-    marked, bare = set(), set()
-    for number, unit in _NUMBER.findall(text):
-        value = float(number.replace(",", "."))
-        if unit.startswith("/"):
-            whole = float(unit[1:])
-            marked.add(value / whole if whole else math.inf)
-        elif unit:
-            marked.add(value / 100)
-        else:
-            is_fraction = value <= 1 and not number.isdigit()
-            bare.add(value if is_fraction else value / 100)
-    found = marked or bare
-    shown = text.strip()[:60]
-    if not found:
-        return Reading(None, f"no number in {shown!r}")
-    if len(found) > 1:
-        return Reading(None, f"several numbers in {shown!r}")
-    value = found.pop()
-    if not 0 <= value <= 1:
-        return Reading(None, f"out of range in {shown!r}")
-    return Reading(value)
+_TERMS = sorted((term.split() for term in LIKELIHOOD_TERMS), key=len, reverse=True)
 
 
 def parse_likelihood_term(text: str) -> Reading:
     """Read the likelihood term in a reply, as the middle of its range in ICD 203.
 
-    The longest term counts ("very likely", not "likely"). A term under a modifier that the table
-    does not have ("not likely", "extremely unlikely"), terms of different ranges, and none at all
-    are unreadable.
+    The longest term counts ("very likely", not "likely"). Beside it there may be the words of
+    `stated_words` and, behind "that" or "because", any words without a denial. Unreadable are a
+    term under a word that the table does not have ("not likely", "extremely unlikely", "more
+    likely than not", "likely to be wrong"), terms of different ranges, and none at all. A question
+    states nothing.
 
     Returns:
         A `Reading` with one of the values of `LIKELIHOOD_TERMS`, or ``None`` and the reason.
     """
-    words = " ".join(text.casefold().replace("\u2019", "'").split())
     shown = text.strip()[:60]
-    found = set()
-    for match in _TERM.finditer(words):
-        if _BEFORE.search(words[: match.start()]) or _AFTER.match(words[match.end() :]):
-            return Reading(None, f"a modified likelihood term in {shown!r}")
-        found.add(LIKELIHOOD_TERMS[match[0]])
+    found: set[float] = set()
+    try:
+        for sentence, question in sentences(tokenize(text)):
+            found |= set() if question else _terms(sentence)
+    except Refused as refusal:
+        return Reading(None, f"a modified likelihood term ({refusal}) in {shown!r}")
     if not found:
         return Reading(None, f"no likelihood term in {shown!r}")
     if len(found) > 1:
         return Reading(None, f"several likelihood terms in {shown!r}")
     return Reading(found.pop())
+
+
+def _terms(sentence: Sequence[Token]) -> set[float]:
+    """The values of the terms in a sentence, all of whose other words must be understood."""
+    words = [token.text for token in sentence]
+    found: set[float] = set()
+    others: list[str] = []
+    at, free = 0, False
+    while at < len(words):
+        term = next((term for term in _TERMS if words[at : at + len(term)] == term), None)
+        if term is None:
+            free = free or (bool(found) and words[at] in REASONS | {"that"})
+            if not free or denies(words[at]):
+                others.append(words[at])
+            at += 1
+            continue
+        if others and (others[-1] in DEGREES or others[-1] == "-"):
+            raise Refused(others[-1])
+        found.add(LIKELIHOOD_TERMS[" ".join(term)])
+        at += len(term)
+    allowed = KNOWN | {"one", ",", "(", ")", ":", "=", "..."}
+    strange = [word for word in others if word not in allowed]
+    if strange and (found or any(map(denies, strange))):
+        raise Refused(strange[0])
+    return found
 
 
 def parse_guesses(text: str) -> list[tuple[str, str | None]]:

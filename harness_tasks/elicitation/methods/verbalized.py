@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 from lm_eval.api.instance import Instance
 
-from harness_tasks.elicitation.methods.replies import (
-    parse_guesses,
-    parse_likelihood_term,
-    parse_probability,
-)
+from harness_tasks.elicitation.ending import unfinished
+from harness_tasks.elicitation.methods.replies import parse_guesses, parse_likelihood_term
+from harness_tasks.elicitation.methods.stated import holds_number, parse_probability
 from harness_tasks.elicitation.prompts import (
     COT,
     GUESSED,
@@ -26,27 +25,78 @@ from harness_tasks.elicitation.prompts import (
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
 
-SHORT = {"until": ["\n"], "max_gen_toks": 16, "do_sample": False}
 GUESS_TOKENS = 32
+# How replies are read; another number where the same reply can give another confidence.
+READ = "read:2"
+
+
+def _short(settings: Settings) -> dict[str, Any]:
+    """Generation arguments of a reply that states a confidence.
+
+    A line's end does not stop it, since models often begin with one; the first line that says
+    something is read.
+    """
+    return {"until": [UNTIL], "max_gen_toks": settings.reply_tokens, "do_sample": False}
+
+
+def _statement(reply: str) -> str | Reading:
+    """The part of `reply` that states the confidence: up to the end of the line with a number.
+
+    A line that begins with a small letter or a sign goes on with the one before. All of a JSON
+    object or a fenced block, and of a reply without a number.
+
+    Returns:
+        That part, or a `Reading` with the reason if the reply was cut within it.
+    """
+    lines = reply.strip().splitlines()
+    if not reply.lstrip().startswith(("{", "```")):
+        for number in range(1, len(lines)):
+            if holds_number("\n".join(lines[:number])) and not _goes_on(lines[number]):
+                return "\n".join(lines[:number])
+    reason = unfinished(reply)
+    return Reading(None, reason) if reason else reply
+
+
+def _goes_on(line: str) -> bool:
+    first = line.lstrip()[:1]
+    return first.islower() or first in ("%", "±", "+", "/", "(")
+
+
+def _read_percent(reply: str, alone: bool) -> Reading:
+    """The probability stated in `reply`; `alone` if the reply is all that the model wrote.
+
+    Then what follows the first number must not state another one. (Without a chat template models
+    go on with questions and answers of their own.)
+    """
+    statement = _statement(reply)
+    if isinstance(statement, Reading):
+        return statement
+    reading = parse_probability(statement)
+    if alone and reading.confidence is not None:
+        rest = parse_probability(reply.strip()[len(statement.strip()) :])
+        if rest.confidence not in (None, reading.confidence):
+            return Reading(None, f"several numbers in {reply.strip()[:60]!r}")
+    return reading
 
 
 class Verbalized:
     """The probability that the model writes when asked for one, in a second turn."""
 
     def __init__(self, settings: Settings):
-        self.signature = "format:percent"
+        self.generation = _short(settings)
+        self.signature = f"format:percent|{READ}"
 
     def requests(self, question: Question) -> list[Instance]:
         conversation = question.conversation
         words = _asked_for_percent(conversation)
 
         def build() -> tuple:
-            return conversation.then(question.answer(), words, cue="Probability"), deepcopy(SHORT)
+            return conversation.then(question.answer(), words, cue="Probability"), deepcopy(self.generation)
 
         return [question.late("generate_until", build)]
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
-        return parse_probability(requests[0].resps[0])
+        return _read_percent(requests[0].resps[0], question.conversation.messages is not None)
 
 
 class Linguistic:
@@ -56,17 +106,22 @@ class Linguistic:
     """
 
     def __init__(self, settings: Settings):
-        self.signature = "scale:icd203"
+        self.generation = _short(settings)
+        self.signature = f"scale:icd203|{READ}"
 
     def requests(self, question: Question) -> list[Instance]:
         def build() -> tuple:
             prompt = question.conversation.then(question.answer(), LINGUISTIC, cue="Likelihood")
-            return prompt, deepcopy(SHORT)
+            return prompt, deepcopy(self.generation)
 
         return [question.late("generate_until", build)]
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
-        return parse_likelihood_term(requests[0].resps[0])
+        reply = requests[0].resps[0]
+        line, end, _ = reply.lstrip().partition("\n")
+        if not end and (reason := unfinished(reply)):
+            return Reading(None, reason)
+        return parse_likelihood_term(line)
 
 
 class CotVerbalized:
@@ -77,7 +132,8 @@ class CotVerbalized:
 
     def __init__(self, settings: Settings):
         self.tokens = settings.reasoning_tokens
-        self.signature = f"format:percent|reasoning_tokens:{self.tokens}"
+        self.generation = _short(settings)
+        self.signature = f"format:percent|reasoning_tokens:{self.tokens}|{READ}"
 
     def requests(self, question: Question) -> list[Instance]:
         generation = {"until": [UNTIL], "max_gen_toks": self.tokens, "do_sample": False}
@@ -88,16 +144,20 @@ class CotVerbalized:
         def state() -> tuple:
             reasoning = requests[0].resps[0].strip()
             words = _asked_for_percent(question.conversation)
-            return reason().then(reasoning, words, cue="Probability"), deepcopy(SHORT)
+            return reason().then(reasoning, words, cue="Probability"), deepcopy(self.generation)
 
         requests = [question.late("generate_until", lambda: (reason().context, generation))]
         requests.append(question.late("generate_until", state, after=requests[0]))
         return requests
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
-        reading = parse_probability(requests[1].resps[0])
-        extra = {"reasoning": requests[0].resps[0].strip()}
-        return Reading(reading.confidence, reading.reason, extra)
+        reasoning = requests[0].resps[0]
+        extra = {"reasoning": reasoning.strip()}
+        if unfinished(reasoning):  # the number behind it is whole all the same
+            extra["reasoning_cut"] = True
+        alone = question.conversation.messages is not None
+        reading = _read_percent(requests[1].resps[0], alone)
+        return Reading(reading.confidence, reading.reason, {**extra, **(reading.extra or {})})
 
 
 class VerbalizedTopK:
@@ -109,7 +169,7 @@ class VerbalizedTopK:
 
     def __init__(self, settings: Settings):
         self.guesses = settings.guesses
-        self.signature = f"guesses:{self.guesses}|format:percent"
+        self.signature = f"guesses:{self.guesses}|format:percent|{READ}"
 
     def requests(self, question: Question) -> list[Instance]:
         words = GUESSES.format(n=self.guesses)
@@ -125,15 +185,19 @@ class VerbalizedTopK:
         extra = {"reply": reply}
         # Without a chat template the prompt itself ends with the first mark.
         begun = "" if question.conversation.messages is not None else "G1:"
-        guesses = parse_guesses(begun + reply)[: self.guesses]
+        # What a cut reply ends with may be the half of a guess or of its probability.
+        whole = begun + reply
+        whole = whole.rpartition("\n")[0] if unfinished(reply) else whole
+        guesses = parse_guesses(whole)[: self.guesses]
         if not guesses:
-            return Reading(None, "no line 'G1:'", extra)
+            return Reading(None, unfinished(reply) or "no line 'G1:'", extra)
         answer = question.answer()
         for guess, stated in guesses:
             if question.agrees(guess, answer):
                 if stated is None:
                     return Reading(None, f"the guess {guess[:60]!r} has no probability", extra)
                 reading = parse_probability(stated)
+                extra.update(reading.extra or {})
                 return Reading(reading.confidence, reading.reason, extra)
         return Reading(None, f"none of {len(guesses)} guesses is the answer", extra)
 

@@ -1,0 +1,164 @@
+"""Whether a reply ended of itself or was cut at its limit of tokens.
+
+lm-eval's back ends give back texts alone, without their stop strings, and a text that was cut reads
+like any other: "from 9" of "from 95%". What is known of how a reply ended:
+
+* An API says it ("finish_reason"), and is asked.
+* Where the back end has a tokenizer, the reply's tokens are counted. A reply that ended has fewer
+  than its limit, because the stop is one of the tokens that were written and is not in the text.
+  Text that was sampled can take fewer tokens to write down again than it was written with, so
+  that a reply within a sixteenth of the limit counts as cut too.
+* Otherwise a token is at least one byte, so that a reply of fewer bytes than its limit has ended;
+  of a longer one nobody knows, and it is taken as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM, CachingLM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+eval_logger = logging.getLogger(__name__)
+SLACK = 16
+
+
+class Reply(str):
+    """A reply that knows how it ended.
+
+    Attributes:
+        ended: True if of itself, False if at its limit of tokens, ``None`` if nobody knows.
+        limit: that limit.
+    """
+
+    ended: bool | None
+    limit: int | None
+
+    def __new__(cls, text: str, ended: bool | None, limit: int | None = None) -> Reply:
+        reply = super().__new__(cls, text)
+        reply.ended, reply.limit = ended, limit
+        return reply
+
+    def __reduce__(self) -> tuple:
+        # lm-eval's cache pickles replies, and must stay readable without this class.
+        return str, (str(self),)
+
+
+def ended(
+    text: str,
+    until: Sequence[str],
+    limit: int,
+    count: Callable[[str], int] | None,
+    told: bool | None = None,
+) -> bool | None:
+    """Whether `text` ended before its `limit` of tokens.
+
+    Args:
+        text: the reply, with or without the stop string that ended it.
+        until: the stop strings.
+        limit: tokens that the reply could have at most.
+        count: gives the number of tokens of a text; ``None`` without a tokenizer.
+        told: what the server says; ``None`` if nothing.
+
+    Returns:
+        True if it ended of itself, False if it was cut, ``None`` if that cannot be told.
+
+    >>> ended("95%", ["\\n"], limit=16, count=None)
+    True
+    >>> ended("from 9", ["\\n"], limit=2, count=lambda text: len(text.split()))
+    False
+    """
+    if any(stop in text for stop in until if stop):
+        return True
+    if told is not None:
+        return told
+    if count is not None:
+        return count(text) < limit - limit // SLACK
+    return True if len(text.encode()) < limit else None
+
+
+def unfinished(reply: str) -> str | None:
+    """The reason why nothing is read from `reply`, if it was cut; else ``None``."""
+    if getattr(reply, "ended", None) is not False:
+        return None
+    return f"unfinished: cut at its limit of {reply.limit} tokens, after {reply[-60:]!r}"
+
+
+def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -> list[str]:
+    """The `replies` to ``generate_until`` requests as `Reply`, without their stop strings.
+
+    Some servers leave the stop strings in; they are cut off. The log warns of replies that reached
+    their limit, by task and limit.
+    """
+    model = lm.lm if isinstance(lm, CachingLM) else lm
+    encode = getattr(lm, "tok_encode", None)
+    count = None
+    if encode is not None and getattr(model, "tokenizer", None) is not None:
+
+        def count(text: str) -> int:
+            return len(encode(text, add_special_tokens=False)) if text else 0
+
+    default = getattr(lm, "max_gen_toks", 256)
+    found, cut, asked = [], Counter(), Counter()
+    for reply, request in zip(replies, requests, strict=True):
+        generation = normalize_gen_kwargs(dict(request.args[1]), default)
+        until, limit = generation["until"], generation["max_gen_toks"]
+        over = ended(reply, until, limit, count, getattr(reply, "ended", None))
+        found.append(Reply(cut_at_stops(reply, until), over, limit))
+        asked[request.task_name, limit] += 1
+        cut[request.task_name, limit] += over is False
+    for (task, limit), number in cut.items():
+        if number:
+            eval_logger.warning(
+                "%s: %d of %d replies were cut at their limit of %d tokens; where the text that "
+                "was cut is read, its confidence is missing. The limits are max_gen_toks, and in "
+                "--metadata reply_tokens and reasoning_tokens.",
+                task,
+                number,
+                asked[task, limit],
+                limit,
+            )
+    return found
+
+
+def cut_at_stops(reply: str, until: Sequence[str]) -> str:
+    """The `reply` up to the first stop string, which some servers leave in."""
+    for stop in filter(None, until):
+        reply = reply.split(stop)[0]
+    return reply
+
+
+def listen_to_api(lm: LM) -> None:
+    """Let an API model of lm-eval keep how each reply ended, as the server says it."""
+    model = lm.lm if isinstance(lm, CachingLM) else lm
+    parse = getattr(model, "parse_generations", None)
+    if parse is None or hasattr(parse, "keeps_endings"):
+        return
+
+    def parse_generations(outputs: Any, **options: Any) -> list[str | None]:
+        texts = parse(outputs=outputs, **options)
+        listed = outputs if isinstance(outputs, list) else [outputs]
+        endings = [ending for output in listed for ending in _endings(output)]
+        if len(endings) != len(texts):
+            return texts
+        return [
+            text if text is None or over is None else Reply(text, over)
+            for text, over in zip(texts, endings)
+        ]
+
+    parse_generations.keeps_endings = True
+    model.parse_generations = parse_generations
+
+
+def _endings(output: Any) -> list[bool | None]:
+    """How each choice of a server's answer ended, in the order in which lm-eval returns them."""
+    choices = output.get("choices") if isinstance(output, dict) else None
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        return []
+    ordered = sorted(choices, key=lambda choice: choice.get("index") or 0)
+    reasons = [choice.get("finish_reason") for choice in ordered]
+    return [None if reason is None else reason != "length" for reason in reasons]
