@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import bleu
 from calib_metrics.text.truthfulqa import truthfulness
 from harness_tasks.elicitation.frozen import samples_file
+from harness_tasks.elicitation.records import read_log
 
 TASKS = ("calib_truthfulqa_gen", "truthfulqa_gen")
 
@@ -51,7 +51,7 @@ def answered(answers: str = "", **_: Any) -> datasets.DatasetDict:
     """Questions and answers of an earlier run of one of `TASKS`, from its logged samples.
 
     Raises:
-        ValueError: `answers` is not given.
+        ValueError: `answers` is not given, or the log is damaged (see `read_log`).
         FileNotFoundError: it holds no such samples.
     """
     if not answers:
@@ -64,11 +64,10 @@ def answered(answers: str = "", **_: Any) -> datasets.DatasetDict:
     except FileNotFoundError:
         file = samples_file(answers, TASKS[1])
     rows = []
-    with file.open(encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
-            # Answers to lm-eval's own prompt begin with "A:".
-            answer = row["filtered_resps"][0].strip().removeprefix("A:").strip()
-            rows.append({"question": row["doc"]["question"], "answer": answer})
+    for row in (sample.row for sample in read_log(file)):
+        # Answers to lm-eval's own prompt begin with "A:".
+        answer = row["filtered_resps"][0].strip().removeprefix("A:").strip()
+        rows.append({"question": row["doc"]["question"], "answer": answer})
     return datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
 
 

@@ -1,5 +1,6 @@
 """Graded datasets: what is kept, and what is refused."""
 
+import json
 
 import pytest
 from datasets import load_from_disk
@@ -92,6 +93,52 @@ def test_a_truncated_log_is_refused_by_its_line(tmp_path):
     file.write_text(file.read_text()[:-20])
     with pytest.raises(ValueError, match="line 2: not valid JSON"):
         grade([run], tmp_path / "graded")
+
+
+def counting(run, count):
+    """Let the results file of a run say how many questions were asked."""
+    file = next(run.glob("results_*"))
+    results = json.loads(file.read_text(encoding="utf-8"))
+    results["n-samples"] = {"calib_x": {"original": 9, "effective": count}}
+    file.write_text(json.dumps(results), encoding="utf-8")
+    return run
+
+
+def test_a_log_cut_between_lines_is_refused_by_what_the_results_say(tmp_path):
+    run = counting(write_run(tmp_path / "run", [record("France"), record("Peru")]), 2)
+    assert grade([run], tmp_path / "graded")["train"].num_rows == 2
+    file = next(run.glob("samples_*"))
+    file.write_text(file.read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    with pytest.raises(ValueError, match="samples of 1 questions, but 'results_.* 2 were asked"):
+        grade([run], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([record("France"), record("France")], "line 2: id 'capital:France' appears twice"),
+        ([record("France", correct=2)], "line 1: correct is 2, neither 0 nor 1"),
+        ([record("France", correct="1")], "line 1: correct is '1'"),
+    ],
+)
+def test_rows_that_a_leaderboard_refuses_are_not_graded(tmp_path, rows, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+
+
+def test_grades_that_are_true_or_false_are_one_or_zero(tmp_path):
+    rows = [record("France", correct=True), record("Peru", correct=False)]
+    graded = grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    assert graded["train"]["correct"] == [1, 0]
+
+
+def test_the_model_is_found_where_its_arguments_are_one_text(tmp_path):
+    run = write_run(tmp_path / "run", [record("France")])
+    file = next(run.glob("results_*"))
+    file.write_text(json.dumps({"config": {"model_args": "pretrained=/models/base,dtype=x"}}))
+    grade([run], tmp_path / "graded")
+    assert load_graded(tmp_path / "graded")[1]["model"] == "base"
 
 
 def test_an_existing_folder_is_not_overwritten(tmp_path):

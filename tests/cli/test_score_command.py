@@ -351,6 +351,37 @@ def test_what_is_not_in_a_log_is_refused(tmp_path):
         run(a_file(tmp_path, foreign, "samples_mmlu.jsonl"))
 
 
+def test_a_log_that_lost_rows_or_has_some_twice_is_refused(tmp_path):
+    path = a_log(tmp_path)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[1]]), encoding="utf-8")
+    with pytest.raises(ValueError, match="line 9: id '1' appears twice under the filter"):
+        run(path)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(ValueError, match="are not about the same questions \\(4 and 3\\)"):
+        run(path)
+    path.write_text("".join(lines[:3] + lines[4:7]), encoding="utf-8")
+    assert "likelihood" in run(path, *FEW)  # nothing says how many there were
+    counts = {"n-samples": {"t": {"original": 4, "effective": 4}}}
+    a_file(tmp_path, json.dumps(counts), "results_2026.json")
+    with pytest.raises(ValueError, match="samples of 3 questions, but 'results_2026.json' .* 4"):
+        run(path)
+
+
+def test_a_log_without_a_grade_or_a_question_of_its_own_is_no_traceback(tmp_path):
+    path = a_log(tmp_path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text(json_lines({**json.loads(line), "doc": None} for line in lines))
+    assert values(run(path, "--method", "likelihood", *FEW)).items() >= EXPECTED.items()
+    with pytest.raises(ValueError, match="no field 'relation'"):
+        run(path, "--group", "relation")
+    ungraded = [line.replace('correct\\": 1', 'correct\\": null').replace(
+        'correct\\": 0', 'correct\\": null') for line in lines]
+    path.write_text("\n".join(ungraded), encoding="utf-8")
+    with pytest.raises(ValueError, match="no answer in it is graded"):
+        run(path)
+
+
 @pytest.mark.filterwarnings("ignore:auroc was undefined")
 def test_json_holds_the_scores_and_replaces_the_file_whole(tmp_path):
     target = tmp_path / "out" / "scores.json"

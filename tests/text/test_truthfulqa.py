@@ -69,6 +69,7 @@ def test_a_judge_of_truth_reads_the_answers_of_either_task(tmp_path):
         {"doc": {"question": "Is water wet?"}, "filtered_resps": ["\nA: Yes."]},
         {"doc": {"question": "Is fire cold?"}, "filtered_resps": [" Yes."]},
     ]
+    lines = [{"doc_id": i, "filter": "none", **line} for i, line in enumerate(lines)]
     file = tmp_path / "samples_truthfulqa_gen_2026-01-01T00-00-00.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)))
     model = Transparent(

@@ -181,8 +181,8 @@ def _check_printed(
     if printed is not None and not agree(printed, value):
         raise ValueError(
             f"'{run.path}' gives {name},{filter_} = {printed!r} for {task.name}, but its "
-            f"samples in '{log.path.name}' give {value!r}: one of the two files was changed or cut short, so "
-            "run the evaluation again."
+            f"samples in '{log.path.name}' give {value!r}: one of the two files was changed or cut "
+            "short, so run the evaluation again."
         )
 
 
