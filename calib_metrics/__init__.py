@@ -9,6 +9,7 @@ from calib_metrics.bins import ReliabilityBins, reliability_bins
 from calib_metrics.calibration import brier, ece, max_calibration_error, nll, rms_calibration_error
 from calib_metrics.comparison import compare
 from calib_metrics.compat import compat_ece
+from calib_metrics.cumulative import ks_calibration_error
 from calib_metrics.decomposition import BrierDecomposition, brier_decomposition
 from calib_metrics.discrimination import (
     DeLong,
@@ -63,6 +64,7 @@ __all__ = [
     "delong_difference",
     "ece",
     "excess_aurc",
+    "ks_calibration_error",
     "max_calibration_error",
     "multiclass_brier",
     "multiclass_nll",

@@ -10,11 +10,19 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from calib_metrics import calibration, compat, counts, discrimination, selective, smooth
+from calib_metrics import (
+    calibration,
+    compat,
+    counts,
+    cumulative,
+    discrimination,
+    selective,
+    smooth,
+)
 from calib_metrics._checks import check_choice
 from calib_metrics.metric import Metric
 
-_MODULES = (counts, calibration, smooth, discrimination, selective, compat)
+_MODULES = (counts, calibration, smooth, cumulative, discrimination, selective, compat)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric for module in _MODULES for metric in module.METRICS
