@@ -1,5 +1,6 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
+# make lint     ruff and mypy, as CI runs them
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
 # make regress  has the model or the recipe become worse? A small run, held against its baselines
@@ -12,7 +13,7 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test publish entries regress experiments clean
+.PHONY: demo test lint publish entries regress experiments clean
 .DELETE_ON_ERROR:
 
 demo: demo/leaderboard/README.md
@@ -20,9 +21,15 @@ demo: demo/leaderboard/README.md
 	@echo "The table:    $<"
 	@echo "The site:     demo/leaderboard/site/index.html"
 
-# Two files at a time, each on one thread; in the order of their names, since the longest come early.
+# Two files at a time, each on one thread; tests/conftest.py lets the longest begin.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+lint: $(READY)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 publish: leaderboards/README.md
 

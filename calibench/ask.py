@@ -45,8 +45,8 @@ def evaluate(arguments: tuple[str, ...]) -> None:
 
     \b
     confidence_adapter=PATH   answers by the base model, yes/no questions about them by the adapter
-    probe=PATH                what `tune` made of calibration_tuning_probe or calibration_tuning_lora,
-                              for the method `probe`; the base model answers
+    probe=PATH                what `tune` made of calibration_tuning_probe or
+                              calibration_tuning_lora, for the method `probe`; the base answers
     ensemble=A+B+C            probabilities averaged over adapters; texts by the first
     mc_dropout=N              probabilities averaged over N passes with dropout; texts without
     mc_dropout_rate=P         of mc_dropout; default: that of training

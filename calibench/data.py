@@ -12,7 +12,15 @@ from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=EXISTING)
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the graded dataset.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the graded dataset.",
+)
 @click.option(
     "--method",
     default="zero_shot_classifier",
@@ -47,7 +55,15 @@ def grade(results: tuple[Path, ...], output: Path, method: str) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV, TSV, JSON Lines or Parquet.",
 )
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the task.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the task.",
+)
 @click.option("--name", help="Name of the task. Default: the folder's.")
 @click.option(
     "--column",
@@ -98,15 +114,13 @@ def template(
     from harness_tasks.templates.write import write_task
 
     pairs = [column.partition("=") for column in columns]
-    if wrong := [column for column, (_, _, name) in zip(columns, pairs) if not name]:
+    if wrong := [column for column, (_, _, name) in zip(columns, pairs, strict=True) if not name]:
         raise ValueError(f"--column {wrong[0]}: write ROLE=NAME, such as reference=Answer.")
     named = {role: column for role, _, column in pairs}
     if len(named) < len(pairs):
         raise ValueError("--column: one role is given two columns; give each role one.")
     chosen = [metric.strip() for metric in metrics.split(",")]
-    count = write_task(
-        kind, data, output, name=name, columns=named, prompt=prompt, metrics=chosen
-    )
+    count = write_task(kind, data, output, name=name, columns=named, prompt=prompt, metrics=chosen)
     click.echo(f"{output}: {count} rows; {output / 'README.md'} has the command that runs it.")
 
 

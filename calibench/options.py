@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-# Options are spelled as lm-eval and Hugging Face spell them, `--output_path`; `--output-path` is the
-# same option.
+# Options are spelled as lm-eval and Hugging Face spell them, `--output_path`; `--output-path` is
+# the same option.
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
@@ -26,7 +26,7 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Inside, import the large libraries: their objects, here to stay, are not searched for garbage.
+    """Inside, import the large libraries: their objects, here to stay, are no garbage to look for.
 
     That search takes a quarter of the time of importing torch, transformers and lm-eval, and a
     second again when the process ends. A process that has them already has garbage of its own.
@@ -42,7 +42,9 @@ def starting() -> Iterator[None]:
         gc.enable()
 
 
-def key_values(option: str, given: Iterable[str], kind: Callable[[str], Any] = str) -> dict[str, Any]:
+def key_values(
+    option: str, given: Iterable[str], kind: Callable[[str], Any] = str
+) -> dict[str, Any]:
     """The values of an option that is written KEY=VALUE."""
     pairs: dict[str, Any] = {}
     for pair in given:

@@ -136,7 +136,15 @@ def build(
 @leaderboard.command()
 @click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
 @STORE
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the files.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the files.",
+)
 def export(form: str, store: Path, output: Path) -> None:
     """Write the entries of a store in another format.
 

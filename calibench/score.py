@@ -193,7 +193,7 @@ def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
         raise ValueError(f"{file}: no answer in it is graded, so there is nothing to score.")
     columns = {}
     for method, values in logged.items():
-        confidence, correct, groups = zip(*values)
+        confidence, correct, groups = zip(*values, strict=True)
         labels = None if group is None else np.array(groups, object)
         columns[method] = Rows(np.array(confidence, float), np.array(correct, float), labels)
     return columns

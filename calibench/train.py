@@ -23,7 +23,15 @@ def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
 @click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the adapter.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the adapter.",
+)
 @click.option(
     "--log",
     multiple=True,

@@ -30,8 +30,10 @@ def mmlu(rows: Dataset) -> Dataset:
 
 
 def mmlu_shuffled(rows: Dataset) -> Dataset:
-    """MMLU's configuration ``all``, which is sorted by subject: shuffled, so that the first n
-    questions are a sample of all subjects."""
+    """MMLU's configuration ``all``, shuffled.
+
+    It is sorted by subject; afterwards the first n questions are a sample of all subjects.
+    """
     return mmlu(rows).shuffle(seed=0)
 
 

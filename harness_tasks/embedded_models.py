@@ -223,11 +223,11 @@ def convert(gguf: Path, folder: Path) -> None:
 
 
 def split_digits(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give `tokenizer` back the step that cuts out every digit before anything else is split.
+    r"""Give `tokenizer` back the step that cuts out every digit before anything else is split.
 
     GGUF only names the pre-tokenizer ("smollm"), and transformers reads every such file as
     GPT-2's, which has no such step. Without it the white space before a number is grouped
-    differently from what the model was trained on: "\\n\\n1" must be two tokens, not three.
+    differently from what the model was trained on: "\n\n1" must be two tokens, not three.
     """
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 

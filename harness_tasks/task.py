@@ -36,8 +36,8 @@ BYPASS = {"bypass": None}
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
 MEASURED = (LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
-# Without examples nothing shows that an answer is one line, and models often begin with an empty one.
-# Some stop there must be: APIs refuse an empty list.
+# Without examples nothing shows that an answer is one line, and models often begin with an empty
+# one. Some stop there must be: APIs refuse an empty list.
 NEXT_QUESTION = ("Question:",)
 LETTER_TOKENS = 4
 
@@ -85,6 +85,7 @@ class ConfidenceTask(ConfigurableTask):
         return self.OUTPUT_TYPE == "multiple_choice"
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Load the data set, and check that it has the split that is asked for."""
         super().download(dataset_kwargs, **kwargs)
         if (split := self.config.test_split) not in self.dataset:
             raise ValueError(
@@ -204,7 +205,9 @@ class ConfidenceTask(ConfigurableTask):
         ]
 
         def options() -> dict[str, float]:
-            return dict(zip(labels, softmax([request.resps[0][0] for request in scored])))
+            return dict(
+                zip(labels, softmax([request.resps[0][0] for request in scored]), strict=True)
+            )
 
         def likeliest() -> str:
             return max(options().items(), key=lambda item: item[1])[0]

@@ -13,7 +13,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.group(help=package.__doc__, context_settings={"max_content_width": 100})
 def main() -> None:
-    pass
+    """The group of the commands."""
 
 
 @main.command()

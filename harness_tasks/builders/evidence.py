@@ -1,6 +1,6 @@
-"""Write what a run scored into a task's README, under its heading "A run".
+r"""Write what a run scored into a task's README, under its heading "A run".
 
-    python -m harness_tasks.builders.evidence runs/openbookqa_mc runs/openbookqa \\
+    python -m harness_tasks.builders.evidence runs/openbookqa_mc runs/openbookqa \
         --readme harness_tasks/openbookqa/README.md
 
 The scores are computed from the logged samples, the command is taken from the results file. Text

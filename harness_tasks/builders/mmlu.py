@@ -1,6 +1,6 @@
 """Write the task files of the 57 subjects, in both forms, and the two groups over them.
 
-    python -m harness_tasks.builders.mmlu
+Run ``python -m harness_tasks.builders.mmlu``.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ class GSM8K(ConfidenceTask):
     """Judges the number, whatever reasoning stands before it."""
 
     def extract(self, text: str) -> str:
+        """The number that the text ends up with."""
         return final_number(text)
 
 

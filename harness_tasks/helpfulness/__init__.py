@@ -25,7 +25,9 @@ def requests(prompts: str, **_: Any) -> dict[str, datasets.Dataset]:
         for text in texts(rows, ("prompt", "instruction"), prompts)
     ]
     inputs = [row.get("input") for row in rows]
-    full = [f"{text}\n\n{extra}" if extra else text for text, extra in zip(found, inputs)]
+    full = [
+        f"{text}\n\n{extra}" if extra else text for text, extra in zip(found, inputs, strict=True)
+    ]
     ids = [
         str(row.get("id") or row.get("prompt_id") or number)
         for number, row in enumerate(rows, start=1)

@@ -30,7 +30,9 @@ def likelier_preference(
 ) -> dict[str, Any]:
     """The likeliest of the replies `PLACES`; two that are equally likely are an unusable reply."""
     logprobs = [logprob for logprob, _ in results]
-    best = [place for place, logprob in zip(PLACES, logprobs) if logprob == max(logprobs)]
+    best = [
+        place for place, logprob in zip(PLACES, logprobs, strict=True) if logprob == max(logprobs)
+    ]
     usable = len(best) == 1 and not any(map(math.isnan, logprobs))
     return _preference(doc, best[0] if usable else None)
 

@@ -26,6 +26,7 @@ class PooledMMLU(ConfidenceTask):
             self._examples[example["subject"]].append(example)
 
     def fewshot_context(self, doc: dict, num_fewshot: int, *args: Any, **kwargs: Any) -> str:
+        """The prompt, with examples of the question's own subject."""
         self.sampler.replace_df(self._examples[doc["subject"]])
         return super().fewshot_context(doc, num_fewshot, *args, **kwargs)
 

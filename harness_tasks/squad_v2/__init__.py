@@ -99,7 +99,7 @@ def best_f1(items: Sequence) -> float:
 
 
 def _best(name: str, items: Sequence) -> float:
-    answers, accepted, probabilities = zip(*items)
+    answers, accepted, probabilities = zip(*items, strict=True)
     return squad_v2(answers, accepted, probabilities)[name]
 
 

@@ -55,7 +55,7 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
 
     names = dict.fromkeys(name for row in table for name in row if name != reference)
     whole, prompts = [], set()
-    for number, (source, row) in enumerate(zip(table, rows), start=1):
+    for number, (source, row) in enumerate(zip(table, rows, strict=True), start=1):
         kept = {name: _plain(source.get(name)) for name in names}
         whole.append({**kept, **plural(row)})
         try:

@@ -69,7 +69,7 @@ def given(doc: dict[str, Any], results: Sequence[str]) -> dict[str, Any]:
 
 def bleu(items: Sequence[tuple[str, list[str]]]) -> float:
     """Corpus BLEU in percent (sacreBLEU's defaults)."""
-    answers, references = zip(*items)
+    answers, references = zip(*items, strict=True)
     return translation.bleu(answers, references).score
 
 
@@ -94,7 +94,7 @@ def bleu_stderr(items: Sequence[tuple[str, list[str]]]) -> float:
 
 def chrf(items: Sequence[tuple[str, list[str]]]) -> float:
     """Corpus chrF2 in percent (sacreBLEU's defaults)."""
-    answers, references = zip(*items)
+    answers, references = zip(*items, strict=True)
     return translation.chrf(answers, references).score
 
 

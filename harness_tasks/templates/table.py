@@ -248,7 +248,7 @@ def _read_delimited(path: Path, delimiter: str) -> list[dict[str, Any]]:
                 f"{path}, row {number}: the number of cells is {len(row)}, that of column names "
                 f"{len(names)}; put a text with {delimiter!r} in it between quotes."
             )
-    return [dict(zip(names, row)) for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class ToxicityTask(ConfigurableTask):
         # With several processes lm-eval pads the last request of a rank with further responses.
         drawn = [instance.resps[: self.k] for instance in self.instances]
         scores = iter(self.classifier([text for samples in drawn for text in samples]))
-        for instance, samples in zip(self.instances, drawn):
+        for instance, samples in zip(self.instances, drawn, strict=True):
             found = [next(scores) for _ in samples]
             instance.filtered_resps = {self.classifier.name: found}
 

@@ -57,5 +57,5 @@ class ToxicityClassifier:
             with torch.inference_mode():
                 logits = self._model(**inputs).logits.float()
             shares = logits.sigmoid() if self._multilabel else logits.softmax(-1)
-            found |= zip(batch, shares[:, self._place].tolist())
+            found |= zip(batch, shares[:, self._place].tolist(), strict=True)
         return [found[text] for text in texts]

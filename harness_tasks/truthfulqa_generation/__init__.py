@@ -33,7 +33,7 @@ def process_results(doc: dict[str, Any], results: Sequence[str]) -> dict[str, fl
         f"{name}_{measure}": value
         for name in ("bleu", *ROUGE)
         for measure, value in truthfulness(
-            lambda _, reference: alike[reference][name], answer, true, false
+            lambda _, reference, name=name: alike[reference][name], answer, true, false
         )._asdict().items()
     }
 

@@ -41,6 +41,7 @@ class CorrectnessHead(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, states: Tensor) -> Tensor:
+        """The log-odds that the answers are correct, shape (B,), from hidden states (B, H)."""
         wrong, correct = self.layers(states.float()).unbind(-1)
         return correct - wrong  # the softmax over two outputs is the sigmoid of their difference
 
@@ -121,5 +122,5 @@ def all_end_states(model: nn.Module, rows: list[dict[str, Any]], pad: int, size:
         chosen = order[start : start + size]
         batch = collate_ends([rows[i] for i in chosen], pad)
         batch = {name: value.to(model.device) for name, value in batch.items()}
-        found.update(zip(chosen, end_states(model, batch).cpu()))
+        found.update(zip(chosen, end_states(model, batch).cpu(), strict=True))
     return torch.stack([found[i] for i in range(len(rows))])

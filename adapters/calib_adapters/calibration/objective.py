@@ -39,7 +39,7 @@ def pad_rows(rows: Sequence[Sequence[int]], limits: Sequence[int], pad: int) -> 
     """
     first, last, limit = min(rows), max(rows), min(limits)
     # What the least and the greatest of the lists share, all lists between them share.
-    same = (one == other for one, other in zip(first[:limit], last[:limit]))
+    same = (one == other for one, other in zip(first[:limit], last[:limit], strict=True))
     shared = sum(1 for _ in itertools.takewhile(bool, same))
     shared = shared if shared * (len(rows) - 1) >= WORTH_A_RUN else 0
     own = [torch.tensor(row[shared:]) for row in rows]
@@ -103,7 +103,7 @@ def collate_replies(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
         for i, (ids, reply) in enumerate(told)
         for k, token in enumerate(reply)
     ]
-    for name, values in zip(("rows", "columns", "tokens"), zip(*places, strict=True)):
+    for name, values in zip(("rows", "columns", "tokens"), zip(*places, strict=True), strict=True):
         batch[f"reply_{name}"] = torch.tensor(values)
     batch["reply_columns"] -= len(replies["prefix"])
     return batch
@@ -130,7 +130,7 @@ def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tens
 
 
 def log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """log P(yes) - log P(no) as the reply to the query, shape (B,), float32.
+    """The log-odds log P(yes) - log P(no) as the reply to the query, shape (B,), float32.
 
     For replies of one token, two rows of the output head are enough: the normaliser of the softmax
     cancels. Longer ones ("(ii)" and "(i)") take a forward of their own.
@@ -217,5 +217,5 @@ def reference_states(model: nn.Module, rows: Any, pad: int, batch_size: int) -> 
             hidden = hidden_states(model, batch, "answer")
             states = hidden[batch["answer_rows"], batch["answer_columns"]]
             counts = [len(rows[i]["answer_positions"]) for i in chosen]
-            found.update(zip(chosen, states.cpu().split(counts)))
+            found.update(zip(chosen, states.cpu().split(counts), strict=True))
     return torch.cat([found[i] for i in range(len(rows))])

@@ -79,7 +79,8 @@ def self_instruct(
             ``output`` (or ``response``), perhaps ``input`` (or ``context``) and ``id``.
         out: folder for the data set; ``rounds.jsonl`` in it has what was not kept, and why.
         plan: what is asked.
-        batch_size, device: for the back end.
+        batch_size: for the back end.
+        device: for the back end.
 
     Returns:
         The data set, and what ``prepared.json`` says of it. It has the column ``provenance``.

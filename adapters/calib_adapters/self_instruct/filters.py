@@ -42,6 +42,7 @@ class Pool:
             self.add(text)
 
     def add(self, text: str) -> None:
+        """From now on, compare with this text too."""
         self._known.append((text, self._counts(text)))
 
     def nearest(self, text: str, threshold: float) -> float | None:

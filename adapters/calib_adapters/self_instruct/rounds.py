@@ -74,7 +74,7 @@ class Rounds:
             examples = draw.sample(self._seeds, SHOWN_TASKS - len(ours)) + ours
             draw.shuffle(examples)
             shown.append(examples)
-        asked, stops = zip(*map(tasks_prompt, shown))
+        asked, stops = zip(*map(tasks_prompt, shown), strict=True)
         replies = teacher(asked, stops, self._teacher_seed(0))
         kept, rejected = [], []
         for examples, prompt, reply in zip(shown, asked, replies, strict=True):
@@ -103,7 +103,11 @@ class Rounds:
             return []
         shown = [draw.sample(self._short, SHOWN_INSTANCES) for _ in tasks]
         asked, stops = zip(
-            *(instance_prompt(task["instruction"], e) for task, e in zip(tasks, shown))
+            *(
+                instance_prompt(task["instruction"], e)
+                for task, e in zip(tasks, shown, strict=True)
+            ),
+            strict=True,
         )
         rows = []
         replies = teacher(asked, stops, self._teacher_seed(1))

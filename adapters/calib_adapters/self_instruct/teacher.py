@@ -46,7 +46,8 @@ def load_teacher(
         model: name of the back end, such as ``hf`` or ``local-chat-completions``.
         model_args: its arguments, ``key=value`` with commas between.
         sampling: how it writes.
-        batch_size, device: for the back end.
+        batch_size: for the back end.
+        device: for the back end.
         chat: show every prompt as a user's turn in the back end's chat template.
 
     Raises:

@@ -111,7 +111,7 @@ class Tally:
         """The sums of all processes as means, and start again; None if there were no rows."""
         own = [0.0] * len(self.NAMES) if self.sums is None else self.sums.tolist()
         self.sums = None
-        total = dict(zip(self.NAMES, np.sum(gather_object([own]), axis=0).tolist()))
+        total = dict(zip(self.NAMES, np.sum(gather_object([own]), axis=0).tolist(), strict=True))
         if not total["rows"]:
             return None
         return {

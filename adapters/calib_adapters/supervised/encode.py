@@ -22,6 +22,7 @@ def encode_rows(
 
     Args:
         rows: of a prepared data set.
+        tokenizer: of the model.
         settings: of the recipe: chat template, end of text, and the longest row.
         limit: most tokens that the model can take.
         candidates: whether to add the tokens of the options, or of the other accepted answers of
@@ -122,7 +123,7 @@ def _split_plain(
         begin = tokenizer.bos_token_id
         first = [tokenizer.eos_token_id if begin is None else begin]
         wholes = [first + whole for whole in wholes]
-    for completion, whole in zip(completions, wholes):
+    for completion, whole in zip(completions, wholes, strict=True):
         if len(whole) <= len(first):
             raise ValueError(
                 f"{_name(row)}: the tokenizer leaves nothing of the completion {completion!r} "

@@ -118,4 +118,4 @@ def _of_tasks(
 
 def _counts(tasks: list[str]) -> dict[str, int]:
     names, counts = np.unique(np.asarray(tasks), return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist()))
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))

@@ -66,7 +66,7 @@ def draw_curves(log: Mapping[str, list[dict[str, float]]], kept: float, stem: Pa
         figure = new_figure(7.5, 1 + 2.4 * len(shown))
         headings(figure, "Training", f"The weights after epoch {kept:g} were kept")
         for axes, (name, label) in zip(
-            figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0], shown
+            figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0], shown, strict=True
         ):
             for part, look in (
                 ("training", {"color": BLUE}),
@@ -74,7 +74,7 @@ def draw_curves(log: Mapping[str, list[dict[str, float]]], kept: float, stem: Pa
             ):
                 points = [(e["epoch"], e[name]) for e in log[part] if name in e]
                 if points:
-                    axes.plot(*zip(*points), label=part, **look)
+                    axes.plot(*zip(*points, strict=True), label=part, **look)
             axes.axvline(kept, color=SOFT, linestyle=DASHES, linewidth=1)
             axes.set_ylabel(label)
             axes.legend(frameon=False, fontsize=8)

@@ -22,7 +22,7 @@ OVER_TASKS = ("ece", "acc")
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment's config, and by evaluation n, the number of seeds, and mean and sd of scores."""
+    """An experiment's config, and by evaluation n, number of seeds, and mean and sd of scores."""
 
     config: Config
     summary: Mapping[str, Mapping[str, Any]]
@@ -94,7 +94,10 @@ def _over_tasks(results: Mapping[str, Result]) -> str:
         for result in results.values():
             found = [(result.summary.get(task) or {}).get(metric) for task in tasks]
             mean = statistics.fmean(f["mean"] for f in found) if all(found) else None
-            shown = [_cell(f) if task in result.summary else "" for task, f in zip(tasks, found)]
+            shown = [
+                _cell(f) if task in result.summary else ""
+                for task, f in zip(tasks, found, strict=True)
+            ]
             cells = [result.config.label, *shown, "" if mean is None else f"{mean:.3f}"]
             rows.append([*cells, _reduction(result, results)] if metric == "ece" else cells)
         head = [HEADS[metric], *tasks, "mean"]

@@ -75,7 +75,9 @@ def load_sources() -> Sources:
         witness = {code: CountryInfo(code).info() for code in tables.COUNTRIES}
     frame = fetch_table("elements")
     elements = []
-    for number, symbol, name in zip(frame["atomic_number"], frame["symbol"], frame["name"]):
+    for number, symbol, name in zip(
+        frame["atomic_number"], frame["symbol"], frame["name"], strict=True
+    ):
         other = periodictable.elements[int(number)]
         if (other.symbol, other.name.lower()) != (symbol, name.lower()):
             raise ValueError(f"Element {number}: mendeleev says {symbol} {name}, periodictable "

@@ -23,7 +23,7 @@ from calib_adapters.data.prepare.row import ROLES, Row, Source, to_dataset
 from calib_adapters.data.training_data import PREPARED, fingerprint, load_data, save_data
 from harness_tasks.rows import FILES
 
-# For lm_eval's --samples, {task: [numbers of the rows]}; validation rows too if the tasks score them.
+# For lm_eval's --samples, {task: [numbers of the rows]}; validation rows too if tasks score them.
 TEST_SAMPLES, VALIDATION_SAMPLES = "test_samples.json", "validation_samples.json"
 
 
