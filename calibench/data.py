@@ -126,7 +126,15 @@ def template(
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the data set.",
+)
 @click.option(
     "--split",
     "splits",
