@@ -217,7 +217,15 @@ def prepare(
 
 @click.command("self-instruct")
 @click.argument("seeds", metavar="SEEDS")
-@click.option("-o", "--output_path", "--output", "output", required=True, type=FOLDER, help="Folder for the data set.")
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=FOLDER,
+    help="Folder for the data set.",
+)
 @click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
 @click.option(
