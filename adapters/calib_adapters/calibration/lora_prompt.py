@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -13,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from calib_adapters.calibration.encode import encode_rows
+from calib_adapters.calibration.lower import put_states, run_lower
 from calib_adapters.calibration.objective import (
+    Put,
     answer_drift,
     check_head,
     collate,
@@ -58,7 +61,13 @@ def lora_prompt(shop: Workshop) -> Job:
     first = {name: value.to(shop.device) for name, value in collate([train[0]], pad).items()}
     check_head(model, first)
     kappa = recipe.objective.kappa
-    reference = _reference(model, train, pad, shop) if kappa else None
+    put: Put | None = None
+    if lower := run_lower(
+        model, {"train": train, "validation": validation}, ("train",) if kappa else (), pad,
+        shop.work / "lower.safetensors",
+    ):  # fmt: skip
+        put, (train, validation) = partial(put_states, table=lower[0]), lower[1].values()
+    reference = _reference(model, train, pad, put, shop) if kappa else None
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         odds = log_odds(model, batch)
@@ -72,7 +81,7 @@ def lora_prompt(shop: Workshop) -> Job:
         model=model,
         train=train,
         validation=validation,
-        collate=partial(collate, pad=pad, reference=reference),
+        collate=partial(_collate, pad=pad, reference=reference, put=put),
         loss=loss,
         validate=validation_scores,
         finish=finish,
@@ -84,18 +93,28 @@ def lora_prompt(shop: Workshop) -> Job:
     )
 
 
+def _collate(
+    rows: list[dict[str, Any]], pad: int, reference: Tensor | None, put: Put | None
+) -> dict[str, Tensor]:
+    batch = collate(rows, pad, reference)
+    return put(batch, rows) if put else batch
+
+
 def _with_starts(rows: datasets.Dataset) -> datasets.Dataset:
     """With the place of each row's first reference state."""
     ends = np.cumsum([len(positions) for positions in rows["answer_positions"]])
     return rows.add_column("reference_start", [0, *ends[:-1].tolist()])
 
 
-def _reference(model: nn.Module, train: datasets.Dataset, pad: int, shop: Workshop) -> Tensor:
+def _reference(
+    model: nn.Module, train: datasets.Dataset, pad: int, put: Put | None, shop: Workshop
+) -> Tensor:
     """The base model's hidden states at the answers, from the work folder if they are there."""
     file: Path = shop.work / "reference.safetensors"
     if not file.exists():
         model.eval()
-        states = reference_states(model, train.to_list(), pad, shop.recipe.optimiser.batch_size)
+        rows = 4 * shop.recipe.optimiser.batch_size  # without gradients there is room for more
+        states = reference_states(model, train.to_list(), pad, rows, put)
         part = Path(f"{file}.part")
         save_file({"states": states.contiguous()}, part)
         os.replace(part, file)

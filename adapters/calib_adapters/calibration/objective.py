@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from calib_adapters.training.base_model import without_adapter
 
+Put = Callable[[dict[str, Tensor], list[dict[str, Any]]], dict[str, Tensor]]
 WORTH_A_RUN = 64  # tokens; an estimate: two shared tokens, run alone, took a seventh of a step
 
 
@@ -112,20 +113,24 @@ def collate_replies(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
 def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tensor:
     """Final hidden states behind the shared prefix, shape (B, L, H), without the output head.
 
-    `model` is under an adapter or bare; `part` is "query", "reply" or "answer".
+    `model` is under an adapter or bare; `part` is "query", "reply" or "answer". In place of token
+    ids there may be states for the layers to go on from, see ``lower.py``.
 
     The prefix runs once; its keys and values are repeated for every row, and gradients flow back
     through them, so the result is that of running every row whole.
     """
     decoder = without_adapter(model).get_decoder()
     prefix, ids, mask = (batch[f"{part}_{name}"] for name in ("prefix", "ids", "mask"))
-    cache = None
+    given, cache = "inputs_embeds" if ids.is_floating_point() else "input_ids", None
     if shared := len(prefix):
-        cache = decoder(input_ids=prefix[None], use_cache=True).past_key_values
+        cache = decoder(**{given: prefix[None]}, use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(ids))
+        # transformers asks the first layer how long the prefix is, which may not have run.
+        ran = next(i for i, layer in enumerate(cache.layers) if layer.get_seq_length())
+        cache.layers[:ran] = [cache.layers[ran]] * ran
         mask = torch.cat([mask.new_ones(len(ids), shared), mask], dim=1)
     return decoder(
-        input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
+        **{given: ids}, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
     ).last_hidden_state
 
 
@@ -201,8 +206,17 @@ def check_head(model: nn.Module, batch: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def reference_states(model: nn.Module, rows: Any, pad: int, batch_size: int) -> Tensor:
+def reference_states(
+    model: nn.Module, rows: Any, pad: int, batch_size: int, put: Put | None = None
+) -> Tensor:
     """Hidden states of the base model at the answer positions of all rows, in row order.
+
+    Args:
+        model: under an adapter.
+        rows: encoded rows.
+        pad: id to fill batches with.
+        batch_size: rows that run at a time.
+        put: puts what is known of the rows into a batch of them, as `lower.put_states`.
 
     Returns:
         Shape (total number of answer positions, H), in the base model's dtype.
@@ -213,6 +227,7 @@ def reference_states(model: nn.Module, rows: Any, pad: int, batch_size: int) -> 
         for start in tqdm(range(0, len(order), batch_size), desc="Reference answers"):
             chosen = order[start : start + batch_size]
             batch = collate_answers([rows[i] for i in chosen], pad)
+            batch = put(batch, [rows[i] for i in chosen]) if put else batch
             batch = {name: value.to(model.device) for name, value in batch.items()}
             hidden = hidden_states(model, batch, "answer")
             states = hidden[batch["answer_rows"], batch["answer_columns"]]

@@ -69,10 +69,21 @@ def add_lora(
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.target_modules),
+        layers_to_transform=_upper(base, lora.first_layer),
         modules_to_save=list(modules_to_save) or None,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, config)
+
+
+def _upper(base: transformers.PreTrainedModel, first: int) -> list[int] | None:
+    count = base.config.get_text_config().num_hidden_layers
+    if first >= count:
+        raise ValueError(
+            f"lora.first_layer is {first}, and the model has {count} layers, counted from 0; give "
+            f"a lower one."
+        )
+    return list(range(first, count)) if first else None
 
 
 def suit_attention(model: nn.Module, longest: int, device: torch.device) -> None:

@@ -20,6 +20,7 @@ class Lora(Section):
     alpha: float = Field(32, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     target_modules: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1)
+    first_layer: int = Field(0, ge=0, description="layers before this one, from 0, are left alone")
 
 
 class Optimiser(Section):

@@ -1,0 +1,195 @@
+"""The layers below the adapter run once per row, not once per row and epoch.
+
+Where LoRA is in the upper layers alone (``lora.first_layer``), what the lower ones make of a row
+never changes. Their output for every token is kept in one table, and training goes on from there:
+neither forward nor backward passes touch the lower layers again. The numbers are those of rows that
+run whole; `run_lower` tries that out before it relies on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from calib_adapters.training.base_model import without_adapter
+from calib_adapters.calibration.objective import collate, collate_answers, hidden_states, pad_rows
+
+PARTS = {"query": "input_ids", "answer": "answer_ids"}  # of a batch, of a row
+MOST = 2**30  # bytes of a table; rows that need more run whole
+TOKENS = 2048  # in a pass over the lower layers, which is enough to keep a processor busy
+TRIED = 4  # rows, which share a few-shot prefix
+# Of the largest state: what the order of sums may change in float32, and in 16 bits.
+NEAR = {torch.float32: 1e-4}
+ROUGH = 5e-2
+
+
+def run_lower(
+    model: nn.Module, splits: dict[str, datasets.Dataset], answers: Sequence[str], pad: int,
+    file: Path,
+) -> tuple[Tensor, dict[str, datasets.Dataset]] | None:
+    """Run the layers below the first trained one, and leave them out of `model` from now on.
+
+    Args:
+        model: a new adapter on a base model.
+        splits: `encode_rows` of each split.
+        answers: the splits of which the answered prompts are needed too, not only the queries.
+        pad: id to fill batches with.
+        file: where the table is kept, and found again after an interruption.
+
+    Returns:
+        The table (T, H) for `put_states`, and the splits with each row's places in it; ``None``
+        if all layers are trained, or if rows have to run whole, with the reason in the log.
+    """
+    first = _first_trained(model)
+    if not first:
+        return None
+    texts = [
+        (split, part, row[name])
+        for split, rows in splits.items()
+        for part, name in PARTS.items()
+        if part == "query" or split in answers
+        for row in rows.select_columns(name)
+    ]
+    lengths = [len(ids) for *_, ids in texts]
+    if reason := _why_whole(model, splits, sum(lengths), first, pad):
+        logging.getLogger(__name__).warning("layers below the adapter run anew: %s.", reason)
+        return None
+    if not file.exists():
+        states = _states(model, [ids for *_, ids in texts], first, pad)
+        part = Path(f"{file}.part")
+        save_file({"states": states}, part)
+        os.replace(part, file)
+    _pass_on(_layers(model)[:first])
+    starts = np.cumsum([0, *lengths[:-1]])
+    placed = dict(splits)
+    for split, part in dict.fromkeys((split, part) for split, part, _ in texts):
+        places = [int(at) for at, text in zip(starts, texts) if text[:2] == (split, part)]
+        placed[split] = placed[split].add_column(f"{part}_start", places)
+    return load_file(file)["states"], placed
+
+
+def put_states(
+    batch: dict[str, Tensor], rows: Sequence[dict[str, Any]], table: Tensor
+) -> dict[str, Tensor]:
+    """`batch`, collated of `rows`, with states of `table` in place of its token ids.
+
+    ``*_prefix`` becomes (S, H) and ``*_ids`` (B, L, H), which `hidden_states` goes on from.
+    """
+    for part, name in PARTS.items():
+        if f"{part}_ids" in batch:
+            shared = len(batch[f"{part}_prefix"])
+            places = [(row[f"{part}_start"], len(row[name])) for row in rows]
+            own = [table[start + shared : start + length] for start, length in places]
+            batch[f"{part}_ids"] = nn.utils.rnn.pad_sequence(own, batch_first=True)
+            batch[f"{part}_prefix"] = table[places[0][0] : places[0][0] + shared]
+    return batch
+
+
+def _layers(model: nn.Module) -> Sequence[nn.Module]:
+    return getattr(without_adapter(model).get_decoder(), "layers", ())
+
+
+def _first_trained(model: nn.Module) -> int:
+    """How many layers there are below the first with weights to train."""
+    trained = [any(p.requires_grad for p in layer.parameters()) for layer in _layers(model)]
+    return trained.index(True) if True in trained else 0
+
+
+def _pass_on(layers: Sequence[nn.Module]) -> None:
+    """Let `layers` hand on what they are given."""
+    for layer in layers:
+        layer.forward = lambda hidden_states, *_, **__: hidden_states
+
+
+@contextmanager
+def _passing_on(layers: Sequence[nn.Module]) -> Iterator[None]:
+    _pass_on(layers)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _why_whole(
+    model: nn.Module, splits: dict[str, datasets.Dataset], tokens: int, first: int, pad: int
+) -> str | None:
+    """Why rows have to run whole, if they have to."""
+    config = without_adapter(model).config.get_text_config()
+    size = tokens * config.hidden_size * model.dtype.itemsize
+    if size > MOST:
+        return f"their output, {size / 2**30:.1f} GB, is more than is kept"
+    lower = _layers(model)[:first]
+    dropped = [m.p for layer in lower for m in layer.modules() if isinstance(m, nn.Dropout)]
+    if any(dropped) or getattr(config, "attention_dropout", 0):
+        return "the base model has dropout, which is another one every time"
+    if any(any(rows[tail]) for rows in splits.values() for tail in ("yes_tail", "no_tail")):
+        return "replies of several tokens are read over queries that go on with them"
+    rows = splits["train"].select(range(min(TRIED, len(splits["train"])))).to_list()
+    try:
+        moved = _moved(model, rows, first, pad)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        return f"the model cannot be run in parts ({error})"
+    if not moved < NEAR.get(model.dtype, ROUGH):
+        return f"in parts the model's states are others (by {moved:.2g} of the largest)"
+    return None
+
+
+@torch.no_grad()
+def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
+    """How far states of `rows` move when they run in two parts, as a share of the largest."""
+    batch = collate(rows, pad) | collate_answers(rows, pad)
+    batch = {name: value.to(model.device) for name, value in batch.items()}
+    whole = {part: hidden_states(model, batch, part) for part in PARTS}
+    texts = [row[name] for name in PARTS.values() for row in rows]
+    table = _states(model, texts, first, pad).to(model.device)
+    starts = iter(np.cumsum([0, *map(len, texts)]).tolist())
+    for part in PARTS:
+        rows = [{**row, f"{part}_start": next(starts)} for row in rows]
+    split = put_states(batch, rows, table)
+    moved = 0.0
+    with _passing_on(_layers(model)[:first]):
+        for part, expected in whole.items():
+            real = batch[f"{part}_mask"].bool()
+            difference = (hidden_states(model, split, part) - expected)[real].abs().max()
+            moved = max(moved, (difference / expected[real].abs().max()).item())
+    return moved
+
+
+@torch.no_grad()
+def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int) -> Tensor:
+    """What layer number `first` is given for the token ids `texts`, one after the other, (T, H)."""
+    layers = _layers(model)
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found: dict[int, Tensor] = {}
+    given: list[Tensor] = []  # of the shared prefix, if there is one, and of the rows
+    hook = layers[first].register_forward_pre_hook(lambda _, inputs: given.extend(inputs[:1]))
+    try:
+        with _passing_on(layers[first:]), tqdm(total=len(texts), desc="Lower layers") as bar:
+            while order:
+                size = max(1, TOKENS // len(texts[order[-1]]))
+                chosen, order = order[-size:], order[:-size]
+                rows = [texts[i] for i in chosen]
+                batch = pad_rows(rows, [len(row) - 1 for row in rows], pad)
+                batch = {f"text_{name}": v.to(model.device) for name, v in batch.items()}
+                given.clear()
+                hidden_states(model, batch, "text")
+                *prefix, own = (states.cpu() for states in given)
+                for i, states in zip(chosen, own):
+                    parts = [*(shared[0] for shared in prefix), states]
+                    found[i] = torch.cat(parts)[: len(texts[i])]
+                bar.update(len(chosen))
+    finally:
+        hook.remove()
+    return torch.cat([found[i] for i in range(len(texts))])
