@@ -38,8 +38,9 @@ def results_of(log: Path, task: str) -> Path | None:
     if not log.name.startswith(f"samples_{task}_"):
         return None
     stamp = log.stem.removeprefix(f"samples_{task}_")
-    found = sorted(log.parent.glob(f"*_{glob.escape(stamp)}.json"))
-    return next((path for path in found if path.is_file()), None)
+    named = sorted(log.parent.glob(f"*_{glob.escape(stamp)}.json"))
+    places = (log.with_name(f"results_{stamp}.json"), *named)
+    return next((path for path in places if path.is_file()), None)
 
 
 def find_log(path: str | Path, key: str, instead: str, task: str = "") -> Path:

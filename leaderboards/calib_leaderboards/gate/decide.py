@@ -123,7 +123,7 @@ def decide(
         baseline=baseline,
         baseline_sha256=hashlib.sha256(baseline.read_bytes()).hexdigest(),
         baseline_model=name_of(held.model_name, held.adapter),
-        models=tuple(sorted({name_of(of.run.model.short, of.run.adapter_of()) for of in used})),
+        models=tuple(sorted({name_of(run.model.short, run.adapter_of()) for run, _ in used})),
         judgements=tuple(_verdicts(judgements, tests, level, each, correction)),
         level=level,
         level_each=each,

@@ -32,12 +32,12 @@ def tasks_below(folder: Path) -> dict[str, list[TaskRun]]:
     return found
 
 
-def check_printed(of: TaskRun, name: str, filter_: str, value: float) -> None:
+def check_printed(tested: TaskRun, name: str, filter_: str, value: float) -> None:
     """Raise CannotDecide if lm-eval printed another value than the samples give."""
-    printed = of.task.printed.get(f"{name},{filter_}")
+    printed = tested.task.printed.get(f"{name},{filter_}")
     if printed is not None and not agree(printed, value):
         raise CannotDecide(
-            f"'{of.run.path.name}' gives {name},{filter_} = {printed!r}, but its samples give "
+            f"'{tested.run.path.name}' gives {name},{filter_} = {printed!r}, but its samples give "
             f"{value!r}: either the score is no mean over questions and cannot be tested, or "
             "one of the files was changed."
         )

@@ -25,9 +25,9 @@ def only_run(task: str, found: Sequence[TaskRun]) -> TaskRun:
     return found[0]
 
 
-def check_settings(held: Baseline, task: Task, found: TaskRun) -> None:
+def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
     """Raise CannotDecide if the run was made in another way than the baseline says."""
-    run, now = found
+    run, now = tested
     pairs = [
         ("dtype", held.dtype, run.model.dtype),
         ("task version", task.version, now.version),
@@ -45,7 +45,7 @@ def check_settings(held: Baseline, task: Task, found: TaskRun) -> None:
 
 
 def check_questions(
-    task: Task, found: TaskRun, base: Samples | None, new: Samples
+    task: Task, tested: TaskRun, base: Samples | None, new: Samples
 ) -> None:
     """Raise CannotDecide unless both were asked the same and, if frozen, judge the same answers."""
     if base is not None and base.keys != new.keys:
@@ -65,11 +65,11 @@ def check_questions(
         raise CannotDecide(
             f"The prompts of {task.name} are worded differently than in the baseline. {_UPDATE}"
         )
-    frozen = task.answers is not None and "frozen" in (task.answers, found.task.answers)
+    frozen = task.answers is not None and "frozen" in (task.answers, tested.task.answers)
     if frozen and task.answers_sha256 != new.answers:
         raise CannotDecide(
-            f"{task.name} judges other answers than the baseline ({found.task.answers} in the run, "
-            f"{task.answers} in the baseline); freeze the baseline's answers, or update it."
+            f"{task.name} judges other answers than the baseline ({tested.task.answers} in the "
+            f"run, {task.answers} in the baseline); freeze the baseline's answers, or update it."
         )
 
 
@@ -96,14 +96,14 @@ def find_column(task: str, filter_: str | None, samples: Samples) -> tuple[str, 
     return filter_, samples.filters[filter_]
 
 
-def higher_is_better(metric: Metric, column: Column, found: TaskRun) -> bool:
+def higher_is_better(metric: Metric, column: Column, tested: TaskRun) -> bool:
     """Which way is better: as the baseline says, else as the metric's definition or the task."""
     if metric.direction is not None:
         return metric.direction == "higher"
     if column.confidence is not None and (known := meant(metric.name)):
         return known.higher_is_better
-    if metric.name in found.task.directions:
-        return found.task.directions[metric.name]
+    if metric.name in tested.task.directions:
+        return tested.task.directions[metric.name]
     raise CannotDecide(
         f"Nothing says which way {metric.name} is better; write `direction: higher` or `lower`."
     )

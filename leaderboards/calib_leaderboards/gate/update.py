@@ -59,22 +59,22 @@ def make_baseline(
     runs = tasks_below(Path(results))
     wanted = sorted(runs) if old is None else [task.name for task in old.tasks]
     chosen = [only_run(name, runs.get(name, [])) for name in wanted]
-    models = {(of.run.model.short, of.run.adapter_of(), of.run.model.dtype) for of in chosen}
+    models = {(run.model.short, run.adapter_of(), run.model.dtype) for run, _ in chosen}
     if len(models) > 1:
         names = ", ".join(sorted(" + ".join(filter(None, each)) for each in models))
         raise ValueError(f"'{results}' holds several models ({names}); a baseline is of one.")
     tasks, files, notes = [], {}, []
-    for place, of in enumerate(chosen):
+    for place, tested in enumerate(chosen):
         before = None if old is None else old.tasks[place]
-        logged = samples_of_log(load_log(*of))
-        metrics = _new_metrics(of, logged, notes) if before is None else before.metrics
+        logged = samples_of_log(load_log(*tested))
+        metrics = _new_metrics(tested, logged, notes) if before is None else before.metrics
         if not metrics:
-            notes.append(f"{of.task.name} is left out: it has no score that the gate can test.")
+            notes.append(f"{tested.task.name} is left out: it has no score that the gate can test.")
             continue
         kept = None
         folder = samples or _folder(baseline, before)
         if folder is not None:
-            name = re.sub(r"[^0-9A-Za-z_]", "_", of.task.name)
+            name = re.sub(r"[^0-9A-Za-z_]", "_", tested.task.name)
             file = folder / f"{baseline.stem}__{name}.json.gz"
             if file in files:
                 raise ValueError(f"Two tasks would have their samples in '{file}'; rename one.")
@@ -84,7 +84,7 @@ def make_baseline(
                 path=Path(os.path.relpath(file, baseline.parent)).as_posix(),
                 sha256=hashlib.sha256(files[file]).hexdigest(),
             )
-        tasks.append(_task(of, logged, metrics, kept))
+        tasks.append(_task(tested, logged, metrics, kept))
     if not tasks:
         raise ValueError(f"Nothing below '{results}' can be held. {' '.join(notes)}")
     made = _shared(tasks, chosen, old)
@@ -95,9 +95,9 @@ def make_baseline(
 
 
 def _task(
-    of: TaskRun, logged: Samples, metrics: list[Metric], kept: KeptSamples | None
+    tested: TaskRun, logged: Samples, metrics: list[Metric], kept: KeptSamples | None
 ) -> Task:
-    run, task = of
+    run, task = tested
     return Task(
         name=task.name,
         version=task.version,
@@ -111,26 +111,26 @@ def _task(
         chat_template=run.chat_template or "none",
         system_prompt=run.system_prompt or "none",
         samples=kept,
-        metrics=[_metric(metric, of, logged) for metric in metrics],
+        metrics=[_metric(metric, tested, logged) for metric in metrics],
     )
 
 
-def _metric(metric: Metric, of: TaskRun, logged: Samples) -> Metric:
+def _metric(metric: Metric, tested: TaskRun, logged: Samples) -> Metric:
     """The metric with the run's value and all that says what it means."""
-    name, column = find_column(of.task.name, metric.filter, logged)
+    name, column = find_column(tested.task.name, metric.filter, logged)
     value = value_of(metric.name, column)
     if not math.isfinite(value):
         raise ValueError(
-            f"{of.task.name}: {metric.name} of {name} is {value}, which is no value to hold."
+            f"{tested.task.name}: {metric.name} of {name} is {value}, which is no value to hold."
         )
-    check_printed(of, metric.name, name, value)
+    check_printed(tested, metric.name, name, value)
     stderr = standard_error(metric.name, column)
     return Metric(
         name=metric.name,
         filter=name,
         value=float(f"{value:.7g}"),
         stderr=float(f"{stderr:.3g}") if math.isfinite(stderr) else None,
-        direction="higher" if higher_is_better(metric, column, of) else "lower",
+        direction="higher" if higher_is_better(metric, column, tested) else "lower",
         tolerance=metric.tolerance,
         test=metric.test,
         elicitation=column.elicitation or None,
@@ -138,7 +138,7 @@ def _metric(metric: Metric, of: TaskRun, logged: Samples) -> Metric:
     )
 
 
-def _new_metrics(of: TaskRun, logged: Samples, notes: list[str]) -> list[Metric]:
+def _new_metrics(tested: TaskRun, logged: Samples, notes: list[str]) -> list[Metric]:
     """The metrics that a new baseline holds, in the order of the log's filters.
 
     Adds to `notes` why others are left out. Raises CannotDecide where a calibration score is not
@@ -152,13 +152,13 @@ def _new_metrics(of: TaskRun, logged: Samples, notes: list[str]) -> list[Metric]
                 continue  # all methods judge the same answers
             trial = Metric(name=metric, filter=name, value=0)
             try:
-                _metric(trial, of, logged)
+                _metric(trial, tested, logged)
             except CannotDecide as error:
                 if metric not in column.values:
                     raise
-                notes.append(f"{of.task.name}: {metric} of {name} is left out. {error}")
+                notes.append(f"{tested.task.name}: {metric} of {name} is left out. {error}")
             except ValueError as error:
-                notes.append(f"{of.task.name}: {metric} of {name} is left out. {error}")
+                notes.append(f"{tested.task.name}: {metric} of {name} is left out. {error}")
             else:
                 found.append(trial)
     return found
