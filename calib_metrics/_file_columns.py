@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,8 @@ def _to_numbers(column: pa.ChunkedArray, where: str, advice: str) -> NDArray[np.
         value = column[row].as_py()
         if value.strip().endswith("%"):
             advice = "write 0.95 for 95%"
+        elif re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value):
+            advice = "write 0.95 with a point, not a comma"
         raise ValueError(f"{where} holds text, such as {value!r} in row {row + 1}: {advice}.")
     if not (
         pa.types.is_floating(kind)

@@ -56,7 +56,7 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     help="Rows with the same value here are not independent; intervals take that into account.",
 )
 @click.option(
-    "--format", "kind", help="csv, tsv, jsonl or parquet. Default: by suffix, else by content."
+    "--format", "kind", help="csv, tsv, jsonl or parquet. Default: by content and suffix."
 )
 @click.option(
     "--method",
@@ -121,8 +121,9 @@ def score(
 ) -> None:
     """Score the confidences in a table or a log, with intervals and signatures.
 
-    FILE is CSV, TSV, JSON Lines or Parquet with one row per answer, a samples_*.jsonl of lm_eval
-    (every method in it is scored), or - for standard input.
+    FILE is CSV (separated by commas, semicolons or tabs), JSON Lines or Parquet with one row per
+    answer, also packed (.gz, .zst, .bz2) or piped, a samples_*.jsonl of lm_eval (every method in it
+    is scored), or - for standard input.
 
     Time grows with rows x resamples: 1,000 resamples of a million rows take about half a minute.
     --resamples 0 gives the values alone, within seconds for ten million rows.
@@ -158,14 +159,14 @@ def _read(
     file: Path, kind: str | None, method: str, columns: dict[str, str | None]
 ) -> Iterator[tuple[str, Rows]]:
     """Yield each method in a file, under the name it has in signatures, with its rows."""
-    from calib_metrics.files import find_format, read_rows
+    from calib_metrics.files import read_rows
+    from calib_metrics.tables import open_table
 
-    source = sys.stdin.buffer.read() if str(file) == "-" else file
-    kind = kind or find_format(source)
-    if kind != "lm-eval":
-        yield method, read_rows(source, format=kind, **columns)
+    table = open_table(sys.stdin.buffer.read() if str(file) == "-" else file, kind)
+    if table.kind != "lm-eval":
+        yield method, read_rows(table, **columns)
         return
-    if source is not file or file.suffix == ".gz":
+    if table.packed or isinstance(table.source, bytes):
         raise ValueError(f"{file} is a log of lm_eval: give the path of the unpacked file.")
     logged = _read_log(file, columns["group"])
     if method and method not in logged:

@@ -1,4 +1,6 @@
-"""Tables of texts (CSV, TSV, JSON Lines, Parquet) and the checks that a task's data must pass.
+"""Tables of texts, and the checks that a task's data must pass.
+
+`calib_metrics.tables` reads them: CSV, TSV, JSON Lines and Parquet.
 
 Every error is a sentence that names the file, and the row and column where there is one. Rows are
 counted from 1, without the header and without blank lines.
@@ -6,17 +8,14 @@ counted from 1, without the header and without blank lines.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from calib_metrics.files import find_format
+from calib_metrics.tables import open_table, text_rows
 
-_LONGEST = (1 << 31) - 1  # characters of a CSV cell; what the csv module can be told everywhere
 _SHOWN = 10
 
 
@@ -44,26 +43,12 @@ def read_table(path: Path) -> list[dict[str, Any]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, empty, or a log of lm-eval.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file.")
-    with path.open("rb") as stream:
-        if stream.read(4) == b"PK\x03\x04":
-            raise ValueError(f"{path} is a workbook or an archive: save the sheet as CSV.")
-    try:
-        found = find_format(path)
-    except RecursionError:
-        raise ValueError(f"{path}: line 1 is nested too deeply.") from None
-    if found == "lm-eval":
+    table = open_table(path)
+    if table.kind == "lm-eval":
         raise ValueError(f"{path} is a log of lm-eval, not a table of prompts.")
-    if found == "parquet":
-        rows = _read_parquet(path)
-    elif found == "jsonl":
-        rows = _read_jsonl(path)
-    else:
-        rows = _read_delimited(path, "\t" if found == "tsv" else ",")
-    if not rows:
-        raise ValueError(f"{path}: the file has column names but no rows.")
-    return rows
+    return text_rows(table)
 
 
 def select(
@@ -189,80 +174,3 @@ def shown(value: Any) -> str:
     """A value in an error: as Python writes it, and not more than 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _content(path: Path) -> str:
-    """The text of a file, unpacked if it is packed."""
-    import pyarrow as pa
-
-    packed = "gzip" if path.suffix == ".gz" else None
-    with pa.input_stream(str(path), compression=packed) as stream:
-        content = stream.read()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}: line {line} is not UTF-8 text: save the file as UTF-8."
-        ) from None
-
-
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(_content(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            raise ValueError(f"{path}: line {number} is not JSON.") from None
-        except RecursionError:
-            raise ValueError(f"{path}: line {number} is nested too deeply.") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"{path}: line {number} is not a JSON object ({{...}}).")
-        rows.append(row)
-    return rows
-
-
-def _read_delimited(path: Path, delimiter: str) -> list[dict[str, Any]]:
-    lines = csv.reader(io.StringIO(_content(path), newline=""), delimiter=delimiter, strict=True)
-    # A cell may hold a whole conversation; the limit is the process's, so it is put back.
-    limit = csv.field_size_limit(_LONGEST)
-    cells: list[list[str]] = []
-    try:
-        for line in lines:
-            if line:  # a blank line has no cells
-                cells.append(line)
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}, row {len(cells)}: {error}; put a text with quotes in it between quotes, and "
-            f"write those twice."
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    names, *rows = cells
-    _refuse_twice(names, path)
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
-            raise ValueError(
-                f"{path}, row {number}: the number of cells is {len(row)}, that of column names "
-                f"{len(names)}; put a text with {delimiter!r} in it between quotes."
-            )
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as arrow_parquet
-
-    try:
-        _refuse_twice(arrow_parquet.read_schema(path).names, path)
-        return arrow_parquet.read_table(path).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise ValueError(f"{path}: the file cannot be read as parquet: {error}") from None
-
-
-def _refuse_twice(names: Sequence[str], path: Path) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{path}: two columns are called {name!r}: rename one.")

@@ -92,7 +92,7 @@ def test_two_rows_with_one_id_are_refused(tmp_path):
         ("my.csv", 'prompt,reference\na,b\n"c,d\ne,f\n', "row 2: unexpected end of data; .*quotes"),
         ("my.csv", 'prompt,reference\n"a"b,c\n', "row 1: ',' expected after '\"'; .*quotes"),
         ("my.csv", "prompt,prompt\na,b\n", "two columns are called 'prompt'"),
-        ("my.parquet", "prompt", "cannot be read as parquet"),
+        ("my.parquet", "prompt", "no Parquet file, or a damaged one"),
         ("my.csv", "", "empty"),
         ("my.xlsx", "PK\x03\x04", "workbook .* as CSV"),
     ],
