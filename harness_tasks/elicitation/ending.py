@@ -85,7 +85,7 @@ def unfinished(reply: str) -> str | None:
     """The reason why nothing is read from `reply`, if it was cut; else ``None``."""
     if getattr(reply, "ended", None) is not False:
         return None
-    return f"unfinished: cut at its limit of {reply.limit} tokens, after {reply[-60:]!r}"
+    return f"unfinished: cut at its limit of {reply.limit} tokens, after {str(reply[-60:])!r}"
 
 
 def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -> list[str]:

@@ -146,6 +146,8 @@ def test_what_is_not_read_literally_is_read_with_a_note(text, confidence, note):
         ("2024-12-25", "a date"),
         ("9/11", "a date"),
         ("12:30", "a time"),
+        ("8 of 10", "another whole"),
+        ("Rating: 4", "about something else"),
         ("1e2", "not read"),
         ("1.2.3", "not read"),
         ("99,999.5.1%", "not read"),

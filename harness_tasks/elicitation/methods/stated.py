@@ -8,7 +8,7 @@ of the closed lists in `stated_words`, and all of them must state the same value
     reason      = ( "because" | "since" | "sure that" ... ) any words without number or denial
     value       = quantity | fraction | range | quantity tolerance | "50/50" | "fifty-fifty"
     quantity    = number [ "%" | "percent" ] | "%" number | "ninety-five" [ "percent" ]
-    fraction    = number ( "/" | "out of" | "of" | "in" ) ( 2 to 10, 20, 50, 100 or 1000 )
+    fraction    = number ( "/" | "out of" | "in" ) ( 2 to 10, 20, 50, 100 or 1000 ) | number "of 100"
     range       = [ "between" | "from" ] quantity ( "-" | "to" | "and" ) quantity
     tolerance   = ( "±" | "+/-" | "plus or minus" ) quantity
 
@@ -86,8 +86,8 @@ def parse_probability(text: str) -> Reading:
     """
     shown = text.strip()[:60]
     try:
-        found = [stated for sentence in sentences(tokenize(_unpacked(text)))
-                 for stated in _read(*sentence)]
+        parts = sentences(tokenize(_unpacked(text)))
+        found = [stated for sentence, question in parts for stated in _read(sentence, question)]
         values = [stated for stated in found if not math.isnan(stated.value)]
         if not values:
             raise Refused("only the scale itself" if found else "no number")
@@ -122,13 +122,13 @@ def _unpacked(text: str) -> str:
 
 def _read(sentence: Sequence[Token], question: bool) -> list[Stated]:
     """The values that a sentence states: none if it holds no number or is a question."""
-    check_denials(sentence, question)
+    _check_denials(sentence, question)
     if question:
         return []
     return _Statement(sentence).values() if any(map(_numeral, sentence)) else []
 
 
-def check_denials(sentence: Sequence[Token], question: bool = False) -> None:
+def _check_denials(sentence: Sequence[Token], question: bool) -> None:
     """Refuse a sentence without a number that takes back what another one may state.
 
     Raises:

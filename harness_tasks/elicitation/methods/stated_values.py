@@ -210,7 +210,8 @@ class _Values:
         marked = first.marked or whole.marked
         if whole.value == 0 or first.value > whole.value:
             raise Refused("a fraction out of range")
-        if clock or whole.value not in WHOLES or (marked and whole.value != 100):
+        counted = marked or self._token(first.end).text == "of"  # "8 of 10" can count anything
+        if clock or whole.value not in WHOLES or (counted and whole.value != 100):
             raise Refused("a date, a time or a fraction of another whole")
         return Stated(first.value / whole.value), whole.end
 

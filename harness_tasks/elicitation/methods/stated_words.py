@@ -22,9 +22,9 @@ HEDGES = frozenset(
     "about around approximately approx roughly circa maybe perhaps possibly probably exactly"
     " precisely just only somewhere anywhere say overall final".split()
 )
+# Beside these words alone a number without a sign is still the one that was asked for.
 SPEAKING = frozenset(
-    "i i'd i'll would will can put give estimate estimated guess think believe feel rate judge"
-    " assign have with at my of a an the own level score rating".split()
+    "i i'd i'll would put give estimate estimated guess my a an the of".split()
 )
 DEGREES = frozenset(
     "very highly quite fairly pretty extremely absolutely completely fully how".split()
@@ -37,7 +37,8 @@ KNOWN = (
     | SPEAKING
     | DEGREES
     | frozenset(
-        "it is i'm i've am we me it's that this that's there there's here here's are be was been being for to in on as its"
+        "will can think believe feel rate judge assign have with at own level score rating"
+        " it is i'm i've am we me it's that this that's there there's here here's are be was been being for to in on as its"
         " your our proposed given stated and or so then thus therefore hence ok okay yes well model"
         " high low medium moderate range percent reply e g times".split()
     )
