@@ -10,11 +10,11 @@ from adapters_common import RECIPE
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
 
-from calib_adapters.training.base_model import add_lora, load_base
 from calib_adapters.calibration import lower
 from calib_adapters.calibration.encode import encode_rows
 from calib_adapters.calibration.objective import collate, hidden_states, log_odds, query_loss
 from calib_adapters.data.grade import load_graded
+from calib_adapters.training.base_model import add_lora, load_base
 from calib_adapters.training.schema import Lora
 from calib_adapters.tune import tune
 

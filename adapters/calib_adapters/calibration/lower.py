@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from calib_adapters.training.base_model import without_adapter
 from calib_adapters.calibration.objective import collate, collate_answers, hidden_states, pad_rows
+from calib_adapters.training.base_model import without_adapter
 
 PARTS = {"query": "input_ids", "answer": "answer_ids"}  # of a batch, of a row
 MOST = 2**30  # bytes of a table; rows that need more run whole

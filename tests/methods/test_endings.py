@@ -9,11 +9,11 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
 from harness_tasks.elicitation import METHODS
-from harness_tasks.ending import Reply, ended, listen_to_api, unfinished, with_endings
-from harness_tasks.grading import exact
-from harness_tasks.methods.question import Question
-from harness_tasks.prompts import Conversation
-from harness_tasks.settings import parse_settings
+from harness_tasks.elicitation.ending import Reply, ended, listen_to_api, unfinished, with_endings
+from harness_tasks.elicitation.grading import exact
+from harness_tasks.elicitation.prompts import Conversation
+from harness_tasks.elicitation.question import Question
+from harness_tasks.elicitation.settings import parse_settings
 
 
 def words(text):
