@@ -23,6 +23,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from harness_tasks.elicitation.ending import listen_to_api, with_endings
 
 eval_logger = logging.getLogger(__name__)

@@ -1,0 +1,171 @@
+"""lm-eval's cache of responses (``--use_cache``), keyed by the model that gave them.
+
+lm-eval keys a response by the text of its request alone, so that a run with an adapter would find
+what the base model said before, and repeat its numbers (EleutherAI/lm-evaluation-harness#4063).
+Importing this module puts the model into the key of every entry, for all tasks of the process:
+
+* whatever decides what the model writes: its weights, adapters included, as they are in memory (a
+  folder may have been overwritten), configurations, tokenizer and options; of a model behind an
+  API only its name, address and options can be known;
+* the type of the request: `calib-hf` may ask one text of the base model and of an adapter.
+
+Entries of another model, and those written without this module, are never found. How many requests
+run at a time, and on which device, is not in the key: an interrupted run may go on with others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM, CachingLM
+
+eval_logger = logging.getLogger(__name__)
+
+CACHED = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+# Attributes of back ends that change nothing, or next to nothing, in what a model replies.
+INDIFFERENT = frozenset(
+    "_rank _world_size _device accelerator cache_hook batch_size batch_size_per_gpu batch_sizes "
+    "batch_schedule max_batch_size _batch_size _concurrent max_retries timeout verify_certificate "
+    "ca_cert_path auth_token _header".split()
+)
+# Where a back end whose weights are not in this process says which model it asks.
+NAMES = ("pretrained", "model", "model_args", "model_name", "base_url")
+
+
+class _Entries:
+    """The part of the cache that belongs to one owner, as `CachingLM` and its hook use it."""
+
+    def __init__(self, stored: Any, owner: str):
+        self._stored = stored
+        self._owner = owner
+
+    def __contains__(self, key: str) -> bool:
+        return f"{self._owner}:{key}" in self._stored
+
+    def __getitem__(self, key: str) -> Any:
+        return self._stored[f"{self._owner}:{key}"]
+
+    def __setitem__(self, key: str, response: Any) -> None:
+        self._stored[f"{self._owner}:{key}"] = response
+
+    def commit(self) -> None:
+        self._stored.commit()
+
+
+def _keyed(kind: str) -> Callable[[CachingLM, list[Instance]], list]:
+    """`CachingLM`'s method of the name `kind`, over the entries of this model and request type."""
+
+    def run(lm: CachingLM, requests: list[Instance]) -> list:
+        stored, hook = lm.dbdict, lm.lm.cache_hook
+        types = sorted({request.request_type for request in requests})
+        lm.dbdict = hook.dbdict = _Entries(stored, _digest([_owner(lm), types]))
+        try:
+            return lm.__getattr__(kind)(requests)
+        finally:
+            lm.dbdict = hook.dbdict = stored
+
+    return run
+
+
+def _owner(lm: CachingLM) -> str:
+    """`model_identity` of the model behind the cache, found out once."""
+    if "_owner" not in vars(lm):
+        lm._owner = model_identity(lm.lm)
+        if lm._owner is None:
+            lm._owner = uuid.uuid4().hex
+            eval_logger.warning(
+                "--use_cache: the model %s does not say what it is, so responses of earlier runs "
+                "may be another model's. None of them is used.",
+                type(lm.lm).__name__,
+            )
+    return lm._owner
+
+
+def model_identity(lm: LM) -> str | None:
+    """What decides the responses of `lm`, as a sha256.
+
+    Two models with one identity respond alike, as far as that can be seen from here. Weights are
+    read whole, about a second for each gigabyte.
+
+    Returns:
+        The identity, or ``None`` of a model that shows neither weights nor a name.
+    """
+    shown = {name: value for name, value in vars(lm).items() if name not in INDIFFERENT}
+    known = any(_is_module(value) for value in shown.values())
+    if not known and not any(shown.get(name) for name in NAMES):
+        return None
+    kind = type(lm)
+    return _digest([f"{kind.__module__}.{kind.__qualname__}", _described(shown)])
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _described(value: Any) -> Any:
+    """`value` as JSON can write it, the same in every process; objects that hide are their type."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if _is_module(value):
+        return _described_module(value)
+    if hasattr(value, "backend_tokenizer"):
+        rules = json.loads(value.backend_tokenizer.to_str())
+        for set_by_the_last_batch in ("padding", "truncation"):
+            rules.pop(set_by_the_last_batch, None)
+        return [rules, _described(value.init_kwargs)]
+    if hasattr(value, "get_vocab") and hasattr(value, "init_kwargs"):
+        return [value.get_vocab(), _described(value.init_kwargs)]
+    if hasattr(value, "to_dict"):
+        return _described(value.to_dict())
+    if isinstance(value, Mapping):
+        return {str(key): _described(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_described(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(_described(item)) for item in value)
+    text = repr(value)
+    return f"a {type(value).__qualname__}" if " at 0x" in text else text
+
+
+def _is_module(value: Any) -> bool:
+    torch = sys.modules.get("torch")  # a back end without it has no weights to read
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _described_module(module: Any) -> Any:
+    configurations = {
+        name: _described(getattr(module, name, None))
+        for name in ("config", "generation_config", "peft_config", "p")
+    }
+    return [
+        type(module).__qualname__,
+        configurations,
+        _read([*module.named_parameters(), *module.named_buffers()]),
+    ]
+
+
+def _read(tensors: Iterable[tuple[str, Any]]) -> str:
+    """sha256 over names, shapes and contents of tensors."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor  # of one process
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        if not local.is_meta:  # offloaded to disk: its name must do
+            content = local.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(content.numpy())
+    return digest.hexdigest()
+
+
+for _kind in CACHED:
+    # In the class they stand before CachingLM.__getattr__, which answers to them otherwise.
+    setattr(CachingLM, _kind, _keyed(_kind))
