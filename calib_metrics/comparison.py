@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,3 +108,21 @@ def compare(
             f"{signature}|paired",
         )
     return scores
+
+
+def equal_columns(confidences: Mapping[str, ArrayLike]) -> list[tuple[str, ...]]:
+    """Which columns are the same in every row, to the last bit; a missing value equals another.
+
+    Two methods never agree like that by chance, unless both always say the same: more often one of
+    them has read the other's responses. confidences: (n,) by name; columns of different lengths, or
+    of less than two values that are there, are never equal.
+
+    Returns the names that belong together, in their order, of every set of at least two.
+    """
+    alike: dict[bytes, list[str]] = {}
+    for name, column in confidences.items():
+        values = np.asarray(column, dtype=np.float64) + 0.0  # -0.0 is 0.0
+        values[np.isnan(values)] = np.nan
+        if np.count_nonzero(~np.isnan(values)) >= 2:
+            alike.setdefault(values.tobytes(), []).append(name)
+    return [tuple(names) for names in alike.values() if len(names) > 1]

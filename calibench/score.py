@@ -135,18 +135,25 @@ def score(
       calibench score runs/base/*/samples_*.jsonl --metrics ece,auroc --json scores.json
     """
     from calib_metrics import report as reporting
+    from calib_metrics.comparison import equal_columns
 
     names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
     if figures:
         names += [name for name in ("ece", "auroc", "aurc") if name not in names]
     columns = {"confidence": confidence, "correct": correct, "group": group}
-    reports = []
+    reports, confidences = [], {}
     for file in files:
         for label, rows in _read(file, kind, method, columns):
             name = "standard input" if str(file) == "-" else file.name
+            confidences[f"{label or confidence} in {file}"] = rows.confidence
             report = reporting.make_report(name, rows, names, method=label, **options)
             click.echo(("\n" if reports else "") + reporting.to_text(report))
             reports.append(report)
+    for alike in equal_columns(confidences):
+        click.echo(
+            f"\n{' and '.join(alike)}: the same confidences in every row, to the last bit. Have "
+            f"they been asked of different models, by different methods?"
+        )
     if output:
         reporting.write_json(output, reports)
     if figures:

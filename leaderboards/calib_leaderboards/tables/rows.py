@@ -101,11 +101,6 @@ def preview(rows: Iterable[TableRow]) -> str:
     return "; ".join(sorted(notes))
 
 
-def notes(rows: Iterable[TableRow]) -> list[str]:
-    """The notes that were added with the rows' runs, each once."""
-    return sorted({row.entry.provenance.note for row in rows} - {None})
-
-
 def metric_names(rows: Iterable[TableRow]) -> list[str]:
     """All metrics of the rows: those with a title first, the others by name."""
     names = {name for row in rows for name in row.score.metrics}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from calib_leaderboards.tables.notes import notes
 from calib_leaderboards.tables.rows import (
     Group,
     TableRow,
     best_first,
     direction,
     metric_names,
-    notes,
     preview,
 )
 from calib_leaderboards.tables.words import heading
@@ -27,7 +27,7 @@ class Table:
         rows: the methods.
         metrics: those of the rows, with a title first.
         preview: a sentence about rows that are of a part of the questions; "" if none is.
-        notes: those that were added with the rows' runs.
+        notes: those that were added with the rows' runs, and which rows are alike.
     """
 
     group: Group
