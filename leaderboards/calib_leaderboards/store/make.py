@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -163,7 +164,12 @@ def _fields(
             "prompts_sha256": log.asked,
             "data_fingerprint": log.data,
             "answers_fingerprint": log.said,
-            "samples": {"file": log.path.name, "sha256": log.sha256, "rows": log.rows},
+            "samples": {
+                # A task's name, and so its log's, may hold what is in no file name on a page.
+                "file": re.sub(r"[\\\x00-\x1f]", "_", log.path.name),
+                "sha256": log.sha256,
+                "rows": log.rows,
+            },
         },
     }
 
