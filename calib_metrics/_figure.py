@@ -41,8 +41,9 @@ def style():
     try:
         from matplotlib import style
     except ImportError:
-        raise ImportError(
-            "Figures need matplotlib: install it with pip install 'calibench[plots]'."
+        raise ModuleNotFoundError(
+            "Figures need matplotlib: install it with pip install 'calibench[plots]'.",
+            name="matplotlib",
         ) from None
     return style.context(["default", _STYLE])
 

@@ -11,6 +11,12 @@ import click
 from calibench import ask, data, publish, score, train
 from calibench.options import CONTEXT
 
+# What the extra `all` brings, as it is imported.
+IN_ALL = frozenset(
+    "lm_eval torch transformers peft accelerate datasets jinja2 markupsafe huggingface_hub evaluate "
+    "sklearn sacrebleu rouge_score pydantic yaml gguf filelock safetensors tqdm".split()
+)
+
 
 @click.group(context_settings=CONTEXT)
 @click.version_option(package_name="calibench")
@@ -63,8 +69,12 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(f"calibench: {error}") from None
     except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
+        name = (error.name or "").partition(".")[0]
+        if name == "matplotlib":
+            need = "figures need matplotlib: pip install 'calibench[plots]'"
+        elif name in IN_ALL:
+            need = f"this command needs {name}, which is not installed: pip install 'calibench[all]'"
+        else:
             raise
-        need = "figures need matplotlib: pip install 'calibench[plots]'"
         raise SystemExit(f"calibench: {need}") from None
 
