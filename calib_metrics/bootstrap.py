@@ -64,7 +64,8 @@ def totals_by_bin(
 
     def totals(drawn: Drawn) -> list[Floats]:
         known = drawn.known if sorted_already else drawn.known[:, order]
-        parts = [known[:, a:b] @ columns[a:b] for a, b in zip(start, ends)]  # a loop over bins
+        bins = zip(start, ends, strict=True)
+        parts = [known[:, first:end] @ columns[first:end] for first, end in bins]
         return list(np.stack(parts).transpose(2, 1, 0))
 
     return totals

@@ -1,4 +1,4 @@
-"""Calibration without bins or bandwidth: how far confidence and accuracy drift apart on the way up."""
+"""Calibration without bins or bandwidth: how far summed confidence drifts from right answers."""
 
 from __future__ import annotations
 

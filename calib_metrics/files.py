@@ -1,4 +1,4 @@
-"""Reads confidences and grades from tables of any size; `calib_metrics.tables` says what a table is.
+"""Reads confidences and grades from tables of any size; `calib_metrics.tables` recognises them.
 
 Needs pyarrow. A cell is a number or empty; text is never turned into a confidence, and every error
 names the file and, where there is one, the column and the row.
@@ -147,7 +147,7 @@ def _read_jsonl(table: Table, names: list[str]) -> pa.Table:
                     stream,
                     arrow_json.ReadOptions(block_size=_BLOCK),
                     arrow_json.ParseOptions(
-                        explicit_schema=pa.schema(list(zip(names, kinds))),
+                        explicit_schema=pa.schema(list(zip(names, kinds, strict=True))),
                         unexpected_field_behavior="ignore",
                     ),
                 )

@@ -80,5 +80,5 @@ def _score(name: str, items: Items, resamples: int = 1000) -> Score:
     for item in items:
         if len(item) != 2:
             raise ValueError(f"An item is {item!r}: give (confidence, correct) for each answer.")
-    confidence, correct = zip(*items)
+    confidence, correct = zip(*items, strict=True)
     return score(confidence, correct, (name,), resamples=resamples)[name]

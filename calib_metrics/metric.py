@@ -31,7 +31,8 @@ class Metric:
     name: in tables, signatures, files and on the command line.
     title: what headings call it.
     value: (confidence, correct, **parameters) to the metric of a whole sample: columns sorted by
-        `check_rows`, without missing confidences unless `all_rows`; NaN with a warning if undefined.
+        `check_rows`, without missing confidences unless `all_rows`. NaN, with a warning, where it
+        is undefined.
     resampled: (cells, **parameters) to the function that takes the draws of many resamples to the
         metric in each, NaN where it is undefined. `calib_metrics.bootstrap` has the parts.
     higher_is_better, lowest, highest: its direction, and what it can be at least and at most.
@@ -42,7 +43,7 @@ class Metric:
     all_rows: whether it is about all rows, not only those with a confidence.
     of_confidence: whether it depends on the confidences at all.
     merges: whether equal rows count the same wherever they stand, and so may be merged.
-    row_values: (confidence, correct) to a value for each row whose mean the metric is, if it is one.
+    row_values: (confidence, correct) to the values of the rows whose mean it is, if it is a mean.
     chance_raises: whether chance alone moves it off its best, so that perfect calibration is never
         seen in a finite sample.
     worst_case: how missing confidences make it worst (see `calib_metrics.worst_case`). "monotone":

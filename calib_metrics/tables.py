@@ -301,4 +301,4 @@ def _delimited_rows(content: str, separator: str) -> list[dict[str, str]]:
                 f"row {number}: the number of cells is {len(row)}, that of column names "
                 f"{len(names)}; put a text with {separator!r} in it between quotes."
             )
-    return [dict(zip(names, row)) for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -13,8 +13,8 @@ from calibench.options import CONTEXT
 
 # What the extra `all` brings, as it is imported.
 IN_ALL = frozenset(
-    "lm_eval torch transformers peft accelerate datasets jinja2 markupsafe huggingface_hub evaluate "
-    "sklearn sacrebleu rouge_score pydantic yaml gguf filelock safetensors tqdm".split()
+    "lm_eval torch transformers peft accelerate datasets jinja2 markupsafe huggingface_hub "
+    "evaluate sklearn sacrebleu rouge_score pydantic yaml gguf filelock safetensors tqdm".split()
 )
 
 
@@ -73,7 +73,7 @@ def main() -> None:
         if name == "matplotlib":
             need = "figures need matplotlib: pip install 'calibench[plots]'"
         elif name in IN_ALL:
-            need = f"this command needs {name}, which is not installed: pip install 'calibench[all]'"
+            need = f"this command needs {name}, which is missing: pip install 'calibench[all]'"
         else:
             raise
         raise SystemExit(f"calibench: {need}") from None

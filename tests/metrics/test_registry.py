@@ -90,14 +90,14 @@ def test_chance_alone_raises_those_that_say_so(name):
     confidence = rng.uniform(0.05, 0.95, (20, 200))
     correct = rng.random((20, 200)) < confidence  # perfectly calibrated
     if METRICS[name].chance_raises:
-        values = [value_of(name, c, y) for c, y in zip(confidence, correct)]
+        values = [value_of(name, c, y) for c, y in zip(confidence, correct, strict=True)]
         assert min(values) > 0 or name == "ece:hle_rms_b100" and max(values) > 0
 
 
 @pytest.mark.parametrize("name", OF_CONFIDENCES)
 def test_every_metric_is_an_aggregation_with_a_standard_error(name):
     confidence, correct = sample(60)
-    items = list(zip(confidence.tolist(), correct.tolist()))
+    items = list(zip(confidence.tolist(), correct.tolist(), strict=True))
     expected = score(confidence, correct, (name,))[name]
     assert getattr(lm_eval_hooks, name)(items) == expected.value
     assert getattr(lm_eval_hooks, f"{name}_stderr")(items) == expected.stderr

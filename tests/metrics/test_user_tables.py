@@ -57,7 +57,12 @@ def test_a_decimal_comma_is_no_confidence_and_told_apart_from_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("suffix", "pack"),
-    [(".gz", gzip.compress), (".bz2", bz2.compress), (".zst", lambda b: zstd(b)), ("", gzip.compress)],
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".zst", lambda content: zstd(content)),
+        ("", gzip.compress),
+    ],
 )
 def test_a_packed_file_is_unpacked_whatever_its_name(tmp_path, suffix, pack):
     path = tmp_path / f"answers.csv{suffix}"
