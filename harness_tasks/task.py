@@ -19,9 +19,12 @@ from lm_eval.api.task import ConfigurableTask
 
 from harness_tasks.elicitation.checks import check_documents
 from harness_tasks.elicitation.compiled import compiled_once
-from harness_tasks.elicitation.context_window import PROMPT_FIT, too_long
+from harness_tasks.elicitation.context_window import PROMPT_FIT
+from harness_tasks.elicitation.ending import unfinished
 from harness_tasks.elicitation.frozen import check_complete, doc_hash, read_answers
 from harness_tasks.elicitation.grading import JUDGE, first_line, string_grader
+from harness_tasks.elicitation.late import ANSWER
+from harness_tasks.elicitation.lengths import outside_window
 from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
 from harness_tasks.elicitation.methods.probe import PROBE_CHECK, check_probe
 from harness_tasks.elicitation.prompts import Conversation
@@ -29,13 +32,14 @@ from harness_tasks.elicitation.question import Method, Question, Reading
 from harness_tasks.elicitation.records import Record
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
+from harness_tasks.elicitation.tokenizer_check import TOKENIZER_CHECK, check_tokenizer
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
 
 BYPASS = {"bypass": None}
 # Share of answers with a readable verdict, where a judge grades.
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
-MEASURED = (LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
+MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
 # Without examples nothing shows that an answer is one line, and models often begin with an empty
 # one. Some stop there must be: APIs refuse an empty list.
 NEXT_QUESTION = ("Question:",)
@@ -44,10 +48,20 @@ LETTER_TOKENS = 4
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question with the requests that each method added for it."""
+    """A question with the requests that each method added for it.
+
+    Attributes:
+        question: what is asked.
+        requests: by method, what it added.
+        read: by method, all that it reads, with what it shares with others.
+        answer: the request for a written answer, if there is one.
+        fit: the length of the first turn.
+    """
 
     question: Question
     requests: Mapping[str, Sequence[Instance]]
+    read: Mapping[str, Sequence[Instance]]
+    answer: Instance | None
     fit: Instance
 
 
@@ -148,20 +162,43 @@ class ConfidenceTask(ConfigurableTask):
         )
         build = self._multiple_choice if self._is_multiple_choice else self._open_ended
         first, question = build(conversation, instance)
-        requests = {name: m.requests(question) for name, m in self._methods.items()}
-        room = question.generation.get("max_gen_toks", 0)
-        fit = Instance(PROMPT_FIT, arguments=(ctx, room), idx=0, **instance)
-        check = check_logprobs(first, requests, self.settings, conversation, instance)
+        requests, read = {}, {}
+        for method, asking in self._methods.items():
+            question.wanted.clear()
+            requests[method] = asking.requests(question)
+            shared = [r for key in question.wanted for r in question.shared[key]]
+            read[method] = [*requests[method], *shared]
+        options = [conversation.delimiter + label for label in question.labels]
+        room = 0 if options else question.generation.get("max_gen_toks", 0)
+        fit = Instance(PROMPT_FIT, arguments=(ctx, options, room), idx=0, **instance)
+        check = check_tokenizer(instance)
+        check += check_logprobs(first, requests, self.settings, conversation, instance)
         check += check_probe(requests, instance)
         everything = [*check, *first, *(r for added in requests.values() for r in added), fit]
         for position, request in enumerate(everything):
             request.idx = position
-        self._asked[doc_id] = _Asked(question, requests, fit)
+        answer = first[0] if first and first[0].request_type == ANSWER else None
+        self._asked[doc_id] = _Asked(question, requests, read, answer, fit)
         return everything
 
     def extract(self, text: str) -> str:
         """The answer in a generated text: its first line. A task with reasoning overrides this."""
         return first_line(text)
+
+    def _unfinished(self, reply: str) -> str | None:
+        """Why there may be no whole answer in `reply`, or ``None``; see `unfinished`.
+
+        A line that has an end is whole, wherever the reply was cut.
+        """
+        reason = unfinished(reply)
+        one_line = type(self).extract is ConfidenceTask.extract
+        if reason and one_line and not reply.thinking and "\n" in reply.lstrip():
+            return None
+        return reason
+
+    def _whole(self, reply: str) -> str:
+        """The answer in a sampled `reply`; "" if it was cut within it."""
+        return "" if self._unfinished(reply) else self.extract(reply)
 
     def _open_ended(
         self, conversation: Conversation, instance: dict[str, Any]
@@ -174,7 +211,7 @@ class ConfidenceTask(ConfigurableTask):
         shared = {
             "conversation": conversation,
             "agrees": lambda text, answer: agree(text, [answer]),
-            "extract": self.extract,
+            "extract": self._whole,
             "options": None,
             "generation": generation,
             "instance": instance,
@@ -182,12 +219,13 @@ class ConfidenceTask(ConfigurableTask):
         if self._frozen is not None:
             answer = self._frozen[doc_hash(instance["doc"])]
             return [], Question(answer=lambda: answer, answered_by=None, **shared)
-        request = Instance(
-            "generate_until", arguments=(conversation.context, generation), idx=0, **instance
-        )
-        question = Question(
-            answer=lambda: self.extract(request.resps[0]), answered_by="generate_until", **shared
-        )
+        request = Instance(ANSWER, arguments=(conversation.context, generation), idx=0, **instance)
+
+        def answer() -> str:
+            reply = request.resps[0]
+            return "" if getattr(reply, "thinking", False) else self.extract(reply)
+
+        question = Question(answer=answer, answered_by=ANSWER, **shared)
         return [request], question
 
     def _multiple_choice(
@@ -219,8 +257,10 @@ class ConfidenceTask(ConfigurableTask):
             answered_by="loglikelihood" if frozen is None else None,
             agrees=begins_with,
             options=options,
-            generation={"until": [*NEXT_QUESTION], "max_gen_toks": LETTER_TOKENS},
+            labels=labels,
+            generation=_option_generation(labels, self.config.num_fewshot),
             instance=instance,
+            extract=whole_words,
         )
         return (scored if frozen is None or "likelihood" in self._methods else []), question
 
@@ -242,7 +282,13 @@ class ConfidenceTask(ConfigurableTask):
         question = asked.question
         doc = question.instance["doc"]
         answer = question.answer()
-        reading = too_long(asked.fit) or method.read(question, asked.requests[name])
+        reason = outside_window([asked.fit, *asked.read[name]])
+        if reason is None and asked.answer is not None:
+            reason = self._unfinished(asked.answer.resps[0])
+        if reason is None:
+            reading = method.read(question, asked.requests[name])
+        else:
+            reading = Reading(None, reason)
         correct = self._grade(doc, answer)
         if correct is None:
             reading = Reading(None, "the judge's verdict on the answer could not be read")
@@ -256,9 +302,13 @@ class ConfidenceTask(ConfigurableTask):
             correct=None if correct is None else int(correct),
             confidence=reading.confidence,
             reason=reading.reason,
-            signature=f"{method.signature}|grading:{self._grading}",
+            signature=f"{self._signature(method)}|grading:{self._grading}",
             **(reading.extra or {}),
         )
+
+    def _signature(self, method: Method) -> str:
+        of_options = getattr(method, "signature_of_options", None)
+        return of_options if of_options and self._is_multiple_choice else method.signature
 
     @property
     def _grading(self) -> str:
@@ -290,6 +340,29 @@ class ConfidenceTask(ConfigurableTask):
         """By metric name, what is aggregated, where that is not (confidence, correct)."""
         answered = int(record["confidence"] is not None)
         return {"acc": record["correct"], "answered": answered, "graded": 1}
+
+
+def _option_generation(labels: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
+    """Generation arguments with which every option can be written out.
+
+    A token is at least a byte, so that the longest option is never cut. Where examples show that an
+    answer is one line, a line's end stops it.
+    """
+    longest = max(len(label.encode()) for label in labels)
+    stops = ["\n", *NEXT_QUESTION] if num_fewshot else [*NEXT_QUESTION]
+    return {"until": stops, "max_gen_toks": longest + LETTER_TOKENS}
+
+
+def whole_words(reply: str) -> str:
+    """The first line of a sampled reply, without a last word that may have been cut.
+
+    >>> from harness_tasks.elicitation.ending import Reply
+    >>> whole_words(Reply("Addis Ab", ended=False, limit=4))
+    'Addis'
+    """
+    if unfinished(reply) is None or "\n" in reply.lstrip():
+        return first_line(reply)
+    return "" if reply.thinking else re.sub(r"\w+\W*\Z", "", first_line(reply)).strip()
 
 
 def begins_with(text: str, label: str) -> bool:

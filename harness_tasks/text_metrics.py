@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import bleu, chrf, ter
 from harness_tasks.elicitation.grading import first_line

@@ -10,6 +10,9 @@ like any other: "from 9" of "from 95%". What is known of how a reply ended:
   that a reply within a sixteenth of the limit counts as cut too.
 * Otherwise a token is at least one byte, so that a reply of fewer bytes than its limit has ended;
   of a longer one nobody knows, and it is taken as it is.
+
+A thought between ``<think>`` and ``</think>`` is no part of a reply and is left out; a reply that
+never leaves its thought is unfinished, whatever ended it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 eval_logger = logging.getLogger(__name__)
 SLACK = 16
+BEGIN, END = "<think>", "</think>"
 
 
 class Reply(str):
@@ -33,14 +37,18 @@ class Reply(str):
     Attributes:
         ended: True if of itself, False if at its limit of tokens, ``None`` if nobody knows.
         limit: that limit.
+        thinking: whether all of it is a thought without an end.
     """
 
     ended: bool | None
     limit: int | None
+    thinking: bool
 
-    def __new__(cls, text: str, ended: bool | None, limit: int | None = None) -> Reply:
+    def __new__(
+        cls, text: str, ended: bool | None, limit: int | None = None, thinking: bool = False
+    ) -> Reply:
         reply = super().__new__(cls, text)
-        reply.ended, reply.limit = ended, limit
+        reply.ended, reply.limit, reply.thinking = ended, limit, thinking
         return reply
 
     def __reduce__(self) -> tuple:
@@ -85,6 +93,11 @@ def unfinished(reply: str) -> str | None:
     """The reason why nothing is read from `reply`, if it was cut; else ``None``."""
     if getattr(reply, "ended", None) is not False:
         return None
+    if reply.thinking:
+        return (
+            f"unfinished: the reply is a thought without its {END} (a stop string within it, or "
+            f"the limit of {reply.limit} tokens, ended it)"
+        )
     return f"unfinished: cut at its limit of {reply.limit} tokens, after {str(reply[-60:])!r}"
 
 
@@ -108,21 +121,39 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
         generation = normalize_gen_kwargs(dict(request.args[1]), default)
         until, limit = generation["until"], generation["max_gen_toks"]
         over = ended(reply, until, limit, count, getattr(reply, "ended", None))
-        found.append(Reply(cut_at_stops(reply, until), over, limit))
+        text, thinking = without_thought(reply, request.args[0])
+        over = False if thinking else over
+        found.append(Reply(cut_at_stops(text, until), over, limit, thinking))
         asked[request.task_name, limit] += 1
         cut[request.task_name, limit] += over is False
     for (task, limit), number in cut.items():
         if number:
             eval_logger.warning(
                 "%s: %d of %d replies were cut at their limit of %d tokens; where the text that "
-                "was cut is read, its confidence is missing. The limits are max_gen_toks, and in "
-                "--metadata reply_tokens and reasoning_tokens.",
+                "was cut is read, its confidence is missing. The limits are max_gen_toks "
+                "(--gen_kwargs), and in --metadata reply_tokens and reasoning_tokens.",
                 task,
                 number,
                 asked[task, limit],
                 limit,
             )
     return found
+
+
+def without_thought(reply: str, prompt: Any = "") -> tuple[str, bool]:
+    """The `reply` behind its thought, and whether the thought has no end.
+
+    The thought is opened by the reply, or by the end of the `prompt` as some chat templates do.
+
+    >>> without_thought("<think>Paris? Yes.</think> Paris")
+    (' Paris', False)
+    >>> without_thought("<think>Paris?")
+    ('<think>Paris?', True)
+    """
+    if END in reply:
+        return reply.rpartition(END)[2], False
+    opened = isinstance(prompt, str) and prompt.rstrip().endswith(BEGIN)
+    return reply, opened or reply.lstrip().startswith(BEGIN)
 
 
 def cut_at_stops(reply: str, until: Sequence[str]) -> str:

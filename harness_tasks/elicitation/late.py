@@ -6,8 +6,8 @@ A second turn ("Is the proposed answer correct?") therefore needs two things, an
 
 * an ``Instance`` whose ``arguments`` are computed when they are read (`LateInstance`);
 * a request type of its own, named after the type it waits for, which runs after that type
-  whatever other tasks share the run. ``loglikelihood_after_generate_until`` is first seen in a
-  task that asked for ``generate_until`` just before, so it can never be scheduled earlier.
+  whatever other tasks share the run. ``loglikelihood_after_generate_answer`` is first seen in a
+  task that asked for ``generate_answer`` just before, so it can never be scheduled earlier.
 
 Nothing else in the project touches lm-eval's scheduling; ``tests/test_late_requests.py`` is the
 contract that fails when a new lm-eval changes it.
@@ -25,6 +25,7 @@ from lm_eval.api.model import LM, CachingLM
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from harness_tasks.elicitation.ending import listen_to_api, with_endings
+from harness_tasks.elicitation.lengths import note_lengths
 
 eval_logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def late_type(kind: str, after: str | None) -> str:
 
 def _runner(kind: str) -> Callable[[LM, list[Instance]], list]:
     def run(lm: LM, requests: list[Instance]) -> list:
+        note_lengths(lm, requests)
         if kind != "generate_until":
             return getattr(lm, kind)(requests)
         listen_to_api(lm)
@@ -87,25 +89,51 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
     """Log-likelihood of each continuation together with its length in tokens.
 
     lm-eval's ``loglikelihood`` returns the sum only, and a length-normalised probability needs
-    the number of tokens. The count is ``None`` on a back end without a tokenizer.
+    the number of tokens. It also scores white space that ends a prompt, as that of a chat template
+    does, with the continuation; here that belongs to the prompt.
 
     Returns:
-        ``(log-probability in nats, number of tokens or None)`` per request.
+        ``(log-probability in nats, number of tokens or None)`` per request; ``None`` on a back end
+        without a tokenizer.
     """
     scored = lm.loglikelihood(requests)
     encode = getattr(lm, "tok_encode", None)
     if encode is None:
         return [(logprob, None) for logprob, _ in scored]
-    lengths: dict[str, int] = {}  # contexts repeat when several samples are scored
+    encoded: dict[str, list[int]] = {}  # contexts repeat when several samples are scored
 
-    def length(text: str) -> int:
-        if text not in lengths:
-            lengths[text] = len(encode(text))
-        return lengths[text]
+    def tokens(text: str) -> list[int]:
+        if text not in encoded:
+            encoded[text] = list(encode(text))
+        return encoded[text]
 
-    pairs = (request.args for request in requests)
-    counts = [length(context + continuation) - length(context) for context, continuation in pairs]
-    return [(logprob, count) for (logprob, _), count in zip(scored, counts, strict=True)]
+    pairs = [request.args for request in requests]
+    contexts = dict.fromkeys(context for context, _ in pairs if context != context.rstrip())
+    # Only where the white space has tokens of its own can it be told from the continuation.
+    apart = [
+        context for context in contexts
+        if context.rstrip() and len(tokens(context)) > len(tokens(context.rstrip()))
+    ]
+    spaces = [
+        Instance("loglikelihood", doc={}, arguments=_at_its_end(context), idx=0)
+        for context in apart
+    ]
+    scores = lm.loglikelihood(spaces) if spaces else []
+    before = {context: logprob for context, (logprob, _) in zip(apart, scores, strict=True)}
+    found = []
+    for (context, continuation), (logprob, _) in zip(pairs, scored, strict=True):
+        whole, prompt = tokens(context + continuation), tokens(context)
+        if context in before and whole[: len(prompt)] == prompt:
+            found.append((logprob - before[context], len(whole) - len(prompt)))
+        else:
+            found.append((logprob, len(whole) - len(tokens(context.rstrip()))))
+    return found
+
+
+def _at_its_end(context: str) -> tuple[str, str]:
+    """`context` without the white space that ends it, and that white space."""
+    bare = context.rstrip()
+    return bare, context[len(bare) :]
 
 
 def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
@@ -115,6 +143,7 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     replies K times alike; there the requests get seeds of their own. If it replies alike even so,
     to every prompt, the log warns that it may not sample at all.
     """
+    note_lengths(lm, requests)
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if not hasattr(model, "_create_payload"):  # only API models have it
         return with_endings(lm, lm.generate_until(requests), requests)
@@ -163,5 +192,8 @@ def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
     return seeded
 
 
+# The answer itself: of a type of its own, so that how it ended is known as of any other reply.
+ANSWER = "generate_answer"
+add_request_type(ANSWER, _runner("generate_until"))
 add_request_type("token_loglikelihood", token_loglikelihood)
 add_request_type("generate_samples", generate_samples)

@@ -81,10 +81,16 @@ def logprobs_check(lm: LM, requests: list[Instance]) -> list[bool]:
     The longest, because with ``--batch_size auto`` the first request decides how many fit.
 
     Raises:
-        NotImplementedError: the back end has no log-probabilities; names what to do.
+        NotImplementedError: the back end has no log-probabilities, or has none of a model that
+            thinks first; names what to do.
     """
     trial = max(requests, key=lambda request: len(request.args[0]))
     context, continuation, (finding, way_out) = trial.args
+    if getattr(lm, "enable_thinking", None):
+        raise NotImplementedError(
+            f"{finding} under enable_thinking=True, where lm_eval scores no reply. {way_out} Or "
+            f"leave enable_thinking out of --model_args."
+        )
     scored = Instance("loglikelihood", doc={}, arguments=(context, continuation), idx=0)
     try:
         ((logprob, _),) = lm.loglikelihood([scored])

@@ -26,6 +26,8 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+from harness_tasks.elicitation.ending import Reply
+
 eval_logger = logging.getLogger(__name__)
 
 CACHED = ("loglikelihood", "loglikelihood_rolling", "generate_until")
@@ -50,9 +52,12 @@ class _Entries:
         return f"{self._owner}:{key}" in self._stored
 
     def __getitem__(self, key: str) -> Any:
-        return self._stored[f"{self._owner}:{key}"]
+        response = self._stored[f"{self._owner}:{key}"]
+        return Reply(**response) if isinstance(response, dict) else response
 
     def __setitem__(self, key: str, response: Any) -> None:
+        if isinstance(response, Reply):  # how it ended is part of it
+            response = {"text": str(response), "ended": response.ended, "limit": response.limit}
         self._stored[f"{self._owner}:{key}"] = response
 
     def commit(self) -> None:

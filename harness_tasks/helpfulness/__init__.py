@@ -7,6 +7,7 @@ from typing import Any
 
 import datasets
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from harness_tasks.rows import load_rows, texts
 
 

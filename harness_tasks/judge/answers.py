@@ -13,6 +13,7 @@ from typing import Any
 
 import datasets
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.files import find_format
 from harness_tasks.elicitation.logs import find_log
 from harness_tasks.elicitation.records import read_log

@@ -9,6 +9,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.text.squad import normalize_answer, squad_v2
 from harness_tasks.elicitation.grading import first_line
 

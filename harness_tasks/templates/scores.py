@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.text import rouge as rouge_scores
 from calib_metrics.text import squad, translation
 

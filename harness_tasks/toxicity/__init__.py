@@ -13,6 +13,7 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from harness_tasks.rows import load_rows, texts
 from harness_tasks.toxicity.classifier import ToxicityClassifier
 

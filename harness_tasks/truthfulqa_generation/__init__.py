@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 
+import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import bleu
 from calib_metrics.text.truthfulqa import truthfulness

@@ -35,6 +35,12 @@ PAIRS = [("Capital of Peru?", " Lima"), ("Capital of Peru?", " Rome"), ("2 + 2 =
 
 
 @pytest.fixture(scope="module")
+def tiny(tmp_path_factory, embedded_model_path):
+    """The tiny model, whose answers end."""
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
+
+
+@pytest.fixture(scope="module")
 def adapters(tmp_path_factory, tiny):
     """Three LoRA adapters with random weights; the last was trained with dropout."""
     folders = []
@@ -322,6 +328,27 @@ def test_what_was_trained_on_another_base_is_refused(
     )
     with pytest.raises(ValueError, match=sentence):
         CalibHFLM(base, **{option: value}, **CPU)
+
+
+def test_an_adapter_over_the_vocabulary_that_does_not_fit_is_not_called_another_models(
+    tiny, tmp_path
+):
+    base = LlamaForCausalLM.from_pretrained(tiny)
+    padded = len(AutoTokenizer.from_pretrained(tiny)) + 64
+    base.resize_token_embeddings(padded)
+    folder = tmp_path / tiny.split("/")[-1]
+    base.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
+    lora = Lora(r=4, dropout=0.0, target_modules=("q_proj", "lm_head"))
+    model = add_lora(load_base(str(folder), "float32", torch.device("cpu")), lora, str(folder))
+    save_adapter(model, str(folder), tmp_path / "adapter")
+    with pytest.raises(ValueError) as refusal:
+        CalibHFLM(str(folder), peft=str(tmp_path / "adapter"), **CPU)
+    sentence = str(refusal.value)
+    assert "belong" not in sentence and "confidence_adapter=" in sentence
+    assert f"a vocabulary of {padded:,} tokens" in sentence
+    assert f"loaded with {padded - 64:,}" in sentence
+    CalibHFLM(str(folder), confidence_adapter=str(tmp_path / "adapter"), **CPU)
 
 
 # --------------------------------------------------------------------------------------- command

@@ -15,6 +15,7 @@ from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
 from harness_tasks.elicitation.records import read_samples
 from harness_tasks.templates.write import write_task
+from helpers.adapters_common import tiny_model
 from helpers.task_runs import TASKS, run
 from helpers.template_rows import PAIRS, jsonl
 
@@ -23,6 +24,12 @@ METHODS = [
     "likelihood", "zero_shot_classifier", "question_only", "p_ik", "verbalized", "linguistic",
 ]  # fmt: skip
 WORLDFACTS = ["calib_worldfacts", "calib_worldfacts_mc", "calib_worldfacts_cloze"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, embedded_model_path):
+    """The tiny model, whose answers end."""
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
 
 
 @pytest.fixture(scope="module")

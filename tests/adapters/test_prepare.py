@@ -65,7 +65,7 @@ def test_prompts_and_completions_are_the_requests_of_lm_eval_without_examples(na
     task.build_all_requests(limit=3, rank=0, world_size=1)
     asked = {}
     for request in task.instances:
-        if request.request_type in ("loglikelihood", "generate_until"):
+        if request.request_type in ("loglikelihood", "generate_answer"):
             asked.setdefault(request.doc_id, []).append(request.args)
     for number, ours in enumerate(data["test"].select(range(3))):
         doc, requests = task.eval_docs[number], asked[number]

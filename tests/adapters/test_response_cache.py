@@ -11,6 +11,7 @@ import harness_tasks.elicitation.response_cache as response_cache
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
+from helpers.adapters_common import tiny_model
 from helpers.transparent_model import Transparent, evaluate
 
 CPU = {"device": "cpu", "dtype": "float32", "batch_size": 4}
@@ -21,6 +22,12 @@ METHODS = ["likelihood", "zero_shot_classifier", "verbalized", "sampling"]
 def no_package_list(monkeypatch):
     """lm-eval lists the installed packages after every run, which takes seconds."""
     monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, embedded_model_path):
+    """The tiny model, whose answers end."""
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
 
 
 @pytest.fixture(scope="module")

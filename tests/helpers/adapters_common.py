@@ -20,8 +20,14 @@ RECIPE = "calibration_tuning_lora_prompt"
 FAST = ("dtype=float32", "optimiser.batch_size=8", "lora.dropout=0.1")
 
 
-def tiny_model(folder: Path, tokenizer_of: str | Path, hidden: int = 32) -> str:
-    """A Llama with random weights and a real tokenizer, written to `folder`."""
+def tiny_model(
+    folder: Path, tokenizer_of: str | Path, hidden: int = 32, line_ends: float = 1.0
+) -> str:
+    """A Llama with random weights and a real tokenizer, written to `folder`.
+
+    With `line_ends` above 1, its texts are short lines: the embedding of a line's end, which is its
+    row of the output head too, is so much longer. (With 1, nothing it writes ever ends.)
+    """
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -29,7 +35,10 @@ def tiny_model(folder: Path, tokenizer_of: str | Path, hidden: int = 32) -> str:
         num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2,
         tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[tokenizer.encode("\n")[-1]] *= line_ends
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 

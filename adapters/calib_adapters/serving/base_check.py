@@ -11,6 +11,12 @@ from peft import PeftConfig
 
 from calib_adapters.training.base_model import base_name
 
+# What layers over the vocabulary are called.
+VOCABULARY = {"lm_head", "embed_tokens", "wte", "embed_in", "embed_out", "output_layer"}
+_MISMATCH = re.compile(
+    r"size mismatch for (\S+): [^\[]*?torch\.Size\(\[(\d+)[^\]]*\]\)[^\[]*torch\.Size\(\[(\d+)"
+)
+
 
 @contextmanager
 def fitting(option: str, folder: str | None, pretrained: str) -> Iterator[None]:
@@ -22,7 +28,7 @@ def fitting(option: str, folder: str | None, pretrained: str) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         if not folder or not re.search("size mismatch|Target modules", str(error)):
             raise
-        raise ValueError(_another_base(option, folder, pretrained)) from error
+        raise ValueError(_misfit(option, folder, pretrained, str(error))) from error
 
 
 def _check_adapter(option: str, folder: str, pretrained: str) -> None:
@@ -45,6 +51,28 @@ def check_base(option: str, folder: str, trained_on: str | None, pretrained: str
             + f" It was trained on {trained_on}; if that is the same model, give it as "
             f"pretrained under this name."
         )
+
+
+def _misfit(option: str, folder: str, pretrained: str, error: str) -> str:
+    """Why the weights of an adapter do not fit: their vocabulary, or another base model."""
+    sizes = {
+        (int(theirs), int(ours)) if any(part in VOCABULARY for part in name.split(".")) else None
+        for name, theirs, ours in _MISMATCH.findall(error)
+    }
+    if len(sizes) != 1 or None in sizes:
+        return _another_base(option, folder, pretrained)
+    ((theirs, ours),) = sizes
+    way_out = (
+        " lm_eval cuts the model's vocabulary to its tokenizer's under peft=; give the adapter as "
+        "confidence_adapter=, where it is left as it is, or train one without lm_head and "
+        "embeddings."
+        if option == "peft"
+        else " Give the tokenizer and the base model that it was trained with."
+    )
+    return (
+        f"{option}: {folder} holds weights for a vocabulary of {theirs:,} tokens (lm_head or "
+        f"embeddings), and {base_name(pretrained)} has been loaded with {ours:,}.{way_out}"
+    )
 
 
 def _another_base(option: str, folder: str, pretrained: str) -> str:

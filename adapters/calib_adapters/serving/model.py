@@ -42,11 +42,12 @@ from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.serving.fast.requests import Fast
 from calib_adapters.training.base_model import pad_token
 from calib_adapters.training.precision import HALF, native_dtype
-from harness_tasks.elicitation.late import late_type
+from harness_tasks.elicitation.late import ANSWER, late_type
 
 # A yes/no question follows an answer: generated, chosen by log-likelihood, or frozen. What follows
 # samples are the samples themselves, to be weighed: the base model's business.
-QUERIES = {late_type("loglikelihood", p) for p in ("generate_until", "loglikelihood", None)}
+ANSWERED_BY = (ANSWER, "generate_until", "loglikelihood", None)
+QUERIES = {late_type("loglikelihood", parent) for parent in ANSWERED_BY}
 CONFIDENCE, PROBE = "confidence", "probe"
 eval_logger = logging.getLogger(__name__)
 

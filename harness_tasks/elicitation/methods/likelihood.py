@@ -20,6 +20,7 @@ class Likelihood:
 
     def __init__(self, settings: Settings):
         self.signature = "norm:tokens"
+        self.signature_of_options = "norm:none|softmax:options"
 
     def requests(self, question: Question) -> list[Instance]:
         if question.options:

@@ -28,9 +28,10 @@ from calib_adapters.serving.fast.segments import NotServed
 from calib_adapters.serving.fast.sharing import Tokens, by_length, group
 from calib_adapters.serving.fast.sizes import sizes, stock_rows
 from calib_adapters.serving.fast.texts import encoded, ending, text_of
+from harness_tasks.elicitation.late import ANSWER
 
 # What is written here is asked about later in the run; the first also begins a new run.
-FIRST, SAMPLES = "generate_until", "generate_samples"
+FIRST, SAMPLES = (ANSWER, "generate_until"), "generate_samples"
 eval_logger = logging.getLogger(__name__)
 Pair = tuple[Any, list[int], list[int]]
 Scored = tuple[float, bool]
@@ -98,7 +99,7 @@ class Fast:
         quiet: bool = False,
     ) -> list[str]:
         """A text for each request, as `HFLM.generate_until`, under the `adapter` that is on."""
-        if self.serves and any(request.request_type == FIRST for request in requests):
+        if self.serves and any(request.request_type in FIRST for request in requests):
             self._memory.forget()
         rows = encoded(self._lm, [request.args[0] for request in requests])
         alike: dict[str, list[int]] = {}  # requests with the same generation arguments
@@ -170,7 +171,7 @@ class Fast:
                 self._most(request.args[1]),
                 sizes(self._network, lm.batch_size),
             ):
-                if request.request_type in (FIRST, SAMPLES):
+                if request.request_type in (*FIRST, SAMPLES):
                     memory.remember(adapter, questions[number], written)
                 for i, place in enumerate(same[questions[number]]):
                     yield place, text_of(lm, written[i if choice.sampled else 0], stops)

@@ -1,0 +1,96 @@
+"""How many tokens a request needs, beside the model's context window.
+
+Back ends cut a prompt that is too long from the left without a word in the results, so that the
+model answers another question than the one that is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+eval_logger = logging.getLogger(__name__)
+# Tokens that a request needs, and those of the window; None where that cannot be known.
+Length = tuple[int, int] | None
+
+
+def lengths(lm: LM, texts: Iterable[tuple[str, Sequence[str], int]]) -> list[Length]:
+    """The length of each ``(prompt, continuations, tokens left for a reply)``.
+
+    The longest continuation counts.
+
+    Returns:
+        ``(tokens, tokens of the window)`` per text, or ``None`` where the back end has no tokenizer
+        or does not tell its window.
+    """
+    texts = list(texts)
+    window = getattr(lm, "max_length", None)
+    if not isinstance(window, int) or getattr(lm, "tokenizer", None) is None:
+        return [None] * len(texts)
+    counted: dict[str, int] = {}
+
+    def count(text: str) -> int:
+        if text not in counted:
+            counted[text] = len(lm.tok_encode(text))
+        return counted[text]
+
+    def needed(prompt: str, continuations: Sequence[str], room: int) -> int:
+        alone = count(prompt)
+        # A token is at least a byte: far from the window nothing more has to be counted.
+        longest = max((len(text.encode()) for text in continuations), default=0)
+        if alone + longest + room <= window:
+            return alone + room
+        return max((count(prompt + text) for text in continuations), default=alone) + room
+
+    return [(needed(*text), window) for text in texts]
+
+
+def note_lengths(lm: LM, requests: Sequence[Instance]) -> None:
+    """Leave on each request, as ``request.length``, how long it is; the log warns of those too long.
+
+    Args:
+        lm: the model that is about to be asked.
+        requests: of ``(prompt, continuation)`` or ``(prompt, generation arguments)``.
+    """
+    once = list({id(request): request for request in requests}.values())  # repeated ones
+    default = getattr(lm, "max_gen_toks", 256)
+    found = lengths(lm, (_text(request, default) for request in once))
+    outside: Counter[str] = Counter()
+    for request, length in zip(once, found, strict=True):
+        request.length = length
+        if length is not None and length[0] > length[1]:
+            outside[request.task_name] += 1
+    for task, number in outside.items():
+        eval_logger.warning(
+            "%s: %d of %d prompts do not fit into the model's window of %d tokens together with "
+            "their replies; what is read from them is missing. A model that can take more is given "
+            "it by max_length in --model_args; fewer examples (--num_fewshot) need less.",
+            task,
+            number,
+            sum(request.task_name == task for request in once),
+            next(length for length in found if length is not None)[1],
+        )
+
+
+def outside_window(requests: Iterable[Instance]) -> str | None:
+    """Why nothing is read from `requests`, if the prompt of one did not fit; else ``None``."""
+    for request in requests:
+        length = getattr(request, "length", None)
+        if length is not None and length[0] > length[1]:
+            return (
+                f"the prompt and its reply take {length[0]} tokens, the model's window has "
+                f"{length[1]}"
+            )
+    return None
+
+
+def _text(request: Instance, default: int) -> tuple[str, Sequence[str], int]:
+    prompt, rest = request.args[:2]
+    if isinstance(rest, str):
+        return prompt, (rest,), 0
+    return prompt, (), normalize_gen_kwargs(dict(rest), default)["max_gen_toks"]
