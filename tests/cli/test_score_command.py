@@ -451,3 +451,11 @@ def test_help_is_instant_since_nothing_heavy_is_imported():
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.rstrip().endswith("set()")
+
+
+def test_files_with_the_same_confidences_are_said_to_have_them(tmp_path):
+    one, two = a_file(tmp_path, CSV, "base.csv"), a_file(tmp_path, CSV, "tuned.csv")
+    other = a_file(tmp_path, CSV.replace("0.6", "0.7"), "other.csv")
+    output = run(one, other, two, *FEW)
+    assert re.search(r"base\.csv and confidence in \S*tuned\.csv: the same confidences", output)
+    assert "the same confidences" not in run(one, other, *FEW)

@@ -21,9 +21,7 @@ from helpers.store_runs import (  # noqa: F401
     change_record,
     change_results,
     entry_of,
-    evaluated,
     log_file,
-    ours,
     results_file,
 )
 from helpers.task_runs import Hashed

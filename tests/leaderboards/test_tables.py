@@ -15,6 +15,7 @@ from calib_leaderboards.pages.data import board_script
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
+from calib_leaderboards.tables.notes import notes
 from calib_leaderboards.tables.rows import best_first, table_rows
 from helpers.board_entries import make_entry, make_samples, put, write_store
 
@@ -295,3 +296,19 @@ def test_the_published_tables_are_those_of_the_published_entries(tmp_path):
     kept.pop("leaderboard.tex")
     for name, data in kept.items():
         assert (board / name).read_bytes() == data, f"{name}: run `calibench leaderboard build`"
+
+
+def test_a_table_says_which_methods_have_the_same_confidences():
+    values = {"ece": (0.2, 0.1, 0.3), "auroc": (0.7, 0.6, 0.8), "brier": (0.25, 0.2, 0.3)}
+    method = {"zero_shot_classifier": values}
+    samples = make_samples(list(method), 40, seed=0)
+    base = make_entry(methods=method, samples=samples)[0]
+    copied = make_entry(methods=method, samples=samples, adapter="tuned")[0]
+    method = {"zero_shot_classifier": {**values, "brier": (0.26, 0.2, 0.3)}}
+    other = make_entry(methods=method, samples=samples, model="org/two")[0]
+    (note,) = notes(table_rows([base, other, copied]))
+    assert note.startswith(
+        "Zero-Shot Classifier of org/one (3-shot); Zero-Shot Classifier of org/one with tuned "
+        "(3-shot): the same confidences in every answer, to the last bit."
+    )
+    assert notes(table_rows([base, other])) == []

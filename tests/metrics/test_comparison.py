@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calib_metrics import compare, score
+from calib_metrics.comparison import equal_columns
 from calib_metrics.discrimination import delong_difference
 
 QUESTIONS = 600
@@ -109,3 +110,15 @@ def test_shared_difficulty_makes_the_interval_cover_zero_as_often_as_it_says():
         found = compare(a, correct, b, correct, ("brier",), resamples=400, seed=seed)["brier"]
         covered += found.low <= 0 <= found.high
     assert 0.92 <= covered / 300 <= 0.98
+
+
+def test_columns_that_are_equal_to_the_last_bit_are_found():
+    nan = float("nan")
+    columns = {
+        "a": [0.1, 0.2, nan], "b": [0.1, 0.2 + 1e-16, nan], "c": [0.1, 0.2, None],
+        "d": [0.1, 0.2], "e": [nan, nan, 0.5], "f": [nan, nan, 0.5],
+        "g": [0.0, 0.5, 1.0], "h": [-0.0, 0.5, 1.0],
+    }
+    assert 0.2 + 1e-16 == 0.2  # so that b is a's twin too
+    columns["i"] = [0.1, np.nextafter(0.2, 1), nan]
+    assert equal_columns(columns) == [("a", "b", "c"), ("g", "h")]
