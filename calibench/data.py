@@ -174,6 +174,13 @@ def template(
 @click.option("--drop_unusable", is_flag=True, help="Leave out and count unusable records.")
 @click.option("--include_path", type=FOLDER, help="Folder with lm-eval tasks of your own.")
 @click.option("--seed", default=0, show_default=True, help="Of the division and of --limit.")
+@click.option(
+    "--model_args",
+    default="",
+    metavar="KEY=VALUE,...",
+    help="With which the model will be asked, as in lm-eval: tokenizer, add_bos_token, revision and "
+    "others that decide its tokens are recorded, and `calibench tune` trains with them.",
+)
 def prepare(
     sources: tuple[str, ...],
     output: Path,

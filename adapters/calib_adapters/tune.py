@@ -18,6 +18,7 @@ from accelerate import PartialState
 from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
 from calib_adapters.calibration.probe import probe
+from calib_adapters.data.asked_with import read_asked_with
 from calib_adapters.data.training_data import data_fingerprint
 from calib_adapters.supervised.cogcalib import cogcalib
 from calib_adapters.supervised.sft import sft
@@ -83,7 +84,8 @@ def tune(
     """
     output = output.absolute()  # checkpoints name each other by their paths
     settings = settled(load_recipe(recipe, overrides), PartialState().device)
-    identity = _identity(settings, model, data_fingerprint(data))
+    fingerprint, asked = data_fingerprint(data), read_asked_with(data)
+    identity = _identity(settings, model, fingerprint, asked)
     if push_to:
         check_hub(push_to)
     if output.exists():
@@ -97,7 +99,7 @@ def tune(
         work = output.parent / f".{output.name}.{identity[:12]}"
         with writing_to(output.parent):
             work.mkdir(parents=True, exist_ok=True)
-            _train(settings, model, data, identity, work, output, log, checkpoint_every)
+            _train(settings, model, data, asked, identity, work, output, log, checkpoint_every)
     if push_to and PartialState().is_main_process:
         logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
     return output
@@ -107,6 +109,7 @@ def _train(
     settings: Recipe,
     model: str,
     data: Path,
+    asked: Mapping[str, Any],
     identity: str,
     work: Path,
     output: Path,
@@ -119,7 +122,8 @@ def _train(
         if state.is_main_process:
             tidy(work)
         transformers.set_seed(settings.seed)
-        job = METHODS[settings.method](Workshop(settings, model, data, work, state.device))
+        shop = Workshop(settings, model, data, work, state.device, asked)
+        job = METHODS[settings.method](shop)
         suit_attention(job.model, max(job.train["length"]), state.device)
     last = last_checkpoint(work)
     if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
@@ -135,6 +139,7 @@ def _train(
     training = {
         "identity": identity,
         "base_model": base_name(model),
+        "asked_with": dict(asked),
         "data": dict(job.data_facts),
         "dtype": settings.dtype,
         "seed": settings.seed,
@@ -157,10 +162,12 @@ def _train(
     state.wait_for_everyone()
 
 
-def _identity(settings: Recipe, model: str, fingerprint: str) -> str:
+def _identity(settings: Recipe, model: str, fingerprint: str, asked: Mapping[str, Any]) -> str:
     """What decides the weights: two runs with the same identity give the same adapter."""
     base = str(Path(model).resolve()) if Path(model).is_dir() else model
     parts = [settings.model_dump(mode="json"), base, fingerprint]
+    if asked:
+        parts.append(dict(asked))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -126,8 +126,9 @@ def model_arguments(results: dict[str, Any]) -> dict[str, Any]:
     config = results.get("config")
     arguments = config.get("model_args") if isinstance(config, dict) else None
     if isinstance(arguments, str):
-        pairs = (part.partition("=") for part in arguments.split(",") if part)
-        return {key: value for key, _, value in pairs}
+        from lm_eval.utils import simple_parse_args_string
+
+        return simple_parse_args_string(arguments)
     return dict(arguments) if isinstance(arguments, dict) else {}
 
 

@@ -140,6 +140,20 @@ def test_chat_rows_are_what_the_template_writes_and_end_as_its_turns_do(tiny):
     assert tokenizer.decode(plain["input_ids"]) == "And? So.<|im_end|>"
 
 
+@pytest.mark.parametrize("reply", ["d", "e", "end", "<", "|>", "assistant", "So. So.", "\\n", "0"])
+def test_a_reply_that_occurs_in_the_templates_own_marks_is_learnt_as_it_is(tiny, reply):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer.chat_template = TEMPLATE
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": reply}]
+    chat = encode([row("Hi", reply, messages=messages)], tokenizer)[0]
+    learnt = chat["input_ids"][chat["start"]:]
+    assert tokenizer.decode(learnt) == f"{reply}<|im_end|>"
+    assert learnt[-1:] == [tokenizer.convert_tokens_to_ids("<|im_end|>")] and chat["ends"] == 1
+    assert tokenizer.decode(chat["input_ids"][: chat["start"]]) == (
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
 def test_a_model_without_a_chat_template_is_refused_for_chat(tiny):
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     tokenizer.chat_template = None

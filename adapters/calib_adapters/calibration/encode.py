@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import datasets
-from lm_eval.models.utils import has_bos_prefix
 from transformers import PreTrainedTokenizerBase
+
+from calib_adapters.training import tokenizer as texts
 
 
 def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> datasets.Dataset:
@@ -50,9 +51,14 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
     if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in yes_ids + no_ids:
         raise ValueError(
             f"the tokenizer has no tokens for the replies {yes!r} and {no!r}: it writes "
-            f"{tokenizer.unk_token!r} instead; choose another wording or another model."
+            f"{tokenizer.unk_token!r} instead; use the model's own tokenizer, or another wording."
         )
     if shared in (len(yes_ids), len(no_ids)):
+        if yes_ids == no_ids:
+            raise ValueError(
+                f"the tokenizer writes the replies {yes!r} and {no!r} with the same tokens "
+                f"({yes_ids}), so no wording can tell them apart; use another tokenizer."
+            )
         raise ValueError(
             f"the tokenizer writes the replies {yes!r} and {no!r} with tokens of which one list "
             f"begins the other, so one read-out cannot tell them apart; choose another wording."
@@ -74,9 +80,8 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
 
 def tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Ids (``input_ids``) and character offsets (``offset_mapping``) of `text`, as in lm-eval."""
-    # A chat template has written the BOS token already; lm-eval adds no second one either.
-    special = not has_bos_prefix(text, tokenizer.bos_token) if tokenizer.bos_token else True
-    return tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    found = texts.tokens([text], tokenizer, return_offsets_mapping=True)
+    return {name: found[name][0] for name in ("input_ids", "offset_mapping")}
 
 
 def _answer_positions(row: dict[str, Any], offsets: list[tuple[int, int]]) -> list[int]:

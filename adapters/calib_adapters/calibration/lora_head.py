@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from calib_adapters.training.base_model import (
     without_adapter,
 )
 from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.tokenizer import load_tokenizer
 
 MODULE = "correctness_head"
 DESCRIPTION = """\
@@ -50,8 +50,8 @@ def lora_head(shop: Workshop) -> Job:
     """The job of the method ``lora``; see `Job`."""
     recipe = shop.recipe
     graded = load_rows(shop)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
-    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise)
+    tokenizer = load_tokenizer(shop.model, shop.asked)
+    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
     hidden_size = base.get_output_embeddings().in_features
     # Within the base model and among the modules that PEFT saves, so that the checkpoints hold
     # the head and leave out the base.

@@ -9,7 +9,6 @@ from typing import Any
 
 import datasets
 import numpy as np
-import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from calib_adapters.calibration.objective import (
 from calib_adapters.calibration.rows import finish, load_rows, validation_scores
 from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
 from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.tokenizer import load_tokenizer
 
 KEPT = " A Jensen–Shannon\nterm keeps the answers themselves what they were."
 DESCRIPTION = """\
@@ -52,8 +52,8 @@ def lora_prompt(shop: Workshop) -> Job:
     """The job of the method ``lora_prompt``; see `Job` and ``objective.py``."""
     recipe = shop.recipe
     graded = load_rows(shop)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
-    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise)
+    tokenizer = load_tokenizer(shop.model, shop.asked)
+    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
     model = add_lora(base, recipe.lora, shop.model)
     pad = pad_token(tokenizer)
     train = _with_starts(encode_rows(graded.train, tokenizer))

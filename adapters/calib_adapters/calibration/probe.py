@@ -9,7 +9,6 @@ from typing import Any
 
 import datasets
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -23,6 +22,7 @@ from calib_adapters.calibration.objective import query_loss
 from calib_adapters.calibration.rows import GradedRows, finish, load_rows, validation_scores
 from calib_adapters.training.base_model import load_base, pad_token
 from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.tokenizer import load_tokenizer
 
 DESCRIPTION = """\
 A probe that tells how likely the answers of `{base}` are to be correct. It was made by calibration
@@ -95,8 +95,10 @@ def _states(graded: GradedRows, shop: Workshop) -> dict[str, Tensor]:
     files = {name: shop.work / f"states_{name}.safetensors" for name in splits}
     missing = [name for name, file in files.items() if not file.exists()]
     if missing:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
-        base = load_base(shop.model, shop.recipe.dtype, shop.device).eval()
+        tokenizer = load_tokenizer(shop.model, shop.asked)
+        base = load_base(
+            shop.model, shop.recipe.dtype, shop.device, asked=shop.asked
+        ).eval()
     for name in missing:
         rows = encode_answers(splits[name], tokenizer).to_list()
         size = shop.recipe.optimiser.batch_size

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import datasets
 
+from calib_adapters.data.asked_with import asked_with
 from calib_adapters.data.training_data import GRADING, fingerprint, load_data, save_data
 from harness_tasks.elicitation.logs import model_arguments, read_object, results_of
 from harness_tasks.elicitation.records import read_samples
@@ -41,11 +43,15 @@ def grade(
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
     sources, models, rows, asked, ungraded = [], set(), {}, {}, 0
+    how_asked, unasked = [], []
     for file in _sample_files(results):
         count = 0
         for record in _records(file, method):
             if record["correct"] is None:  # a judge's verdict that could not be read
                 ungraded += 1
+                continue
+            if "query" not in record:  # the question about the answer could not be asked
+                unasked.append(record["reason"])
                 continue
             how = record.get("signature")
             if asked.setdefault(record["task"], how) != how:
@@ -63,11 +69,20 @@ def grade(
             count += 1
         if count:
             sources.append({"file": file.name, "sha256": _sha256(file), "rows": count})
-            models.add(_model(file, record["task"]))
+            results = _results_beside(file, record["task"])
+            name = model_arguments(results).get("pretrained")
+            # Samples alone are enough to train on; the provenance then says null.
+            models.add(None if name is None else Path(str(name)).name)
+            how_asked.append(asked_with(model_arguments(results)))
+            if how_asked[-1] != how_asked[0]:
+                raise ValueError(
+                    f"{file} was asked with {_shown(how_asked[-1])}, another file with "
+                    f"{_shown(how_asked[0])}; an adapter is trained with the tokens of one."
+                )
     if not rows:
         raise ValueError(
             f"no graded sample of the method {method!r} in {', '.join(map(str, results))} "
-            f"({ungraded} without a verdict). Run the task "
+            f"({ungraded} without a verdict{_why(unasked)}). Run the task "
             f'with --log_samples and --metadata \'{{"methods": ["{method}"], "split": "train"}}\'.'
         )
     if len(models) > 1:
@@ -79,12 +94,19 @@ def grade(
         logging.getLogger(__name__).warning(
             "%d answers were left out: the judge's verdicts on them could not be read.", ungraded
         )
+    if unasked:
+        logging.getLogger(__name__).warning(
+            "%d answers were left out: nothing was asked about them%s.",
+            len(unasked), _why(unasked),
+        )
     graded = _by_split(rows.values())
     provenance = {
         "model": models.pop(),
+        "asked_with": how_asked[0],
         "method": method,
         "asked": asked,
         "ungraded": ungraded,
+        "unasked": len(unasked),
         "sources": sources,
         "splits": {
             name: {"n": len(split), "accuracy": sum(split["correct"]) / len(split)}
@@ -127,7 +149,8 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
                 f'\'{{"split": "train"}}\'.'
             )
         if record["method"] == method:
-            if missing := [name for name in PROMPTS if name not in record]:
+            missing = [name for name in PROMPTS if name not in record]
+            if missing and record["reason"] is None:
                 raise ValueError(
                     f"the method {method!r} asks no yes/no question that could be trained "
                     f"({file} lacks {', '.join(missing)}); use zero_shot_classifier."
@@ -135,13 +158,23 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _model(log: Path, task: str) -> str | None:
-    """The model that the results file beside a log names, by its last path part."""
+def _results_beside(log: Path, task: str) -> dict[str, Any]:
+    """The content of the results file beside a log; empty without one."""
     results = results_of(log, task)
-    if results is None:
-        return None  # samples alone are enough to train on; the provenance then says null
-    name = model_arguments(read_object(results)[0]).get("pretrained")
-    return None if name is None else Path(str(name)).name
+    return {} if results is None else read_object(results)[0]
+
+
+def _shown(arguments: Mapping[str, Any]) -> str:
+    listed = ", ".join(f"{name}={value}" for name, value in arguments.items())
+    return listed or "the model's own tokenizer and revision"
+
+
+def _why(unasked: Sequence[str]) -> str:
+    """How many answers were not asked about, and the most frequent reason."""
+    if not unasked:
+        return ""
+    ((reason, _),) = Counter(unasked).most_common(1)
+    return f"; {len(unasked)} without a question, mostly since {reason}"
 
 
 def _by_split(rows: Any) -> datasets.DatasetDict:

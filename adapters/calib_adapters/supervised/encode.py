@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from os.path import commonprefix
 from typing import Any
 
 import datasets
-from lm_eval.models.utils import has_bos_prefix
 from transformers import PreTrainedTokenizerBase
 
 from calib_adapters.training.schema import PromptData
+from calib_adapters.training.tokenizer import template_arguments, tokens
 
 
 def encode_rows(
@@ -147,11 +148,16 @@ def _split_chat(
 
 
 def _turn_end(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokens with which the chat template ends a reply; the end of text where it has none."""
-    reply = row["completion"].strip()
-    turns = [*_before(row), {"role": "assistant", "content": reply}]
-    text = _template(row, turns, tokenizer)
-    tail = text[text.rindex(reply) + len(reply) :].strip() if reply in text else ""
+    """The tokens with which the chat template ends a reply; the end of text where it has none.
+
+    It is what two conversations end with alike that differ in the reply alone. To look for the
+    reply would find a short one within the template's own marks: "d" in "<|im_end|>".
+    """
+    rendered = [
+        _template(row, [*_before(row), {"role": "assistant", "content": reply}], tokenizer)
+        for reply in ("0", "1")
+    ]
+    tail = commonprefix([text[::-1] for text in rendered])[::-1].strip()
     return tokenizer(tail, add_special_tokens=False)["input_ids"] or [tokenizer.eos_token_id]
 
 
@@ -163,7 +169,9 @@ def _before(row: dict[str, Any]) -> list[dict[str, str]]:
 
 def _template(row: dict[str, Any], turns: list, tokenizer: Any, **settings: bool) -> str:
     try:
-        return tokenizer.apply_chat_template(turns, tokenize=False, **settings)
+        return tokenizer.apply_chat_template(
+            turns, tokenize=False, **settings, **template_arguments(tokenizer)
+        )
     except Exception as error:  # templates raise what they like
         raise ValueError(
             f"{_name(row)} cannot be written with the model's chat template ({error}) Use a model "
@@ -172,11 +180,7 @@ def _template(row: dict[str, Any], turns: list, tokenizer: Any, **settings: bool
 
 
 def _tokens(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    # A chat template has written the BOS token already; lm-eval adds no second one either.
-    special = True
-    if tokenizer.bos_token:
-        special = not has_bos_prefix(texts[0], tokenizer.bos_token)
-    return tokenizer(texts, add_special_tokens=special)["input_ids"]
+    return tokens(texts, tokenizer)["input_ids"]
 
 
 def _name(row: dict[str, Any]) -> str:

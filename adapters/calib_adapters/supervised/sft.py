@@ -26,6 +26,7 @@ from calib_adapters.supervised.scores import (
 )
 from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
 from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.tokenizer import load_tokenizer
 
 METHOD = "option_likelihood"  # `conf` in the signature of the scores
 DESCRIPTION = """\
@@ -104,8 +105,8 @@ def prepare_training(shop: Workshop, calibration: bool = False) -> Prepared:
             f"known and unknown is found; prepare the data with one, such as "
             f"--shares train=0.7,validation=0.1,calibration=0.2."
         )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(shop.model)
-    model = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise)
+    tokenizer = load_tokenizer(shop.model, shop.asked)
+    model = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
     if recipe.lora:
         model = add_lora(model, recipe.lora, shop.model)
     wanted = ("train", "validation", *(("calibration",) if calibration else ()))

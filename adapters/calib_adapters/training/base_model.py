@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,25 @@ SHORT = 512  # tokens
 
 
 def load_base(
-    model: str, dtype: str, device: torch.device, quantise: str | None = None
+    model: str,
+    dtype: str,
+    device: torch.device,
+    quantise: str | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> transformers.PreTrainedModel:
     """The causal language model in the folder, or with the Hub id, `model`.
 
     With ``quantise="nf4"`` the weights of its linear layers have four bits (QLoRA, Dettmers et al.
-    2023), except for the output head, and are computed with in `dtype`.
+    2023), except for the output head, and are computed with in `dtype`. Of `asked`, the arguments
+    with which lm-eval asks the model, those count that choose its weights.
 
     Raises:
         ValueError: no GPU or no bitsandbytes to quantise with.
     """
     settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    for name in ("revision", "subfolder", "trust_remote_code"):
+        if name in (asked or {}):
+            settings[name] = asked[name]
     if quantise is None:
         base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
         return base.to(device)

@@ -30,6 +30,7 @@ class Workshop:
         data: folder of the data set.
         work: folder for what should survive an interruption, such as a cache.
         device: where this process computes.
+        asked: the arguments of the model with which it is asked; see `data.asked_with`.
     """
 
     recipe: Recipe
@@ -37,6 +38,7 @@ class Workshop:
     data: Path
     work: Path
     device: torch.device
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Loss(NamedTuple):

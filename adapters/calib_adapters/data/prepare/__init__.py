@@ -17,6 +17,7 @@ from typing import Any
 
 import datasets
 
+from calib_adapters.data.asked_with import asked_with
 from calib_adapters.data.prepare.division import divide, leave_out_repeats, limit, plan_splits
 from calib_adapters.data.prepare.records import WHOLE, file_source, hub_source
 from calib_adapters.data.prepare.row import ROLES, Row, Source, to_dataset
@@ -42,6 +43,8 @@ class Choices:
         drop_unusable: leave unusable records out instead of refusing the file.
         include_path: folder with further lm-eval tasks.
         seed: of the division and of the choice of rows.
+        model_args: arguments with which the model will be asked, as lm-eval takes them; those that
+            decide its tokens are recorded, and trained with.
     """
 
     splits: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Choices:
     drop_unusable: bool = False
     include_path: Path | None = None
     seed: int = 0
+    model_args: str = ""
 
 
 def prepare(
@@ -123,6 +127,7 @@ def prepare(
         "division": "by sha256 of seed and question, or of the prompt where there is no question",
         "limits": dict(choices.limits),
         "seed": choices.seed,
+        "asked_with": asked_with(choices.model_args),
         "fingerprint": fingerprint(data),
         "versions": {name: version(name) for name in ("calibench", "datasets", "lm_eval")},
     }

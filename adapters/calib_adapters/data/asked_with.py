@@ -1,0 +1,70 @@
+"""The arguments of the model that decide which tokens it is asked with.
+
+`calibench grade` reads them from the run's results, `calibench prepare` is given them; both record
+them as ``asked_with``, and `calibench tune` trains with the same ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval.utils import simple_parse_args_string
+
+from calib_adapters.data.training_data import GRADING, PREPARED
+
+# What training can do too.
+USED = (
+    "revision",
+    "subfolder",
+    "tokenizer",
+    "use_fast_tokenizer",
+    "trust_remote_code",
+    "add_bos_token",
+    "chat_template_args",
+    "enable_thinking",
+)
+# Another model than the base model was asked: training cannot load it.
+OTHER_WEIGHTS = ("peft", "lora_local_path", "delta", "ensemble", "gguf_file")
+_DEFAULTS = {"revision": "main", "subfolder": "", "use_fast_tokenizer": True,
+             "trust_remote_code": False}  # fmt: skip
+
+
+def asked_with(arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """The part of lm-eval's ``model_args`` that training needs, without what is the default."""
+    if isinstance(arguments, str):
+        arguments = simple_parse_args_string(arguments)
+    given = arguments or {}
+    return {
+        name: given[name]
+        for name in (*USED, *OTHER_WEIGHTS)
+        if given.get(name) is not None and given[name] != _DEFAULTS.get(name)
+    }
+
+
+def read_asked_with(data: Path) -> dict[str, Any]:
+    """How the model is asked with whose answers, or for which, the folder `data` was made.
+
+    Returns:
+        What is recorded there; an empty mapping where that is not known.
+
+    Raises:
+        ValueError: a model was asked that training cannot load.
+    """
+    found: dict[str, Any] = {}
+    for name in (GRADING, PREPARED):
+        try:
+            described = json.loads((data / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found = described.get("asked_with") or {}
+        break
+    if other := [f"{name}={found[name]}" for name in OTHER_WEIGHTS if name in found]:
+        raise ValueError(
+            f"{data} is about a model that was asked with {', '.join(other)}, and training begins "
+            f"with the base model alone: its adapter would learn another model's mistakes. Merge "
+            f"these weights into a model of their own, and ask that one."
+        )
+    return found
