@@ -27,6 +27,7 @@ from harness_tasks.elicitation.late import ANSWER
 from harness_tasks.elicitation.lengths import outside_window
 from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
 from harness_tasks.elicitation.methods.probe import PROBE_CHECK, check_probe
+from harness_tasks.elicitation.options import choose
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Method, Question, Reading
 from harness_tasks.elicitation.records import Record
@@ -255,7 +256,7 @@ class ConfidenceTask(ConfigurableTask):
             conversation=conversation,
             answer=likeliest if frozen is None else lambda: frozen,
             answered_by="loglikelihood" if frozen is None else None,
-            agrees=begins_with,
+            agrees=lambda text, label: choose(text, labels) == label,
             options=options,
             labels=labels,
             generation=_option_generation(labels, self.config.num_fewshot),
@@ -363,15 +364,6 @@ def whole_words(reply: str) -> str:
     if unfinished(reply) is None or "\n" in reply.lstrip():
         return first_line(reply)
     return "" if reply.thinking else re.sub(r"\w+\W*\Z", "", first_line(reply)).strip()
-
-
-def begins_with(text: str, label: str) -> bool:
-    """Whether `text` begins with the option `label` as a whole word; case is ignored.
-
-    Brackets and the like may stand before it ("(B) Paris"). Not ``normalize``, which takes an
-    option A for an article.
-    """
-    return re.match(rf"\W*{re.escape(label)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def softmax(logprobs: Sequence[float]) -> list[float]:

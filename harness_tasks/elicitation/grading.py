@@ -1,41 +1,21 @@
 """Is an answer correct? String grading against every accepted answer.
 
-The normaliser follows SQuAD's (lower case; punctuation and the articles a, an, the removed; white
-space collapsed), with three additions that closed-book answers need: accents are folded, dashes
-and slashes separate words, and a text that would be normalised to nothing keeps what it had.
+Texts are compared as `harness_tasks.elicitation.reading` reads them: the grammar stands there, and that of
+numbers in `harness_tasks.elicitation.numerals`. Two rules of others can be chosen instead, for comparison with
+published numbers: ``squad`` and ``triviaqa`` (`harness_tasks.elicitation.official`).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from harness_tasks import official
+from harness_tasks.elicitation.reading import WORD, Token, read, script
+
 F1_THRESHOLD = 0.5
 JUDGE = "judge:"
-
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_SEPARATORS = re.compile(r"[-\u2010-\u2015/_]")
-
-
-def normalize(text: str) -> str:
-    """Canonical form of an answer, for comparison only.
-
-    Returns:
-        `text` case-folded, without accents, punctuation and English articles, words separated by
-        single spaces. Normalising twice changes nothing. Never empty unless `text` has no visible
-        character.
-    """
-    # Folding can produce new combining marks and decomposition new capitals: fold on both sides.
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    folded = unicodedata.normalize("NFKD", folded.casefold())
-    spaced = _SEPARATORS.sub(" ", folded)
-    bare = "".join(c for c in spaced if unicodedata.category(c)[0] not in "PM" or c == " ")
-    for candidate in (_ARTICLES.sub(" ", bare), bare, folded):
-        if words := candidate.split():
-            return " ".join(words)
-    return ""
+SHORTEST_UNSPACED = 4
 
 
 def first_line(text: str) -> str:
@@ -44,20 +24,32 @@ def first_line(text: str) -> str:
     return stripped.splitlines()[0].strip() if stripped else ""
 
 
+def words(text: str) -> list[str]:
+    """What `text` consists of once it is read: words, numbers and symbols in canonical form."""
+    return [token.text + token.unit for token in read(text)]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts are the same answer; symmetric, and False if one of them is blank.
+
+    A number with a currency is the same as one without, not as one with another currency.
+    """
+    return any(_equal(read(one, kept), read(other, kept)) for kept in (False, True))
+
+
 def exact(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether `answer` equals an accepted answer after `normalize`."""
-    return normalize(answer) in {normalize(gold) for gold in accepted}
+    """Whether `answer` is the `same` as an accepted answer."""
+    return any(same(answer, gold) for gold in accepted)
 
 
 def contains(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether an accepted answer occurs in `answer` as a run of whole words, after `normalize`."""
-    words = f" {normalize(answer)} "
-    return any(f" {normalize(gold)} " in words for gold in accepted if normalize(gold))
+    """Whether an accepted answer occurs in `answer`, from one boundary to another."""
+    return any(_within(answer, gold) or same(answer, gold) for gold in accepted)
 
 
 def token_f1(answer: str, gold: str) -> float:
     """Token F1 of `answer` against one accepted answer, in [0, 1] (Rajpurkar et al. 2016)."""
-    predicted, expected = normalize(answer).split(), normalize(gold).split()
+    predicted, expected = words(answer), words(gold)
     shared = sum((Counter(predicted) & Counter(expected)).values())
     return 2 * shared / (len(predicted) + len(expected)) if shared else 0.0
 
@@ -67,9 +59,63 @@ def f1(answer: str, accepted: Sequence[str]) -> bool:
     return max((token_f1(answer, gold) for gold in accepted), default=0.0) >= F1_THRESHOLD
 
 
-GRADERS = {"exact": exact, "contains": contains, "f1": f1}
+GRADERS = {
+    "exact": exact, "contains": contains, "f1": f1,
+    "squad": official.squad, "triviaqa": official.triviaqa,
+}  # fmt: skip
 
 
 def string_grader(grading: str) -> Callable[[str, Sequence[str]], bool]:
     """The string rule of that name; ``exact`` where a judge grades, which compares no two texts."""
     return exact if grading.startswith(JUDGE) else GRADERS[grading]
+
+
+def _equal(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    return _behind(one, 0, _joined(other)) == len(one) > 0
+
+
+def _within(answer: str, gold: str) -> bool:
+    tokens, wanted = read(answer), read(gold)
+    if not wanted:
+        return False
+    if all(script(token.text[0]) == "thai" for token in wanted) and len(wanted) < SHORTEST_UNSPACED:
+        return False
+    joined = _joined(wanted)
+    for start, token in enumerate(tokens):
+        end = _behind(tokens, start, joined) if token.opens else None
+        if end and tokens[end - 1].closes:
+            return True
+    return False
+
+
+def _joined(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens, with neighbouring words as one: they may be written together or apart."""
+    joined: list[Token] = []
+    for token in tokens:
+        if joined and joined[-1].kind == token.kind == WORD:
+            joined[-1] = joined[-1]._replace(text=joined[-1].text + token.text)
+        else:
+            joined.append(token)
+    return joined
+
+
+def _behind(tokens: Sequence[Token], start: int, wanted: Sequence[Token]) -> int | None:
+    """The place behind `wanted`, found in `tokens` from `start` on; ``None`` if it is not there."""
+    place = start
+    for piece in wanted:
+        if piece.kind == WORD:
+            text = ""
+            while len(text) < len(piece.text) and place < len(tokens) and tokens[place].kind == WORD:
+                text, place = text + tokens[place].text, place + 1
+            if text != piece.text:
+                return None
+        elif place < len(tokens) and _agree(tokens[place], piece):
+            place += 1
+        else:
+            return None
+    return place
+
+
+def _agree(one: Token, other: Token) -> bool:
+    currencies = {one.unit, other.unit} - {""}
+    return one.kind == other.kind and one.text == other.text and len(currencies) < 2

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from datasets import Dataset
 
+from harness_tasks import numerals
+from harness_tasks.elicitation.reading import prepare
 from harness_tasks.task import ConfidenceTask
 
 _STATED = re.compile(r"####|answer is", re.IGNORECASE)
-_NUMBER = re.compile(r"-?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
+_PERCENT = re.compile(r"\s?(?:%|per ?cent\b)", re.IGNORECASE)
+_RANGE = re.compile(r"\s?[-–—]\s?|\sto\s")
 
 
 class GSM8K(ConfidenceTask):
@@ -39,13 +43,41 @@ def documents(rows: Dataset) -> Dataset:
 def final_number(text: str) -> str:
     """The number that `text` gives as its answer, in plain digits; "" if it has no number.
 
-    It is the first number after the last "####" or "answer is", else the last number of the text.
-    Currency signs, thousands separators and a fraction of zeros are dropped: "$1,234.00" is "1234".
+    It is the first number after the last "####" or "answer is", else the last number of the text,
+    as `harness_tasks.elicitation.numerals` reads it, in digits. Currency and percent signs, thousands separators
+    and a fraction of zeros are dropped: "$1,234.00" is "1234". A range stays one ("3-4"), so that it
+    equals no number.
     """
     *before, tail = _STATED.split(text)
-    stated = _NUMBER.search(tail) if before else None
-    numbers = [stated.group()] if stated else _NUMBER.findall(text)
-    if not numbers:
-        return ""
-    plain = numbers[-1].replace(",", "").replace("$", "")
-    return re.sub(r"\.0+$", "", plain)
+    stated = _numbers(tail) if before else []
+    if stated:
+        return stated[0]
+    return (_numbers(text) or [""])[-1]
+
+
+def _numbers(text: str) -> list[str]:
+    plain = prepare(_PERCENT.sub(" ", text))
+    found: list[str] = []
+    end = 0
+    for start, number in numerals.find(plain):
+        written = plain[start : number.end]
+        if not re.search(r"\d", written) or number.value.endswith("th"):
+            continue
+        if found and _RANGE.fullmatch(plain[end:start]):
+            found[-1] = f"{found[-1]}-{_digits(number.value, written)}"
+        else:
+            found.append(_digits(number.value, written))
+        end = number.end
+    return found
+
+
+def _digits(value: str, written: str) -> str:
+    """The value in digits, as it was written if that is a decimal, else as a fraction."""
+    if "÷" not in value:
+        return value
+    exact = Fraction(value.replace("÷", "/"))
+    marks = re.sub(r"[^\d.,]", "", written)
+    for digits in (marks.replace(",", ""), marks.replace(",", ".")):
+        if re.fullmatch(r"\d*\.\d+", digits) and Fraction(digits) == abs(exact):
+            return f"-{digits}" if exact < 0 else digits
+    return str(exact)

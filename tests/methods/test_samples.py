@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from harness_tasks.elicitation.grading import exact
 from harness_tasks.elicitation.methods.semantic import entropy, group, jaccard
+from harness_tasks.elicitation.options import choose
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Question
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
-from harness_tasks.task import begins_with
 
 PROMPT = "Question: What is the capital of France?\nAnswer:"
 
@@ -24,7 +24,10 @@ def make_question(answer, options=None):
         conversation=Conversation(PROMPT, PROMPT),
         answer=lambda: answer,
         answered_by="generate_until",
-        agrees=begins_with if options else lambda text, gold: exact(text, [gold]),
+        agrees=(
+            (lambda text, label: choose(text, options) == label)
+            if options else lambda text, gold: exact(text, [gold])
+        ),
         options=(lambda: dict.fromkeys(options, 1 / len(options))) if options else None,
         generation={"until": ["\n"], "max_gen_toks": 16},
         instance={"doc": {"question": "What is the capital of France?"}, "metadata": ("t", 0, 1)},

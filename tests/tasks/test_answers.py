@@ -8,22 +8,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness_tasks import selfaware, simpleqa
-from harness_tasks.elicitation.abstention import abstains
+from harness_tasks.elicitation.abstention import abstains, says_nothing
+from harness_tasks.elicitation.options import choose
 from harness_tasks.gsm8k import final_number
-from harness_tasks.task import begins_with
 from helpers.task_runs import TASKS, Hashed, records, run
 
 
 @pytest.mark.parametrize(
-    ("text", "label", "same"),
+    ("text", "option"),
     [
-        ("A", "A", True), ("A. Paris", "A", True), ("(a) Paris", "A", True), ("B", "A", False),
-        ("Answer", "A", False), ("Yes, it is", "yes", True), ("yesterday", "yes", False),
-        ("", "A", False),
+        ("A", "A"), ("A. Paris", "A"), ("(a) Paris", "A"), ("B", "B"), ("**C**", "C"), ("D\nor", "D"),
+        ("B Paris", "B"), ("b) is right", "B"), ("Answer", None), ("", None), ("E", None),
+        ("A cat sat there", None), ("But no", None),
     ],
 )
-def test_a_sampled_text_chooses_the_option_that_it_begins_with(text, label, same):
-    assert begins_with(text, label) is same
+def test_a_reply_chooses_the_letter_that_it_begins_with(text, option):
+    assert choose(text, "ABCD") == option
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("New York", "New York"), ("new york city", "New York City"), ("New York, I think", "New York"),
+        ("New York City.", "New York City"), ("The US", "US"), ("US", "US"), ("the U.S.", "US"),
+        ("The United Kingdom", "United Kingdom"), ("The United States", None),
+        ("New York Times", None), ("Guinea-Bissau", None), ("Guinea Bissau", None),
+        ("Guinea", "Guinea"), ("New Yorker", None), ("The", None),
+    ],
+)
+def test_an_option_that_another_text_begins_with_is_not_its_match(text, option):
+    options = ["New York", "New York City", "US", "United Kingdom", "Guinea"]
+    assert choose(text, options) == option
+    assert choose(text, options[::-1]) == option
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [("Yes, it is", "yes"), ("yesterday", None), ("No.", "no"), ("No one knows", None), ("NO", "no")],
+)
+def test_yes_and_no_are_read_as_whole_replies(text, option):
+    assert choose(text, ["no", "yes"]) == option
 
 
 @pytest.mark.parametrize(
@@ -38,6 +62,9 @@ def test_a_sampled_text_chooses_the_option_that_it_begins_with(text, label, same
         ("#### -4", "-4"),
         ("The answer is unclear, about 9 or 10", "9"),
         ("no number here", ""),
+        ("#### 1.5", "1.5"), ("#### −5", "-5"), ("so 10-5", "10-5"), ("the answer is 3 to 4", "3-4"),
+        ("The answer is 1/2 of it", "1/2"), ("#### 12:30", "12:30"), ("so 50% of them", "50"),
+        ("The answer is 2 million.", "2000000"), ("It is 7 on the 3rd day", "7"), ("#### €3,50", "3.50"),
         ("", ""),
     ],
 )
@@ -88,16 +115,41 @@ def test_without_examples_an_empty_first_line_does_not_end_the_answer(hub):
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    "answer",
     [
-        ("I don't know", True), ("Unknown.", True), ("", True), ("I'm not sure.", True),
-        ("Sorry, I do not know that.", True), ("It is unknown", True), ("Nobody knows", True),
-        ("The Unknown Soldier", False), ("Paris", False), ("Not Sure Records", False),
-        ("Don't Know Much", False),
+        "I don't know", "Unknown.", "", "I'm not sure.", "Sorry, I do not know that.", "Nobody knows",
+        "It is unknown", "N/A", "n/a.", "idk", "IDK!", "We don't know", "We do not know.", "No idea",
+        "As an AI, I cannot say", "I do not know who that is.", "I can't say.", "\u200b",
+        "Ich weiß nicht.", "Keine Ahnung", "Je ne sais pas.", "No lo sé", "Lo siento, no lo sé.",
+        "Não sei", "Non lo so", "Ik weet het niet", "Nie wiem", "Jag vet inte", "Не знаю.", "Bilmiyorum",
+        "لا أعرف", "मुझे नहीं पता", "我不知道。", "わかりません。", "모르겠습니다.", "Tôi không biết", "Saya tidak tahu",
     ],
 )
-def test_an_abstention_is_told_from_an_answer(answer, expected):
-    assert abstains(answer) is expected
+def test_an_abstention_is_one_in_the_main_languages(answer):
+    assert abstains(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The Unknown Soldier", "Paris", "Not Sure Records", "Don't Know Much", "Unknown Pleasures",
+        "Idk You Yet", "Na", "NA", "None", "No", "Namibia", "Passau", "Uncertain Principle",
+        "I Don't Know How to Love Him", "Non so più cosa son", "Inconnu à cette adresse", "未知との遭遇",
+        "不明解", "Nowhere Man",
+    ],
+)
+def test_a_title_or_a_name_is_no_abstention(answer):
+    assert not abstains(answer)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "The answer", "The answer is:", "Answer:"])
+def test_announcing_an_answer_says_nothing(text):
+    assert says_nothing(text)
+
+
+@pytest.mark.parametrize("text", ["The answer is Paris", "The Answer Man", "A", "?", "0"])
+def test_a_letter_or_a_sign_says_something(text):
+    assert not says_nothing(text)
 
 
 def test_simpleqa_grades_in_three_and_gives_no_confidence_to_an_abstention(hub):

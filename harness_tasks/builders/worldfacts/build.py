@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness_tasks.builders.worldfacts import cities, countries, tables, things
+from harness_tasks.builders.worldfacts.keys import normalize
 from harness_tasks.builders.worldfacts.sources import PACKAGES, Fact, Sources, load_sources
-from harness_tasks.elicitation.grading import normalize
-from harness_tasks.worldfacts import cities, countries, tables, things
 
 SEED = "worldfacts-1"
 # A relation is a function from the sources to its facts.

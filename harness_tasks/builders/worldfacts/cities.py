@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from harness_tasks.builders.worldfacts import tables, works
 from harness_tasks.builders.worldfacts.countries import continents
+from harness_tasks.builders.worldfacts.keys import normalize
 from harness_tasks.builders.worldfacts.sources import (
     DISPUTED,
     RIVAL,
@@ -20,8 +22,6 @@ from harness_tasks.builders.worldfacts.sources import (
     towns_known,
     unique,
 )
-from harness_tasks.elicitation.grading import normalize
-from harness_tasks.worldfacts import tables, works
 
 
 def city_countries(src: Sources, smallest: int = 100_000, per_country: int = 45) -> list[Fact]:

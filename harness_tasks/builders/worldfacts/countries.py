@@ -6,6 +6,8 @@ hand-written table decides; everything left out is recorded with its reason.
 
 from __future__ import annotations
 
+from harness_tasks.builders.worldfacts import tables
+from harness_tasks.builders.worldfacts.keys import normalize
 from harness_tasks.builders.worldfacts.sources import (
     Fact,
     Sources,
@@ -16,8 +18,6 @@ from harness_tasks.builders.worldfacts.sources import (
     region,
     unique,
 )
-from harness_tasks.elicitation.grading import normalize
-from harness_tasks.worldfacts import tables
 
 
 def _country_fact(src: Sources, relation: str, code: str, question: str, answers: list[str],

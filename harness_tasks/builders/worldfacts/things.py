@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness_tasks.builders.worldfacts import works
+from harness_tasks.builders.worldfacts.keys import normalize
 from harness_tasks.builders.worldfacts.sources import Fact, Sources, names, unique
-from harness_tasks.elicitation.grading import normalize
-from harness_tasks.worldfacts import works
 
 ELEMENT_ALIASES = {"Aluminum": ["aluminium"], "Cesium": ["caesium"], "Sulfur": ["sulphur"],
                    "Tungsten": ["wolfram"]}

@@ -6,17 +6,19 @@ The set is asked for once per question, by whichever of these methods comes firs
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lm_eval.api.instance import Instance
 
-from harness_tasks.elicitation.grading import normalize
+from harness_tasks.elicitation.abstention import says_nothing
+from harness_tasks.elicitation.grading import same
+from harness_tasks.elicitation.options import choose
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
 
 SAMPLES, LOGPROBS = "samples", "sample_logprobs"
+NO_ANSWER = "the answer says nothing"
 
 
 class Sampling:
@@ -36,20 +38,24 @@ class Sampling:
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         extra = {"samples": sampled_texts(question, self.k)}
+        answer = question.answer()
+        if says_nothing(answer):
+            return Reading(None, NO_ANSWER, extra)
+        if reason := too_few(question, extra["samples"]):
+            return Reading(None, reason, extra)
         weights = weigh(question, self.k, self.weighted)
         if not weights:
             return Reading(None, "no sampled answer has a probability", extra)
-        answer = question.answer()
         agreeing = sum(w for text, w in weights.items() if question.agrees(text, answer))
         return Reading(agreeing / sum(weights.values()), extra=extra)
 
 
 class DistinctAnswers:
-    """1 - (distinct - 1) / (K - 1), `distinct` being how many different answers K samples give.
+    """1 - (distinct - 1) / (n - 1), `distinct` being how many different answers n samples give.
 
-    1 if all agree, 0 if no two do; texts that `canonical` makes equal are one answer. It says how
-    unsure the model is of the question, whatever the answer under judgement (Cole et al. 2023
-    measure this diversity).
+    n are those of the K samples that can be read. 1 if all agree, 0 if no two do; see `same_answer`.
+    It says how unsure the model is of the question, whatever the answer under judgement (Cole et al.
+    2023 measure this diversity).
     """
 
     def __init__(self, settings: Settings):
@@ -61,8 +67,12 @@ class DistinctAnswers:
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         texts = sampled_texts(question, self.k)
-        distinct = len({canonical(question, text) for text in texts})
-        return Reading(1 - (distinct - 1) / (self.k - 1), extra={"samples": texts})
+        extra = {"samples": texts}
+        if reason := too_few(question, texts, at_least=2):
+            return Reading(None, reason, extra)
+        said = readable(question, texts)
+        distinct = len(group(said, lambda one, other: same_answer(question, one, other)))
+        return Reading(1 - (distinct - 1) / (len(said) - 1), extra=extra)
 
 
 def ask_for_samples(question: Question, k: int, weighted: bool) -> list[Instance]:
@@ -97,30 +107,64 @@ def sampled_texts(question: Question, k: int) -> list[str]:
     return [question.extract(text) for text in question.shared[SAMPLES][0].resps[:k]]
 
 
+def readable(question: Question, texts: Sequence[str]) -> list[str]:
+    """Those of the sampled texts that say something: a text, or the name of an option."""
+    if question.labels:
+        return [text for text in texts if choose(text, question.labels) is not None]
+    return [text for text in texts if not says_nothing(text)]
+
+
+def too_few(
+    question: Question, texts: Sequence[str], at_least: int = 1, what: str = "sampled answers"
+) -> str | None:
+    """Why `texts` tell nothing, or ``None``: less than half of them, or `at_least`, can be read."""
+    said = len(readable(question, texts))
+    if said >= max(at_least, len(texts) / 2):
+        return None
+    does = "name an option" if question.labels else "say anything"
+    return f"only {said} of {len(texts)} {what} {does}"
+
+
 def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
     """Weight of each distinct sampled text: how often it was drawn or, `weighted`, its probability.
 
-    Probabilities are relative to the likeliest text, since long ones underflow. Empty if no text
-    has a probability above zero; an empty text has none.
+    Only what can be read counts. Probabilities are relative to the likeliest text, since long ones
+    underflow. Empty if no text has a probability above zero.
     """
     texts = sampled_texts(question, k)
+    said = readable(question, texts)
     if not weighted:
-        return Counter(texts)
+        return Counter(said)
     scored = zip(texts, question.shared[LOGPROBS])
-    logprobs = {text: request.resps[0][0] for text, request in scored if text}
+    logprobs = {text: request.resps[0][0] for text, request in scored if text in said}
     top = max(logprobs.values(), default=-math.inf)
     if top == -math.inf:
         return {}
     return {text: math.exp(logprob - top) for text, logprob in logprobs.items()}
 
 
-def canonical(question: Question, text: str) -> str:
-    """What two samples share if they are plainly the same answer.
+def same_answer(question: Question, one: str, other: str) -> bool:
+    """Whether two sampled texts are plainly the same answer; whole answers are compared.
 
-    The normalised text; for multiple choice its first word in lower case, the option. (The
-    normaliser would take an option A for an article and drop it.)
+    Open-ended as `harness_tasks.elicitation.grading.same`; for multiple choice if they name the same option.
     """
-    if not question.options:
-        return normalize(text)
-    found = re.search(r"[^\W_]+", text.casefold())
-    return found[0] if found else ""
+    if question.labels:
+        named = choose(one, question.labels)
+        return named is not None and named == choose(other, question.labels)
+    return same(one, other)
+
+
+def group(texts: Iterable[str], same: Callable[[str, str], bool]) -> list[list[str]]:
+    """Cluster `texts`, each once, by `same`, which is asked about a cluster's first member and a text.
+
+    The greedy pass of Kuhn et al. (2023, algorithm 1): a text joins the first cluster that it
+    matches, and otherwise begins one. Every text is in exactly one cluster.
+    """
+    clusters: list[list[str]] = []
+    for text in dict.fromkeys(texts):
+        home = next((cluster for cluster in clusters if same(cluster[0], text)), None)
+        if home is None:
+            clusters.append([text])
+        else:
+            home.append(text)
+    return clusters

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from lm_eval.api.instance import Instance
 
-from harness_tasks.elicitation.methods.samples import canonical
+from harness_tasks.elicitation.abstention import says_nothing
+from harness_tasks.elicitation.methods.samples import (
+    NO_ANSWER,
+    group,
+    readable,
+    same_answer,
+    too_few,
+)
 from harness_tasks.elicitation.prompts import CONCLUDED, REASONED, UNTIL
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
@@ -16,8 +22,8 @@ from harness_tasks.elicitation.settings import Settings
 class SelfConsistency:
     """Share of K sampled reasoning paths that arrive at the answer (Wang et al. 2023).
 
-    Each path is asked for its conclusion in a further turn; that is its vote, and a path without
-    one does not vote. The confidence is that of the answer under judgement, which need not be the
+    Each path is asked for its conclusion in a further turn; that is its vote. A path without one, or
+    with a mere "The answer", does not vote, and if half of them do not, nothing is read. The confidence is that of the answer under judgement, which need not be the
     majority's; the log names the majority's vote (of equal ones, the first drawn).
     """
 
@@ -48,11 +54,14 @@ class SelfConsistency:
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         votes = [question.extract(request.resps[0]) for request in requests[1:]]
-        counted = [vote for vote in votes if vote]
         extra = {"reasoning": requests[0].resps[: self.k], "votes": votes}
-        if not counted:
-            return Reading(None, f"none of {len(votes)} paths has a conclusion", extra)
         answer = question.answer()
+        if says_nothing(answer):
+            return Reading(None, NO_ANSWER, extra)
+        if reason := too_few(question, votes, what="conclusions"):
+            return Reading(None, reason, extra)
+        counted = readable(question, votes)
         share = sum(question.agrees(vote, answer) for vote in counted) / len(counted)
-        majority, _ = Counter(canonical(question, vote) for vote in counted).most_common(1)[0]
+        alike = group(counted, lambda one, other: same_answer(question, one, other))
+        majority = max(alike, key=lambda texts: sum(vote in texts for vote in counted))[0]
         return Reading(share, extra={**extra, "majority": majority})

@@ -1,25 +1,32 @@
 """Sampled answers grouped by meaning: how much weight the answer's group has, and the entropy.
 
-Two texts mean the same if they are equal after normalisation or share more than half of their
-words; with ``nli: MODEL``, if each entails the other (Kuhn et al. 2023). Multiple-choice samples
+Two texts mean the same if the grader says so, or if they share more than half of their words and all
+numbers, symbols and single letters; with ``nli: MODEL``, if each entails the other (Kuhn et al. 2023). Multiple-choice samples
 mean the same if they name the same option.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from lm_eval.api.instance import Instance
 
+from harness_tasks.elicitation.abstention import says_nothing
+from harness_tasks.elicitation.grading import words
 from harness_tasks.elicitation.methods.nli import load_nli
 from harness_tasks.elicitation.methods.samples import (
+    NO_ANSWER,
     ask_for_samples,
-    canonical,
+    group,
+    readable,
+    same_answer,
     sampled_texts,
+    too_few,
     weigh,
 )
 from harness_tasks.elicitation.question import Question, Reading
+from harness_tasks.elicitation.reading import WORD, read, script
 from harness_tasks.elicitation.settings import Settings
 
 JACCARD = 0.5
@@ -39,9 +46,11 @@ class SemanticClusters:
         return ask_for_samples(question, self.k, self.weighted)
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
+        texts = sampled_texts(question, self.k)
+        if reason := self._unreadable(question, texts):
+            return Reading(None, reason, {"samples": texts})
         weights = weigh(question, self.k, self.weighted)
         if not weights:
-            texts = sampled_texts(question, self.k)
             return Reading(None, "no sampled answer has a probability", {"samples": texts})
         same = self._same(question)
         clusters = group(weights, same)
@@ -50,6 +59,9 @@ class SemanticClusters:
         listed = [{"weight": mass, "texts": texts} for mass, texts in zip(masses, clusters)]
         confidence = self._confidence(question, clusters, masses, same)
         return Reading(confidence, extra={"clusters": listed})
+
+    def _unreadable(self, question: Question, texts: Sequence[str]) -> str | None:
+        return NO_ANSWER if says_nothing(question.answer()) else too_few(question, texts)
 
     def _confidence(
         self,
@@ -63,13 +75,12 @@ class SemanticClusters:
 
     def _same(self, question: Question) -> Callable[[str, str], bool]:
         def same(one: str, other: str) -> bool:
-            keys = canonical(question, one), canonical(question, other)
-            if keys[0] == keys[1]:
+            if same_answer(question, one, other):
                 return True
-            if question.options or not all(keys):
+            if question.labels:
                 return False
             if self.entails is None:
-                return jaccard(*keys) > JACCARD
+                return alike(one, other)
             asked = str(question.instance["doc"].get("question") or "")
             pair = f"{asked} {one}".strip(), f"{asked} {other}".strip()
             return self.entails(*pair) and self.entails(*reversed(pair))
@@ -78,32 +89,35 @@ class SemanticClusters:
 
 
 class SemanticEntropy(SemanticClusters):
-    """1 - H / log K, H = -sum p log p being the entropy over the clusters' weights p.
+    """1 - H / log n, H = -sum p log p being the entropy over the clusters' weights p.
 
-    1 if all samples mean the same, 0 if all K differ and weigh the same. With
+    n are those of the K samples that can be read; 1 if all mean the same, 0 if all n differ and weigh the same. With
     ``weighting: count`` H is the discrete semantic entropy of Farquhar et al. (2024), after Kuhn
     et al. (2023). It ranks questions by how unsure the model is and does not depend on the answer
     under judgement; as a probability it is only as good as a recalibration makes it.
     """
 
+    def _unreadable(self, question, texts) -> str | None:
+        return too_few(question, texts, at_least=2)
+
     def _confidence(self, question, clusters, masses, same) -> float:
-        return max(0.0, 1 - entropy(masses) / math.log(self.k))
+        said = readable(question, sampled_texts(question, self.k))
+        return max(0.0, 1 - entropy(masses) / math.log(len(said)))
 
 
-def group(texts: Mapping[str, float], same: Callable[[str, str], bool]) -> list[list[str]]:
-    """Cluster `texts` by `same`, which is asked about each text and a cluster's first member.
+def alike(one: str, other: str) -> bool:
+    """Whether two texts share more than `JACCARD` of their words and all that tells names apart.
 
-    The greedy pass of Kuhn et al. (2023, algorithm 1): a text joins the first cluster that it
-    matches, and otherwise begins one. Every text is in exactly one cluster.
+    Numbers, symbols and single letters must be the same ones ("Vitamin A …" is not "Vitamin B …").
+    Scripts without spaces show no words to share: such texts are never alike, only the same.
     """
-    clusters: list[list[str]] = []
-    for text in texts:
-        home = next((cluster for cluster in clusters if same(cluster[0], text)), None)
-        if home is None:
-            clusters.append([text])
-        else:
-            home.append(text)
-    return clusters
+    tokens = [read(text) for text in (one, other)]
+    if any(script(token.text[0]) for text in tokens for token in text if token.kind == WORD):
+        return False
+    signs = [{t for t in text if t.kind != WORD or len(t.text) == 1} for text in tokens]
+    if {sign.text for sign in signs[0]} != {sign.text for sign in signs[1]}:
+        return False
+    return jaccard(*(" ".join(words(text)) for text in (one, other))) > JACCARD
 
 
 def jaccard(one: str, other: str) -> float:
