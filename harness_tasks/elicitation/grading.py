@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from harness_tasks import official
+from harness_tasks.elicitation import official
 from harness_tasks.elicitation.reading import WORD, Token, read, script
 
 F1_THRESHOLD = 0.5

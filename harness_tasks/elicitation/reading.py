@@ -39,7 +39,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness_tasks import numerals
+from harness_tasks.elicitation import numerals
 
 WORD, NUMBER, SYMBOL = "word", "number", "symbol"
 

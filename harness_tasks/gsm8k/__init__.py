@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from harness_tasks import numerals
+from harness_tasks.elicitation import numerals
 from harness_tasks.elicitation.reading import prepare
 from harness_tasks.task import ConfidenceTask
 

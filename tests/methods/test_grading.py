@@ -11,11 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from harness_tasks import numerals
+from harness_tasks.elicitation import numerals
 from harness_tasks.elicitation.grading import GRADERS, contains, exact, f1, same, token_f1, words
 from harness_tasks.elicitation.official import triviaqa_normalize
 
-PAIRS = Path(__file__).parent / "data" / "graded_pairs.jsonl"
+PAIRS = Path(__file__).parents[1] / "data" / "graded_pairs.jsonl"
 # What no rule about characters can know: other names and languages, and what a reader must guess.
 BEYOND = {
     ("1.500 Einwohner", "1500 Einwohner"), ("sieben", "7"), ("三", "3"), ("New Man", "Newman"),
