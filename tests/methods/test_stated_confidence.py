@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness_tasks.elicitation.methods.stated import COMPLEMENT, parse_probability
-from harness_tasks.elicitation.methods.stated_values import MIDDLE, TOLERANCE
+from harness_tasks.elicitation.methods.stated_values import ENDLESS, MIDDLE, TOLERANCE
 from harness_tasks.elicitation.methods.stated_words import (
     BOUNDS,
     KNOWN,
@@ -98,6 +98,7 @@ def test_a_stated_probability_is_read_as_it_was_written(text, confidence):
         ("90 ± 5%", 0.9, TOLERANCE),
         ("90% +/- 5", 0.9, TOLERANCE),
         ("90% (plus or minus 5%)", 0.9, TOLERANCE),
+        ("0.9999...", 0.9999, ENDLESS),
         ("10% chance of being wrong", 0.9, COMPLEMENT),
         ("There is a 10% chance that the answer is incorrect.", 0.9, COMPLEMENT),
         ("90% sure that it is false", 0.1, COMPLEMENT),
@@ -155,7 +156,7 @@ def test_what_is_not_read_literally_is_read_with_a_note(text, confidence, note):
         ("B12%", "not understood"),
         ("sure.90%", "not understood"),
         ("1_000", "in a word"),
-        ("0.999...", "not understood"),
+        ("0.9...", "not understood"),
         ("$90", "not understood"),
         ("90°", "not understood"),
         ("90% uncertain", "not understood"),

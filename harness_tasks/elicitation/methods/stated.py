@@ -18,7 +18,8 @@ Read, for a prompt that asks for a percentage:
   "Confidence:", are 0.85; a number of at most 1 with decimals ("0.85", ".85", "1.0") is a
   probability; a whole 1 alone is one percent. "9/10" and "9 out of 10" are 0.9, "50/50" is 0.5.
 * A range is its middle ("60-70%" is 0.65), a value with a tolerance is the value ("90 ± 5%" is
-  0.9), and the rest to 1 is what "a 10% chance of being wrong" leaves (0.9), each with a note.
+  0.9), "0.999..." is what was written of it, and "a 10% chance of being wrong" is the rest to 1
+  (0.9), each with a note.
 * The same value twice is read, and so is a value next to the scale: "Confidence (0-100): 85".
 * A question is no statement, so that an echoed prompt says nothing. Of a JSON object the
   confidence is read.
@@ -29,7 +30,7 @@ Refused, that is missing with a reason:
 * a bound ("at least 90%", ">90%", "90+", "almost 100%"), since it is no value;
 * a denial: "not 100%", "90% incorrect", or a verdict against the answer beside any number;
 * a range of the whole scale, of whole numbers below 10 ("1-10") or the wrong way round;
-* "1,000" (a thousand), "1e2", "0.999...", "85th", "$90", "P = 1" (1% or certain?);
+* "1,000" (a thousand), "1e2", "0.9...", "85th", "$90", "P = 1" (1% or certain?);
 * a number after "the answer is" or "it is", unless the words say that it is a probability;
 * a number beside a word that the lists do not have: it may be about something else;
 * a sentence that breaks off ("90% or").
@@ -103,6 +104,20 @@ def parse_probability(text: str) -> Reading:
 def holds_number(text: str) -> bool:
     """Whether `text` holds a number, in digits or in words, whether or not it can be read."""
     return any(map(_numeral, tokenize(text)))
+
+
+def shares(text: str) -> set[float]:
+    """Every share in `text`, a percentage or a fraction, whatever is said of it."""
+    tokens = tokenize(text)
+    found = set()
+    for at in range(len(tokens)):
+        try:
+            stated, _ = parse_value(tokens, at) or (None, at)
+        except Refused:
+            continue
+        if stated is not None and stated.marked and not math.isnan(stated.value):
+            found.add(stated.value)
+    return found
 
 
 def _unpacked(text: str) -> str:

@@ -11,6 +11,7 @@ from harness_tasks.elicitation.methods.stated_words import SMALL, TENS, UNITS
 
 MIDDLE = "a range, read as its middle"
 TOLERANCE = "a value with a tolerance, read as the value"
+ENDLESS = "a decimal that goes on, read as far as it was written"
 # Of what a fraction is understood; 9/11 or 12/25 is as likely a date.
 WHOLES = {*range(2, 11), 20, 50, 100, 1000}
 _PERCENT = {"%", "percent", "pct"}
@@ -50,6 +51,7 @@ class _Quantity:
     decimals: bool = False
     comma: bool = False
     spelt: bool = False
+    endless: bool = False
 
     @property
     def fraction(self) -> bool:
@@ -120,8 +122,11 @@ class _Values:
         if token.kind == "number":
             self._check_alone(at, at)
             value, end, spelt = token.value, at + 1, False
+            # "0.999...": from three decimals on, what is left out is less than a thousandth.
+            if endless := self._words(end, "...") and len(token.text.partition(".")[2]) >= 3:
+                end += 1
         elif found := self._spelt(at):
-            (value, end), spelt = found, True
+            (value, end), spelt, endless = found, True, False
         else:
             return None
         marked = 0
@@ -133,7 +138,9 @@ class _Values:
             return None  # "the one that"
         elif self._token(end).kind == "word" and self._token(end).glued:
             raise Refused("a number in a word")
-        return _Quantity(value, end + marked, bool(marked), token.decimals, token.comma, spelt)
+        return _Quantity(
+            value, end + marked, bool(marked), token.decimals, token.comma, spelt, endless
+        )
 
     def _check_alone(self, at: int, start: int) -> None:
         before = self._token(start - 1) if start else _NOTHING
@@ -224,5 +231,6 @@ class _Values:
             width = self._quantity(at + 3)
         marked = first.marked or (width is not None and width.marked)
         one = not marked and not first.decimals and first.value == 1
-        stated = Stated(first.probability(marked), width and TOLERANCE, marked, one)
+        note = TOLERANCE if width else ENDLESS if first.endless else None
+        stated = Stated(first.probability(marked), note, marked, one)
         return stated, width.end if width else first.end

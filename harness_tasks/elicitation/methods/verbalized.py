@@ -10,7 +10,7 @@ from lm_eval.api.instance import Instance
 
 from harness_tasks.elicitation.ending import unfinished
 from harness_tasks.elicitation.methods.replies import parse_guesses, parse_likelihood_term
-from harness_tasks.elicitation.methods.stated import holds_number, parse_probability
+from harness_tasks.elicitation.methods.stated import holds_number, parse_probability, shares
 from harness_tasks.elicitation.prompts import (
     COT,
     GUESSED,
@@ -73,8 +73,8 @@ def _read_percent(reply: str, alone: bool) -> Reading:
         return statement
     reading = parse_probability(statement)
     if alone and reading.confidence is not None:
-        rest = parse_probability(reply.strip()[len(statement.strip()) :])
-        if rest.confidence not in (None, reading.confidence):
+        rest = reply.strip()[len(statement.strip()) :]
+        if shares(rest) - {reading.confidence}:
             return Reading(None, f"several numbers in {reply.strip()[:60]!r}")
     return reading
 
