@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from adapters_common import RECIPE
+from helpers.adapters_common import RECIPE
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
 

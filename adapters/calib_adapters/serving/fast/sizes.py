@@ -16,7 +16,7 @@ ROWS = {"cpu": 256}
 MANY_TOKENS, MANY_ROWS = 16_384, 2048
 # Shares of the free memory: of one batch, and of questions kept for later calls.
 BATCH, KEPT = 0.2, 0.1
-KEPT_CPU = 512 * 2**20  # bytes, where memory is everybody's
+KEPT_CPU = 256 * 2**20  # bytes, where memory is everybody's
 
 
 @dataclass(frozen=True)
