@@ -63,5 +63,5 @@ def evaluate(arguments: tuple[str, ...]) -> None:
     with starting():
         from calib_adapters.serving.evaluate import evaluate as run
 
-    run(arguments)
+    run(arguments, importing=starting)
 

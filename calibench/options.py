@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from calibench.quiet import hush
+
 # Options are spelled as lm-eval and Hugging Face spell them, `--output_path`; `--output-path` is
 # the same option.
 CONTEXT = {
@@ -30,7 +32,9 @@ def starting() -> Iterator[None]:
 
     That search takes a quarter of the time of importing torch, transformers and lm-eval, and a
     second again when the process ends. A process that has them already has garbage of its own.
+    What they say to each other is left out.
     """
+    hush()
     if "torch" in sys.modules:
         yield
         return

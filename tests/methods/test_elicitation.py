@@ -18,6 +18,10 @@ from harness_tasks.elicitation.settings import parse_settings
         ({"grading": "fuzzy"}, "'fuzzy' is not one of"),
         ({"weighting": "length"}, "'count' or 'likelihood'"),
         ({"temperature": 0}, "greater than 0"),
+        ({"temperature": float("inf")}, "finite number"),
+        ({"methods": 5}, "valid tuple"),
+        ({"methods": {"sampling": 1}}, "valid tuple"),
+        ({"methods": [5]}, "valid string"),
         ({"method": ["sampling"]}, "did you mean 'methods'"),
     ],
 )

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 from lm_eval._cli import HarnessCLI
+from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import setup_logging
 
-import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
 import harness_tasks
+from calib_adapters.serving.early import check_early, named_tasks
 
 OURS = str(Path(harness_tasks.__file__).parent)
+_ARGUMENT = re.compile(
+    r"__init__\(\) (?:got an unexpected keyword|missing \d+ required positional) arguments?:? (.+)$"
+)
 
 
-def evaluate(arguments: Sequence[str]) -> None:
-    """Run ``lm_eval run`` with these arguments; our tasks are known unless others are named."""
+def evaluate(
+    arguments: Sequence[str],
+    importing: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Run ``lm_eval run`` with these arguments; our tasks are known unless others are named.
+
+    Args:
+        arguments: of the command line.
+        importing: entered while the large libraries are imported, after the first checks.
+
+    Raises:
+        ValueError: arguments that cannot be used; most are found before the model loads.
+        OSError: the results cannot be written, or were not.
+    """
+    if not arguments:
+        raise ValueError(
+            "eval needs --model, --model_args and --tasks; `calibench eval --help` has an example."
+        )
     if not any(argument.startswith(("--inc", "--conf", "-C")) for argument in arguments):
         arguments = [*arguments, "--include_path", OURS]
     sys.argv = ["lm_eval", "run", *arguments]
     setup_logging()
-    parser = HarnessCLI()
-    parsed = parser.parse_args()
-    tasks = getattr(parsed, "tasks", None) or []
-    names = [name for task in ([tasks] if isinstance(tasks, str) else tasks)
-             for name in task.split(",")]  # fmt: skip
-    with listed(names):
-        parser.execute(parsed)
+    parsed = HarnessCLI().parse_args()
+    config = EvaluatorConfig.from_cli(parsed)
+    check_early(config)
+    with importing():
+        _check_device(config, parsed)
+        import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
+    made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
+    with made, listed(named_tasks(config)), _quiet_git(), _sentences(config), _saved(config):
+        parsed.func(parsed)
 
 
 @contextmanager
@@ -43,12 +71,9 @@ def listed(names: Sequence[str]) -> Iterator[None]:
     if not names or not _all_ours(names, own):
         yield
         return
-    before = TaskManager.__init__
-    TaskManager.__init__ = partialmethod(before, include_defaults=False)
-    try:
+    without = partialmethod(TaskManager.__init__, include_defaults=False)
+    with _instead(TaskManager, "__init__", without):
         yield
-    finally:
-        TaskManager.__init__ = before
 
 
 def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
@@ -64,3 +89,101 @@ def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
         if not all(_all_ours(members, own) for members in groups):
             return False
     return True
+
+
+def _check_device(config: EvaluatorConfig, given: Namespace) -> None:
+    """Refuse a device that is not here, in whose place `HFLM` would silently take another."""
+    import torch
+
+    name = config.device
+    if name is None or (given.device is None and name == EvaluatorConfig().device):
+        return
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device is {name!r}, which torch does not know; try cpu.") from None
+    if device.type in ("cpu", "meta"):
+        return
+    kind = getattr(torch, device.type, None)
+    count = kind.device_count() if kind is not None and kind.is_available() else 0
+    if (device.index or 0) >= count:
+        raise ValueError(
+            f"--device is {name!r}, but torch sees {count} devices of that kind here; leave it "
+            f"out, or say cpu."
+        )
+
+
+@contextmanager
+def _sentences(config: EvaluatorConfig) -> Iterator[None]:
+    """Inside, a traceback of lm-eval's or transformers' about a wrong argument is one sentence."""
+    try:
+        yield
+    except TypeError as error:
+        if not (found := _ARGUMENT.search(str(error))):
+            raise
+        said = "needs" if "missing" in str(error) else "does not know"
+        raise ValueError(f"--model_args: {config.model} {said} {found.group(1)}.") from error
+    except AssertionError as error:
+        if "maximum sequence length" not in str(error):
+            raise
+        raise ValueError(f"--model_args: max_length is too small. {error}") from error
+
+
+@contextmanager
+def _saved(config: EvaluatorConfig) -> Iterator[None]:
+    """Inside, results that lm-eval could not write, of which it only warns, are an error."""
+    problems: list[str] = []
+    logger = logging.getLogger("lm_eval.loggers.evaluation_tracker")
+    own, shown = logger.level, logger.getEffectiveLevel()
+
+    def note(record: logging.LogRecord) -> bool:
+        if problems or record.getMessage().startswith("Could not save"):
+            problems.append(record.getMessage())  # the reason comes after it, on a lower level
+        return record.levelno >= shown
+
+    logger.setLevel(min(shown, logging.INFO))
+    logger.addFilter(note)
+    try:
+        yield
+    finally:
+        logger.setLevel(own)
+        logger.removeFilter(note)
+    if problems:
+        raise OSError(
+            f"the results were not saved to {config.output_path}, or not wholly "
+            f"({'; '.join(problems)}). The scores stand above; delete what is there, make room or "
+            f"name another --output_path, and run the command again."
+        )
+
+
+@contextmanager
+def _quiet_git() -> Iterator[None]:
+    """Inside, lm-eval asks git which commit it is in only where git knows of one.
+
+    Elsewhere git would say "fatal: not a git repository", of a question that nobody asked.
+    """
+    import lm_eval.evaluator
+    from lm_eval.loggers.utils import get_commit_from_path
+
+    asked = lm_eval.evaluator.get_git_commit_hash
+
+    def commit() -> str | None:
+        try:
+            inside = subprocess.run(["git", "rev-parse"], capture_output=True).returncode == 0
+        except OSError:  # no git
+            inside = False
+        return asked() if inside else get_commit_from_path(os.getcwd())
+
+    with _instead(lm_eval.evaluator, "get_git_commit_hash", commit):
+        yield
+
+
+@contextmanager
+def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Inside, `owner` has `value` under `name`."""
+    before = owner.__dict__[name]  # as it stands there: a class method stays one
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)

@@ -40,6 +40,7 @@ from torch import nn
 from calib_adapters.calibration.head import all_end_states, load_head
 from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.serving.fast.requests import Fast
+from calib_adapters.serving.options import check_names, check_options, check_stock_options
 from calib_adapters.training.base_model import pad_token
 from calib_adapters.training.precision import HALF, native_dtype
 from harness_tasks.elicitation.late import ANSWER, late_type
@@ -74,9 +75,8 @@ class CalibHFLM(HFLM):
         peft: str | None = None,
         **kwargs: Any,
     ):
-        _check_options(
-            confidence_adapter or probe, ensemble, peft, mc_dropout, mc_dropout_rate
-        )
+        check_options(confidence_adapter or probe, ensemble, peft, mc_dropout, mc_dropout_rate)
+        check_stock_options(fast, **kwargs)
         members = str(ensemble).split("+") if ensemble else []
         self._adapters = {f"member_{i}": folder for i, folder in enumerate(members)}
         # Whose log-likelihoods are averaged, and under which adapter, if any, the model answers.
@@ -115,6 +115,7 @@ class CalibHFLM(HFLM):
         lm-eval writes into the results: the command rebuilt from them gives the same numbers
         elsewhere.
         """
+        check_names(arg_dict, [HFLM.__init__, cls.__init__])
         lm = super().create_from_arg_obj(arg_dict, additional_config)
         if lm.chose_dtype:
             arg_dict["dtype"] = str(lm.model.dtype).removeprefix("torch.")
@@ -295,21 +296,3 @@ def _dropouts(model: nn.Module, rate: float | None) -> list[nn.Dropout]:
             "an adapter (peft or confidence_adapter) to drop in."
         )
     return found
-
-
-def _check_options(
-    confidence: str | None, ensemble: str | None, peft: str | None, passes: Any, rate: Any
-) -> None:
-    if sum(map(bool, (confidence, ensemble, peft))) > 1 or (ensemble and passes):
-        raise ValueError(
-            "calib-hf: peft, ensemble and confidence_adapter or probe (where the base model "
-            "answers) exclude each other, and mc_dropout does not go with ensemble; give one."
-        )
-    if ensemble and len(str(ensemble).split("+")) < 2:
-        raise ValueError(f"ensemble is {ensemble!r}; give at least two adapters, as A+B.")
-    if passes is not None and (not isinstance(passes, int) or passes < 2):
-        raise ValueError(f"mc_dropout is {passes!r}; give the number of passes, at least 2.")
-    if rate is not None and (passes is None or not 0 < rate < 1):
-        raise ValueError(
-            f"mc_dropout_rate is {rate!r}; it goes with mc_dropout and lies between 0 and 1."
-        )

@@ -1,0 +1,119 @@
+"""What is wrong with an evaluation, said before torch is imported and the model loaded."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import lm_eval.tasks
+from lm_eval.config.evaluate_config import EvaluatorConfig
+from lm_eval.tasks import TaskManager
+
+from harness_tasks.elicitation.settings import parse_settings
+
+_NAMES = re.compile(r"^(?:task|group|tag): *['\"]?([\w.+-]+)", re.MULTILINE)
+_CONFIDENCE = "harness_tasks.task.read_by_the_class"  # what all confidence tasks share
+
+
+def check_early(config: EvaluatorConfig) -> None:
+    """Check the tasks' names and options, and where the results go.
+
+    Raises:
+        ValueError: no task, an unknown one, or options that its tasks do not take.
+        OSError: nothing can be written to the output path.
+    """
+    names = named_tasks(config)
+    if not names:
+        raise ValueError(
+            "--tasks is missing; `lm_eval ls tasks --include_path $(calibench tasks)` lists them."
+        )
+    if config.output_path:
+        check_output(Path(config.output_path))
+    included = TaskManager(include_path=config.include_path, include_defaults=False)
+    for name in names:
+        found = included.match_tasks([name])
+        for task in _leaves(found, included):
+            process = included.task_index[task].cfg.get("process_results")
+            if str(process).endswith(_CONFIDENCE):
+                check_options(task, config.metadata)
+        if not found and not _is_path(name):
+            check_name(name, included)
+
+
+def named_tasks(config: EvaluatorConfig) -> list[str]:
+    """Names, patterns and files in ``--tasks``, one by one."""
+    tasks = config.tasks or []
+    given = [tasks] if isinstance(tasks, str) else tasks
+    return [name for each in given for name in str(each).split(",") if name]
+
+
+def check_output(path: Path) -> None:
+    """Write something where the results will go; whoever reads `path` finds no trace of it.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    folder = path.parent if path.suffix == ".json" else path
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"--output_path: {there} is not a folder; name another one.")
+    try:
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(bytes(1 << 16))
+            trial.flush()
+    except OSError as error:
+        raise OSError(
+            f"--output_path: nothing can be written to {there} ({error.strerror}); name another "
+            f"folder."
+        ) from error
+
+
+def check_options(task: str, metadata: dict) -> None:
+    """Check what a confidence task is given through ``--metadata``.
+
+    Raises:
+        ValueError: a wrong value.
+        FileNotFoundError: answers, or a judge's verdicts, that are not there.
+    """
+    settings = parse_settings(task, metadata)
+    judge = settings.grading.partition("judge:")[2]
+    for key, path in (("answers", settings.answers), ("grading", judge)):
+        if path and not Path(path).exists():
+            raise FileNotFoundError(f"{task}: the metadata key {key!r} names {path}; it is not there.")
+
+
+def check_name(name: str, included: TaskManager) -> None:
+    """Check that lm-eval has a task, a group or a tag of that name, or some of that pattern.
+
+    Raises:
+        ValueError: it has none; says what is like it.
+    """
+    theirs = set(_names_in(Path(lm_eval.tasks.__file__).parent))
+    # Quick, but only an approximation: lm-eval itself has the last word.
+    if name in theirs or TaskManager().match_tasks([name]):
+        return
+    near = difflib.get_close_matches(name, theirs.union(included.all_tasks), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them."
+    raise ValueError(f"--tasks: there is no task {name!r}; {hint}")
+
+
+def _leaves(names: Sequence[str], manager: TaskManager) -> Iterator[str]:
+    """The tasks among `names` and in the groups among them."""
+    for name in names:
+        if name in manager.all_groups:
+            members = [each for each in manager.task_index[name].cfg["task"] if str(each) == each]
+            yield from _leaves(manager.match_tasks(members), manager)
+        elif name in manager.all_subtasks:
+            yield name
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    for file in folder.rglob("*.yaml"):
+        yield from _NAMES.findall(file.read_text(encoding="utf-8", errors="replace"))
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".yaml") or Path(name).exists()

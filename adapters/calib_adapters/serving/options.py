@@ -1,0 +1,78 @@
+"""Checks of the model arguments of calib-hf, made before anything is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+
+def check_options(
+    confidence: str | None, ensemble: str | None, peft: str | None, passes: Any, rate: Any
+) -> None:
+    """Check those of calib-hf's own that exclude each other.
+
+    Raises:
+        ValueError: they do, or one has a wrong value.
+    """
+    if sum(map(bool, (confidence, ensemble, peft))) > 1 or (ensemble and passes):
+        raise ValueError(
+            "calib-hf: peft, ensemble and confidence_adapter or probe (where the base model "
+            "answers) exclude each other, and mc_dropout does not go with ensemble; give one."
+        )
+    if ensemble and len(str(ensemble).split("+")) < 2:
+        raise ValueError(f"ensemble is {ensemble!r}; give at least two adapters, as A+B.")
+    if passes is not None and (not isinstance(passes, int) or passes < 2):
+        raise ValueError(f"mc_dropout is {passes!r}; give the number of passes, at least 2.")
+    if rate is not None and (passes is None or not 0 < rate < 1):
+        raise ValueError(
+            f"mc_dropout_rate is {rate!r}; it goes with mc_dropout and lies between 0 and 1."
+        )
+
+
+def check_stock_options(
+    fast: Any = True,
+    dtype: Any = None,
+    softmax_dtype: Any = None,
+    mixed_precision_dtype: Any = None,
+    max_length: Any = None,
+    **others: Any,
+) -> None:
+    """Check those that a mistyped value of would be used, or end in a traceback.
+
+    Raises:
+        ValueError: a wrong value.
+    """
+    if not isinstance(fast, bool):
+        raise ValueError(f"fast is {fast!r}; give True or False.")
+    named = {"dtype": dtype, "softmax_dtype": softmax_dtype,
+             "mixed_precision_dtype": mixed_precision_dtype}  # fmt: skip
+    for key, value in named.items():
+        if value is None or (key == "dtype" and value == "auto"):
+            continue
+        found = getattr(torch, value, None) if isinstance(value, str) else value
+        if not (isinstance(found, torch.dtype) and found.is_floating_point):
+            raise ValueError(f"{key} is {value!r}; give float32, bfloat16 or float16.")
+    if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
+        raise ValueError(f"max_length is {max_length!r}; give a number of tokens.")
+
+
+def check_names(given: Mapping[str, Any], takers: Sequence[Callable]) -> None:
+    """Check that no key of `given` is almost a parameter of `takers`, and the model is named.
+
+    Other keys are none of our business: transformers gets them.
+
+    Raises:
+        ValueError: a misspelt key, or no ``pretrained``.
+    """
+    known = {name for each in takers for name in inspect.signature(each).parameters}
+    for key in given.keys() - known:
+        if near := difflib.get_close_matches(key, known, n=1, cutoff=0.8):
+            raise ValueError(f"--model_args: calib-hf has no {key!r}; did you mean {near[0]!r}?")
+    if not given.get("pretrained"):
+        raise ValueError(
+            "--model_args: calib-hf needs pretrained=MODEL, a folder or a name on the Hub."
+        )

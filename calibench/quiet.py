@@ -1,0 +1,49 @@
+"""What libraries say although nobody can act on it, left out: each by its origin and its words.
+
+Everything else of the same origin is still said.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+
+# By the logger; a message is left out if it is all of one of these.
+LOGGED: dict[str, tuple[str, ...]] = {
+    # A part of the questions has wider intervals, and is marked where it is published.
+    "lm_eval.config.evaluate_config": (
+        r"--limit SHOULD ONLY BE USED FOR TESTING\. "
+        r"REAL METRICS SHOULD NOT BE COMPUTED USING LIMIT\.",
+    ),
+    # Said of every task that makes its own rows, also if --metadata is given.
+    "lm_eval.api.task": (
+        r"\S+: Custom kwargs can be passed to `--metadata` in console .*\n"
+        r"For example --metadata=.* For details see task Readme\.",
+    ),
+    # Of one library to the other.
+    "transformers.utils.generic": (
+        r"`past_key_values`/`cache_params` are deprecated\. Use `cache` instead\.",
+    ),
+}
+# How a warning begins, its category and the module that it is about.
+WARNED: tuple[tuple[str, type[Warning], str], ...] = (
+    ("`is_gradient_checkpointing` is deprecated", FutureWarning, r"transformers\.modeling_utils"),
+    ("`past_key_values` is deprecated", FutureWarning, r"torch\.nn\.modules\.module"),
+    # An adapter names its base model by a name, which is no place to look for the vocabulary.
+    ("Unable to fetch remote file due to the following error", UserWarning, r"peft\.utils\.other"),
+    ("Could not find a config file in ", UserWarning, r"peft\.utils\.save_and_load"),
+)  # fmt: skip
+
+
+def hush() -> None:
+    """Leave these out for the rest of the process."""
+    for name in LOGGED:
+        logging.getLogger(name).addFilter(_is_news)
+    for begins, category, module in WARNED:
+        warnings.filterwarnings("ignore", re.escape(begins), category, module)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return not any(re.fullmatch(words, said) for words in LOGGED.get(record.name, ()))
