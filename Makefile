@@ -19,6 +19,8 @@ UV ?= $(shell command -v uv)
 PIP ?= $(BIN)/pip --disable-pip-version-check
 # pip is there in any case: it fetches the embedded model.
 MAKE_VENV = $(if $(UV),$(UV) venv --quiet --seed --allow-existing --python $(PYTHON),$(PYTHON) -m venv)
+INSTALL_MINUTES := 2 to 5
+INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
 .PHONY: demo test lint publish entries regress experiments clean
@@ -30,9 +32,10 @@ SHARE := $(shell cores=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || 
 PAIRED = OMP_NUM_THREADS=$(SHARE) $(MAKE) --no-print-directory --jobs 2
 
 demo: $(READY)
-	$(PAIRED) demo/train/done demo/base/done demo/validation/done
-	$(MAKE) --no-print-directory demo/leaderboard/README.md
-	@echo && echo "The picture:  demo/leaderboard/figures/calib_worldfacts_bars.png"
+	@$(PAIRED) demo/train/done demo/base/done demo/validation/done
+	@$(MAKE) --no-print-directory demo/leaderboard/README.md
+	@echo && echo "Done after $$((($$(date +%s) - $(DEMO_START) + 30) / 60)) minutes."
+	@echo "The picture:  demo/leaderboard/figures/calib_worldfacts_bars.png"
 	@echo "The table:    demo/leaderboard/README.md"
 	@echo "The site:     demo/leaderboard/site/index.html"
 
@@ -53,6 +56,7 @@ clean:
 
 # torch first: left to pip's resolver, a later and much larger build would be taken.
 $(READY): setup.cfg pyproject.toml
+	@echo "Installing into $(VENV) (once; $(INSTALL_MINUTES) minutes, $(INSTALL_SIZE))"
 	$(MAKE_VENV) $(VENV)
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --editable '.[plots,test]'
@@ -67,8 +71,8 @@ ASK = model=$$($(BIN)/calibench model) && rm -rf $(abspath $(@D)) && \
 	--model_args "pretrained=$$model$(DTYPE:%=$(comma)dtype=%)$(ADAPTER)" \
 	--device cpu --batch_size $(BATCH) --log_samples --output_path $(abspath $(@D))
 RECIPE := calibration_tuning_lora_prompt
-TUNE = $(BIN)/calibench tune $(RECIPE) $(DTYPE:%=dtype=%) \
-	--model "$$($(BIN)/calibench model)" -o $(@D)
+TUNE = model=$$($(BIN)/calibench model) && \
+	$(BIN)/calibench tune $(RECIPE) $(DTYPE:%=dtype=%) --model "$$model" -o $(@D)
 QUERY := "methods": ["zero_shot_classifier"]
 HIDDEN := "methods": ["question_only"]
 EVERY := "methods": "all"
@@ -78,32 +82,61 @@ MOST := "methods": ["likelihood", "zero_shot_classifier", "question_only", "p_ik
 	"semantic_clusters", "semantic_entropy"]
 
 # ------------------------------------------------------------------------------------------- demo
+# Each step says what it does when it begins, with the time since `make demo` was given; steps that an
+# earlier call finished are named at the beginning.
+MINUTES := 10
+DEMO := $(addprefix demo/,train/done base/done validation/done graded/grading.json \
+	adapter/README.md tuned/done leaderboard/README.md)
+demo/base/done.says := 2 of 7: the model answers 250 test questions and says how sure it is
+demo/train/done.says := 1 of 7: the model answers 900 training questions
+demo/validation/done.says := 3 of 7: the model answers 200 validation questions
+demo/graded/grading.json.says := 4 of 7: its answers are graded
+demo/adapter/README.md.says := 5 of 7: an adapter is tuned on them
+demo/tuned/done.says := 6 of 7: the adapter judges the answers to the test questions
+demo/leaderboard/README.md.says := 7 of 7: table, picture and site are made of all answers
+ifndef DEMO_START
+DEMO_START := $(shell date +%s)
+ifneq (,$(filter demo,$(or $(MAKECMDGOALS),demo)))
+$(foreach step,$(wildcard $(DEMO)),$(info == $($(step).says): done before, skipped))
+endif
+endif
+export DEMO_START
+SAY = @gone=$$(($$(date +%s) - $(DEMO_START))); printf '\n== %s  [%d:%02d of about $(MINUTES) minutes]\n\n' \
+	"$($@.says)" $$((gone / 60)) $$((gone % 60))
+
 # "private": a plain target variable would reach the prerequisites too.
 # Batches of 64 questions, so that two runs at a time stay below 3 GB.
 SMALL := --tasks calib_worldfacts --limit
 demo/%: private BATCH := 64
 
 demo/train/done: | $(READY)
+	$(SAY)
 	$(ASK) $(SMALL) 900 --metadata '{$(QUERY), "split": "train"}' && touch $@
 
 demo/validation/done: | $(READY)
+	$(SAY)
 	$(ASK) $(SMALL) 200 --metadata '{$(QUERY), "split": "validation"}' && touch $@
 
 demo/base/done: | $(READY)
+	$(SAY)
 	$(ASK) $(SMALL) 250 && touch $@
 
 demo/graded/grading.json: demo/train/done demo/validation/done
+	$(SAY)
 	rm -rf $(@D) && $(BIN)/calibench grade demo/train demo/validation -o $(@D)
 
 demo/adapter/README.md: private RECIPE := calibration_tuning_quick
 demo/adapter/README.md: demo/graded/grading.json
+	$(SAY)
 	$(TUNE) --data demo/graded
 
 demo/tuned/done: private ADAPTER = ,peft=demo/adapter
 demo/tuned/done: demo/adapter/README.md demo/base/done
+	$(SAY)
 	$(ASK) $(SMALL) 250 --metadata '{$(QUERY), "answers": "demo/base"}' && touch $@
 
 demo/leaderboard/README.md: demo/base/done demo/tuned/done
+	$(SAY)
 	$(BIN)/calibench leaderboard build demo/base demo/tuned --graded demo/graded -o $(@D)
 
 # ---------------------------------------------------------------------------------------- publish
