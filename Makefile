@@ -17,6 +17,7 @@ READY := $(VENV)/.ready
 # UV_INDEX or UV_FIND_LINKS. Without a GPU, UV_TORCH_BACKEND=cpu saves gigabytes.
 UV ?= $(shell command -v uv)
 PIP ?= $(BIN)/pip --disable-pip-version-check
+TORCH ?= 2.13.0
 # pip is there in any case: it fetches the embedded model.
 MAKE_VENV = $(if $(UV),$(UV) venv --quiet --seed --allow-existing --python $(PYTHON),$(PYTHON) -m venv)
 INSTALL_MINUTES := 2 to 5
@@ -58,7 +59,7 @@ clean:
 $(READY): setup.cfg pyproject.toml
 	@echo "Installing into $(VENV) (once; $(INSTALL_MINUTES) minutes, $(INSTALL_SIZE))"
 	$(MAKE_VENV) $(VENV)
-	$(INSTALL) torch==2.13.0
+	$(INSTALL) torch$(TORCH:%===%)
 	$(INSTALL) --editable '.[plots,test]'
 	touch $@
 

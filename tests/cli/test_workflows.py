@@ -35,9 +35,19 @@ def commands(file):
     ]
 
 
+def test_the_nightly_matrix_has_every_python_that_is_supported():
+    workflow = parse(ROOT / ".github" / "workflows" / "versions.yml")
+    settings = (ROOT / "setup.cfg").read_text()
+    (oldest,) = re.findall(r"^python_requires = >=3\.(\d+)$", settings, re.M)
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    minors = [int(each.removeprefix("3.")) for each in matrix["python"]]
+    assert minors == list(range(int(oldest), minors[-1] + 1)) and minors[-1] >= 13
+    assert "schedule" in triggers(workflow)
+
+
 def test_tests_a_nightly_benchmark_and_the_page_have_a_workflow_each():
     found = {file.stem: parse(file) for file in FILES}
-    assert set(found) == {"tests", "benchmark", "pages"}
+    assert set(found) == {"tests", "benchmark", "pages", "versions"}
     assert {"push", "pull_request"} <= set(triggers(found["tests"]))
     (nightly,) = triggers(found["benchmark"])["schedule"]
     minute, hour, *every_day = nightly["cron"].split()
