@@ -56,7 +56,7 @@ def job(tmp_path_factory, embedded_model_path):
         calibench("eval", *asked, cwd=folder)
     calibench("grade", "train", "validation", "-o", "graded", cwd=folder)
     calibench(
-        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=2", "dtype=float32",
+        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=2",
         "--model", embedded_model_path, "--data", "graded", "-o", "adapter", cwd=folder,
     )  # fmt: skip
     # As a user does who has the stock command alone.
