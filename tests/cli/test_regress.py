@@ -43,7 +43,7 @@ def again(folder, name, harm):
     rows = []
     for method, column in samples.filters.items():
         confidence, correct = harm(column.confidence, column.correct, asked)
-        columns = zip(samples.keys, asked, confidence, correct)
+        columns = zip(samples.keys, asked, confidence, correct, strict=True)
         for place, (key, question, c, right) in enumerate(columns):
             record = {
                 "task": TASK, "split": "test", "id": question["id"], "method": method,
@@ -87,9 +87,13 @@ def overconfident(confidence, correct, asked):
 
 def shuffle_answers(confidence, correct, asked):
     """Every question gets the answer to another one, and is graded again."""
-    said = [q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct)]
+    said = [
+        q["answers"][0] if right else "(wrong)" for q, right in zip(asked, correct, strict=True)
+    ]
     mixed = np.random.default_rng(0).permutation(said)
-    return confidence, [int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked)]
+    return confidence, [
+        int(exact(answer, q["answers"])) for answer, q in zip(mixed, asked, strict=True)
+    ]
 
 
 def shuffle_confidences(confidence, correct, asked):
@@ -98,7 +102,7 @@ def shuffle_confidences(confidence, correct, asked):
 
 
 def another_processor(seed):
-    """More than was seen between instruction sets: see leaderboards/calib_leaderboards/gate/README.md."""
+    """More than was seen between instruction sets; calib_leaderboards/gate/README.md has that."""
 
     def run(confidence, correct, asked):
         rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from calib_leaderboards.store import add
 from harness_tasks.elicitation.logs import log_of, results_of
 from harness_tasks.elicitation.records import read_samples
 from helpers.gate_runs import run_gate
-from helpers.store_runs import (  # noqa: F401
+from helpers.store_runs import (
     CHOICE,
     OURS,
     change_record,
@@ -193,8 +193,8 @@ def test_true_and_false_are_grades_for_all(ours, baseline, tmp_path):
 def test_a_printed_score_is_held_to_one_tolerance_by_store_and_gate(ours, baseline, tmp_path):
     (run,) = find_runs([ours])
     accuracy = next(task for task in run.tasks if task.name == OURS).printed["acc,likelihood"]
+    key = "acc,likelihood"
     for change, refused in ((1e-12, False), (1e-8, True)):
-        key = "acc,likelihood"
         change_results(ours, lambda r, c=change: r["results"][OURS].update({key: accuracy + c}))
         code, said = run_gate(baseline, ours)
         assert ("but its samples give" in said) == refused, said

@@ -86,7 +86,7 @@ def test_scores_equal_those_of_scikit_learn_and_of_lm_eval(evaluated, tmp_path):
             if not known:
                 assert metrics["brier"]["value"] is None and score["reliability"] is None
                 continue
-            confidence, correct = map(np.array, zip(*known))
+            confidence, correct = map(np.array, zip(*known, strict=True))
             expected = {
                 "brier": brier_score_loss(correct, confidence),
                 "auroc": roc_auc_score(correct, confidence),
@@ -338,7 +338,7 @@ def test_the_samples_of_a_stock_task_are_its_values(evaluated_stock, tmp_path):
     text = log_file(evaluated_stock, "truthfulqa_mc2").read_text(encoding="utf-8")
     logged = {str(row["doc_id"]): row["acc"] for row in map(json.loads, text.splitlines())}
     samples = read_kept_samples(path)
-    assert dict(zip(samples.ids, samples.values["acc,none"].tolist())) == logged
+    assert dict(zip(samples.ids, samples.values["acc,none"].tolist(), strict=True)) == logged
 
 
 def test_samples_too_large_for_a_repository_are_not_kept(evaluated, tmp_path, monkeypatch, caplog):
