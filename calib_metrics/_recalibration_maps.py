@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,9 +97,9 @@ def _check_table(x: object, accuracy: object, steps: bool) -> None:
             raise ValueError("its lists must hold numbers in [0, 1]")
     if not accuracy or len(x) != len(accuracy) - steps:
         raise ValueError("its lists do not have matching lengths")
-    if any(left >= right for left, right in zip(x, x[1:])):
+    if any(left >= right for left, right in pairwise(x)):
         raise ValueError("its confidences or edges must ascend")
-    if not steps and any(left > right for left, right in zip(accuracy, accuracy[1:])):
+    if not steps and any(left > right for left, right in pairwise(accuracy)):
         raise ValueError("the accuracies of isotonic must not descend")
 
 
@@ -166,7 +167,7 @@ def _fit_beta(features: NDArray[np.float64], correct: NDArray[np.float64]) -> Pa
     bounds = [(0.0, np.inf)] * 2 + [(-np.inf, np.inf)]
     options = {"ftol": 1e-15, "gtol": 1e-10, "maxiter": 10_000, "maxfun": 100_000}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return dict(zip("abc", found.x.tolist()))
+    return dict(zip("abc", found.x.tolist(), strict=True))
 
 
 def _fit_isotonic(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> Parameters:

@@ -23,7 +23,7 @@ class BrierDecomposition:
 
     @property
     def brier(self) -> float:
-        """reliability - resolution + uncertainty + within_variance - within_covariance."""
+        """The sum reliability - resolution + uncertainty + within_variance - within_covariance."""
         within = self.within_variance - self.within_covariance
         return self.reliability - self.resolution + self.uncertainty + within
 

@@ -181,7 +181,7 @@ def _bars(
     axes.set_xticks(range(len(rows)), labels, fontsize=9.5)
     if not upright:
         axes.tick_params(axis="x", labelrotation=40)
-    for tick, row in zip(axes.get_xticklabels(), rows):
+    for tick, row in zip(axes.get_xticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if row.get("emphasise") else "normal")
         if not upright:
             tick.set(ha="right", rotation_mode="anchor")

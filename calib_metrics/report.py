@@ -85,10 +85,13 @@ def to_text(report: Report) -> str:
     if not any(row[2] for row in table[1:]):
         for row in table:
             del row[2]
-    widths = [max(map(len, column)) for column in zip(*table)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [report.title, ""]
     for first, *rest in table:
-        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:]))]
+        cells = [
+            first.ljust(widths[0]),
+            *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)),
+        ]
         lines.append("  " + "  ".join(cells))
     notes = [*report.notes, *([_floor_sentence(report)] if report.floor else [])]
     for note in notes:
@@ -158,7 +161,7 @@ def draw(
     labels = [(one_file and report.method) or report.title for report in reports]
     task = reports[0].name if one_file else ""
     paths, taken = [], set()
-    for label, report in zip(labels, reports):
+    for label, report in zip(labels, reports, strict=True):
         words = f"{Path(report.name).stem} {report.method}".strip()
         stem = name = re.sub(r"[^\w.-]+", "_", words)
         while stem in taken:  # files of one name from two folders
@@ -176,7 +179,7 @@ def draw(
             "correct": report.rows.correct,
             **report.scores,
         }
-        for label, report in zip(labels, reports)
+        for label, report in zip(labels, reports, strict=True)
     ]
     paths += roc_figure(curves, folder / "roc", task=task)
     paths += risk_coverage_figure(curves, folder / "risk_coverage", task=task)

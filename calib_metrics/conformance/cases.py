@@ -64,7 +64,7 @@ def _close(value: object, expected: object, tolerance: float) -> bool:
         return (
             isinstance(value, list)
             and len(value) == len(expected)
-            and all(_close(v, e, tolerance) for v, e in zip(value, expected))
+            and all(_close(v, e, tolerance) for v, e in zip(value, expected, strict=True))
         )
     if isinstance(value, list):
         return False

@@ -19,7 +19,7 @@ def check_texts(
         name = "predictions" if isinstance(predictions, str) else "references"
         raise ValueError(f"{name} is a single string: give a list with one entry per answer.")
     check_lengths(predictions, references)
-    for place, (prediction, texts) in enumerate(zip(predictions, references)):
+    for place, (prediction, texts) in enumerate(zip(predictions, references, strict=True)):
         if not isinstance(prediction, str):
             raise ValueError(
                 f"predictions[{place}] is {prediction!r}: give a string "

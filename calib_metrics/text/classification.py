@@ -83,7 +83,9 @@ def precision_recall_f1(
         )
 
     columns = (column.tolist() for column in scores(None))
-    per_class = {label: PrecisionRecallF1(*row) for label, *row in zip(labels, *columns)}
+    per_class = {
+        label: PrecisionRecallF1(*row) for label, *row in zip(labels, *columns, strict=True)
+    }
     support = sum(each.support for each in per_class.values())
     macro, micro = (
         PrecisionRecallF1(*map(float, scores(average)[:3]), support)

@@ -31,6 +31,6 @@ def rouge(
     scorer = RougeScorer(TYPES, use_stemmer=stemmer)
     scores = [
         scorer.score_multi(texts, prediction)
-        for prediction, texts in zip(predictions, references)
+        for prediction, texts in zip(predictions, references, strict=True)
     ]
     return {name: sum(each[name].fmeasure for each in scores) / len(scores) for name in TYPES}

@@ -58,7 +58,7 @@ def squad(
     official script. Raises ValueError on bad input.
     """
     predictions, references = check_texts(predictions, references)
-    pairs = list(zip(predictions, references))
+    pairs = list(zip(predictions, references, strict=True))
     exact = [_best(_exact, *pair) for pair in pairs]
     f1 = [_best(_overlap, *pair) for pair in pairs]
     return {"exact_match": _percent(exact), "f1": _percent(f1)}
@@ -91,8 +91,10 @@ def squad_v2(
     # A reference that normalizes to nothing could not be told from abstaining.
     golds = [[t for t in texts if normalize_answer(t)] or [""] for texts in references]
     raw = {
-        "exact": np.array([_best(_exact, *pair) for pair in zip(predictions, golds)], float),
-        "f1": np.array([_best(_f1, *pair) for pair in zip(predictions, golds)], float),
+        "exact": np.array(
+            [_best(_exact, *pair) for pair in zip(predictions, golds, strict=True)], float
+        ),
+        "f1": np.array([_best(_f1, *pair) for pair in zip(predictions, golds, strict=True)], float),
     }
     given, scores = None, raw
     if no_answer_probabilities is not None:

@@ -85,7 +85,7 @@ def sentence_bleu(
 def sentence_chrf(
     prediction: str, references: Sequence[str], *, word_order: int = 0, lowercase: bool = False
 ) -> TextScore:
-    """chrF of one text; see `chrf`."""
+    """The chrF of one text; see `chrf`."""
     return chrf([prediction], [references], word_order=word_order, lowercase=lowercase)
 
 

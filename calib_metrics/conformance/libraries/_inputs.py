@@ -31,7 +31,7 @@ def batches(inputs: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def rows(inputs: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return (confidence, correct) of all batches together."""
-    confidence, correct = zip(*batches(inputs))
+    confidence, correct = zip(*batches(inputs), strict=True)
     return np.concatenate(confidence), np.concatenate(correct)
 
 

@@ -12,7 +12,7 @@ def _brier(inputs: dict, options: dict) -> float:
     """lm_eval.api.metrics.brier_score(items), the aggregation of multiple-choice tasks"""
     from lm_eval.api.metrics import brier_score
 
-    return brier_score(list(zip(inputs["gold"], inputs["probabilities"])))
+    return brier_score(list(zip(inputs["gold"], inputs["probabilities"], strict=True)))
 
 
 ADAPTERS = {"multiclass_brier": _brier}
