@@ -94,7 +94,7 @@ def model_index_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
         results = []
         for entry in members:
             labels = distinct([(score.label, score.method) for score in entry.scores])
-            for label, score in zip(labels, entry.scores):
+            for label, score in zip(labels, entry.scores, strict=True):
                 results += [
                     EvalResult(
                         task_type="text-generation",

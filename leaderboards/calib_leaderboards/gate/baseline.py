@@ -91,9 +91,11 @@ class Task(_Part):
 
 
 class Baseline(_Part):
-    """The file. dtype: that the model computed in; if left out, not checked. limit, num_fewshot: of
-    all tasks that do not say otherwise. rtol: tolerance of all metrics that have none, as a share
-    of their value.
+    """The file.
+
+    dtype: that the model computed in; if left out, not checked. limit, num_fewshot: of all tasks
+    that do not say otherwise. rtol: tolerance of all metrics that have none, as a share of their
+    value.
     """
 
     model_name: str = Field(min_length=1)

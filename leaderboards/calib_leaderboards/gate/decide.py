@@ -148,7 +148,7 @@ def _verdicts(
         if judgement.evidence is not None and not judgement.reason
     ]
     p = [judgements[place].evidence.p for place in tested]
-    for place, value in zip(tested, holm(p, tests) if correction == "holm" else p):
+    for place, value in zip(tested, holm(p, tests) if correction == "holm" else p, strict=True):
         judgement = judgements[place]
         decided[place] = replace(
             judgement,
@@ -184,7 +184,7 @@ def _judge_task(
         return [replace(judgement, reason=str(error)) for judgement in judged]
     return [
         _judge(judgement, metric, run, base, new, resamples, seed)
-        for judgement, metric in zip(judged, task.metrics)
+        for judgement, metric in zip(judged, task.metrics, strict=True)
     ]
 
 

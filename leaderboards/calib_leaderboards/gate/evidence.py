@@ -156,8 +156,9 @@ def metric_against(
     name: str, value: float, new: tuple[Floats, Floats], *, stderr: float, higher: bool,
     tolerance: float, resamples: int, seed: int,
 ) -> Evidence:
-    """As `mean_against`, for a score of all questions together; a calibration error must also be
-    above the noise floor, as in `paired_metric`.
+    """As `mean_against`, for a score of all questions together.
+
+    A calibration error must also be above the noise floor, as in `paired_metric`.
     """
     own = score(*new, (name,), resamples=resamples, seed=seed)[name]
     spread = math.hypot(own.stderr, stderr)

@@ -26,11 +26,11 @@ def to_text(report: Report) -> str:
     for task, group in groupby(report.judgements, key=lambda j: j.task):
         judged = list(group)
         rows = [_HEAD, *(_cells(judgement) for judgement in judged)]
-        width = [max(map(len, column)) for column in zip(*rows)]
+        width = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(
                 cell.ljust(w) if place in (0, 1, 8) else cell.rjust(w)
-                for place, (cell, w) in enumerate(zip(row, width))
+                for place, (cell, w) in enumerate(zip(row, width, strict=True))
             ).rstrip()
             for row in ([plain(cell) for cell in row] for row in rows)
         ]
@@ -61,7 +61,7 @@ def to_markdown(report: Report) -> str:
     for task, group in groupby(report.judgements, key=lambda j: j.task):
         judged = list(group)
         rows = [[escape(cell) for cell in _cells(judgement)] for judgement in judged]
-        for row, judgement in zip(rows, judged):
+        for row, judgement in zip(rows, judged, strict=True):
             if judgement.verdict == REGRESSION:
                 row[-1] = f"**{row[-1]}**"
         align = ["---", "---", *["---:"] * 6, "---"]
@@ -72,8 +72,9 @@ def to_markdown(report: Report) -> str:
 
 
 def to_junit(report: Report) -> bytes:
-    """JUnit XML: a suite per task, a case per score; a regression is a failure, no verdict an
-    error.
+    """JUnit XML: a suite per task, a case per score.
+
+    A regression is a failure, no verdict an error.
     """
     root = ET.Element("testsuites", name=_xml(f"calibench gate {report.baseline}"))
     for task, group in groupby(report.judgements, key=lambda j: j.task):
@@ -170,7 +171,7 @@ def _name(judged: Judgement) -> str:
 def _sentence(judged: Judgement) -> str:
     if judged.reason:
         return judged.reason
-    cells = dict(zip(_HEAD, _cells(judged)))
+    cells = dict(zip(_HEAD, _cells(judged), strict=True))
     test = judged.evidence.test if judged.evidence else "threshold"
     return (
         f"{cells['metric']}: {cells['baseline']} -> {cells['new']}, difference "

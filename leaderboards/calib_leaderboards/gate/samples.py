@@ -67,7 +67,7 @@ def samples_of_log(log: Log) -> Samples:
         )
     documents = [document[:_SHORT] for document in log.documents]
     if log.answers is not None:
-        keys = [f"{id} {document}" for id, document in zip(log.ids, documents)]
+        keys = [f"{id} {document}" for id, document in zip(log.ids, documents, strict=True)]
         prompts = log.contexts
     else:
         keys = _told_apart(documents, log.ids)

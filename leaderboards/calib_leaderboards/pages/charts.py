@@ -97,14 +97,15 @@ def bars(
 
 
 def reliability(bins: Reliability, title: str) -> str:
-    """Accuracy of each bin as a bar, its gap to the mean confidence, and a 95 % Wilson interval;
-    below, how many answers each bin holds.
+    """Accuracy of each bin as a bar, its gap to the mean confidence, and a 95 % Wilson interval.
+
+    Below stands how many answers each bin holds.
     """
     left, size, base = 44, 230, 240
     most = max(bins.count) or 1
     accuracy, gaps, points, whiskers, counts = [], [], [], [], []
     for low, high, count, mean, share in zip(
-        bins.lower, bins.upper, bins.count, bins.confidence, bins.accuracy
+        bins.lower, bins.upper, bins.count, bins.confidence, bins.accuracy, strict=True
     ):
         x, w = left + size * low + 0.5, size * (high - low) - 1
         tall = 44 * count / most
@@ -135,7 +136,7 @@ def reliability(bins: Reliability, title: str) -> str:
     ]
     told = "; ".join(
         f"confidence {mean:.2f}: accuracy {share:.2f} of {count}"
-        for mean, share, count in zip(bins.confidence, bins.accuracy, bins.count)
+        for mean, share, count in zip(bins.confidence, bins.accuracy, bins.count, strict=True)
         if mean is not None and share is not None
     )
     return _svg(284, 334, f"{title}. {told}", parts)
@@ -144,7 +145,7 @@ def reliability(bins: Reliability, title: str) -> str:
 def risk_coverage(curve: RiskCoverage, title: str) -> str:
     """Error rate among the most confident share of the answers, for every such share."""
     left, size, base = 44, 230, 240
-    pairs = list(zip(curve.coverage, curve.risk))
+    pairs = list(zip(curve.coverage, curve.risk, strict=True))
     line = "L".join(f"{left + size * c:.1f},{base - size * r:.1f}" for c, r in pairs)
     whole = pairs[-1][1] if pairs else 0.0
     parts = [

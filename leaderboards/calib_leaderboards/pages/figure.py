@@ -36,7 +36,7 @@ def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
                     "ece": _score(row, "ece"),
                     "auroc": _score(row, "auroc"), "emphasise": bool(row.adapter),
                 }
-                for (label, which), row in zip(labels, shown)
+                for (label, which), row in zip(labels, shown, strict=True)
             ]
             models = ", ".join(sorted({row.entry.model.name for row in shown}))
             title = ", ".join(filter(None, [task, preview(shown).partition(";")[0]]))

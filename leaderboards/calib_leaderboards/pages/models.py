@@ -44,8 +44,10 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[TableRow]]:
-    """The rows that a figure about one task compares, and two texts for each: what its method is
-    called, and which of the figure's models, adapters and settings it is of ("" if there is one).
+    """The rows that a figure about one task compares, and two texts for each.
+
+    The texts: what its method is called, and which of the figure's models, adapters and settings it
+    is of ("" if there is one).
 
     Left out are rows that are there to be beaten, all but the best by ECE if there are many, and
     what an adapter says of its own answers where it also judged those of another run: bars side by
@@ -92,7 +94,7 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
         values = [
             (*label, row.score.metrics.get(name), bool(row.adapter))
-            for label, row in zip(labels, shown)
+            for label, row in zip(labels, shown, strict=True)
         ]
         drawn.append(charts.bars(values, heading(name, direction(shown, name)), alone=alone,
                                  **options))

@@ -38,7 +38,7 @@ def anchor(key: str, method: str) -> str:
 
 
 def size_text(parameters: int | None) -> str:
-    """ "135M", "7.2B", or "" where unknown."""
+    """Millions or billions, as "135M" and "7.2B", or "" where unknown."""
     if parameters is None:
         return ""
     for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
@@ -49,7 +49,7 @@ def size_text(parameters: int | None) -> str:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """ "1 task", "2,000 tasks"."""
+    """A number with its noun, as "1 task" and "2,000 tasks"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
@@ -63,8 +63,7 @@ def breakable(name: str) -> Markup:
 
 
 def distinct(labels: Sequence[Sequence[str]]) -> list[str]:
-    """A text for each row of parts: the first, then in brackets those parts that differ among rows.
-    """
+    """A text for each row of parts: the first, then in brackets those that differ among rows."""
     texts = []
     for row in labels:
         same = [other for other in labels if other[0] == row[0]]

@@ -68,8 +68,9 @@ def build_runs(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Path:
-    """Publish the lm-eval runs below `results` as `build_store` does those of a store, for a look:
-    runs of a part of the questions are accepted, and marked on every page.
+    """Publish the lm-eval runs below `results` as `build_store` does those of a store, for a look.
+
+    Runs of a part of the questions are accepted, and marked on every page.
 
     Also draws figures/TASK_bars.png and .svg, ECE and AUROC of the methods of each task.
     train_accuracy: in [0, 1]; each task gets a sanity row of a model that always says this.

@@ -48,9 +48,9 @@ _HOW_TO_READ = """\
 def readme(
     tables: Sequence[Table], figures: Mapping[Group, Sequence[str]], store: str | None
 ) -> bytes:
-    """README.md. figures: paths of the charts of each table. store: path of the entries,
-    to link to.
+    """README.md.
 
+    figures: paths of the charts of each table. store: path of the entries, to link to.
     Every name is escaped: it can neither end a table cell nor start a tag, link or emphasis.
     """
     entries = f" The entries and their samples are in [{store}]({store})." if store else ""
@@ -94,7 +94,7 @@ def _task(table: Table, figures: Sequence[str]) -> list[str]:
         version += f" The site has {left:,} more rows."
     images = "\n".join(
         f'<img src="{path}" alt="{escape(name)} of each method on {escape(title)}" width="420">'
-        for path, name in zip(figures, ("ECE", "AUROC"))
+        for path, name in zip(figures, ("ECE", "AUROC"), strict=False)  # there may be none
     )
     return [f"## {escape(title)}", version, cells, *([images] if images else [])]
 

@@ -38,7 +38,8 @@ def files(
     for table in tables:
         group = table.group
         stem = f"figures/{slug('_'.join(filter(None, (group[0], group[2][:8]))))}"
-        for name, chart in zip(("ece", "auroc"), bar_charts(table.rows, alone=True)):
+        charts = bar_charts(table.rows, alone=True)
+        for name, chart in zip(("ece", "auroc"), charts, strict=False):  # there may be none
             path = f"{stem}_{name}.svg"
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")

@@ -72,7 +72,9 @@ class Log:
         """The fingerprint of ids and answers; None for tasks without confidences."""
         if self.answers is None:
             return None
-        return fingerprint(part for pair in zip(self.ids, self.answers) for part in pair)
+        return fingerprint(
+            part for pair in zip(self.ids, self.answers, strict=True) for part in pair
+        )
 
 
 class _Row(NamedTuple):
@@ -250,7 +252,7 @@ def _log(path: Path, digest: str, state: _Reading) -> Log:
     contexts = tuple(state.contexts.get(key) for key in ids)
     asked = [
         state.first_prompts.get(key) if context is None else sha256(context)
-        for key, context in zip(ids, contexts)
+        for key, context in zip(ids, contexts, strict=True)
     ]
     confidence = {
         name: np.array([rows[key].confidence for key in ids])

@@ -232,8 +232,7 @@ def entry_to_json(entry: Entry) -> bytes:
 
 
 def entry_from_json(content: bytes, where: str) -> Entry:
-    """Check and read an entry's file. Raises ValueError, beginning with `where`, for anything else.
-    """
+    """Check and read an entry's file; anything else is a ValueError that begins with `where`."""
     try:
         return Entry.model_validate_json(content)
     except ValidationError as error:

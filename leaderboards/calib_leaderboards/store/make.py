@@ -41,8 +41,9 @@ def make_all(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Made:
-    """Make an entry for every task of every run, and its packed samples (None if too large to
-    keep), by their paths in a store.
+    """Make an entry for every task of every run, and its packed samples, by their paths in a store.
+
+    Samples that are too large to keep are None.
 
     adapters: folders of adapters by the names that runs give them, to record their weights' sha256.
     constant: adds to one entry of each confidence task, of a run without an adapter if there is

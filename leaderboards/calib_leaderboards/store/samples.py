@@ -120,7 +120,7 @@ def _columns(rows: list[dict[str, Any]]) -> Samples:
 
 
 def _plain(value: float) -> float | None:
-    """null for NaN, 1 for 1.0: most columns are zeros and ones."""
+    """None for NaN, 1 for 1.0: most columns are zeros and ones."""
     if math.isnan(value):
         return None
     return int(value) if float(value).is_integer() else float(value)

@@ -116,7 +116,7 @@ def _usable(
     confidence: Sequence[float | None], correct: Sequence[int]
 ) -> tuple[list[float], list[int]]:
     """Both columns without the rows whose confidence is missing."""
-    pairs = [pair for pair in zip(confidence, correct) if pair[0] is not None]
+    pairs = [pair for pair in zip(confidence, correct, strict=True) if pair[0] is not None]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
@@ -158,7 +158,7 @@ def _means(
         matrix = np.stack(list(columns.values()), axis=1)
 
         def statistic(counts: Floats) -> dict[str, Floats]:
-            return dict(zip(columns, (counts @ matrix / n).T))
+            return dict(zip(columns, (counts @ matrix / n).T, strict=True))
 
         values = {name: float(np.mean(column)) for name, column in columns.items()}
         intervals = resample(statistic, values, n, options)

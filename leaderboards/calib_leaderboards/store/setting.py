@@ -28,8 +28,10 @@ _SHOWN = ("methods", "answers")
 
 
 def describe_model(run: Run, adapters: Mapping[str, Path] | None = None) -> Model:
-    """The model of a run. `adapters`: folders of its adapters by the names that the run gives them;
-    their weights' sha256 is recorded.
+    """The model of a run.
+
+    adapters: folders of its adapters by the names that the run gives them; their weights' sha256 is
+    recorded.
     """
     model = run.model
     return Model(
@@ -109,7 +111,7 @@ def _adapter(run: Run, folders: Mapping[str, Path]) -> Adapter | None:
     sha256 = None
     if len(hashes) == len(names):
         sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256(
-            "".join(f"{name} {sha}\n" for name, sha in zip(names, hashes)).encode()
+            "".join(f"{name} {sha}\n" for name, sha in zip(names, hashes, strict=True)).encode()
         ).hexdigest()
     return Adapter(
         name="+".join(names), revision=run.adapter_sha, sha256=sha256, use=run.adapters[0].use

@@ -83,8 +83,10 @@ def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
         ),
     }
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
-    columns = list(zip(*lines)) or [()] * len(COLUMNS)
-    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema)]
+    columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
+    arrays = [
+        pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+    ]
     buffer = pyarrow.BufferOutputStream()
     parquet.write_table(pyarrow.table(arrays, schema=schema), buffer, compression="zstd")
     return buffer.getvalue().to_pybytes()

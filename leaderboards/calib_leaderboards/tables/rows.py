@@ -91,7 +91,7 @@ def _rank(rows: Sequence[TableRow], name: str) -> None:
     bounds = np.sort(np.array([(sign * m.low, sign * m.high) for _, m in ranked]), axis=1)
     lows = np.sort(bounds[:, 0])
     places = 1 + len(lows) - np.searchsorted(lows, bounds[:, 1], side="right")
-    for (row, _), place in zip(ranked, places.tolist()):
+    for (row, _), place in zip(ranked, places.tolist(), strict=True):
         row.ranks[name] = place
 
 

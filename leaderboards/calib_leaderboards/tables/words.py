@@ -29,7 +29,7 @@ def number(value: float | None) -> str:
 
 
 def interval(metric: Metric) -> str:
-    """ "0.041–0.084", or "" without an interval."""
+    """The interval, as "0.041–0.084", or "" without one."""
     if metric.low is None or metric.high is None:
         return ""
     return f"{number(metric.low)}–{number(metric.high)}"
