@@ -138,7 +138,7 @@ def main() -> None:
             cells = [
                 statistics.median(values)
                 for busy in (False, True)
-                for values in zip(*found[busy, name, form])
+                for values in zip(*found[busy, name, form], strict=True)
             ]
             base = base or cells
             ratios = [f"{cell / base[i % 2]:.2f}" for i, cell in enumerate(cells)]

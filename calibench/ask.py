@@ -50,7 +50,7 @@ def evaluate(arguments: tuple[str, ...]) -> None:
     ensemble=A+B+C            probabilities averaged over adapters; texts by the first
     mc_dropout=N              probabilities averaged over N passes with dropout; texts without
     mc_dropout_rate=P         of mc_dropout; default: that of training
-    dtype=auto                the default: bfloat16 where the device computes in it natively, else float32
+    dtype=auto                the default: bfloat16 where the device computes in it, else float32
     fast=False                runs every request as hf does; without it the same numbers come faster
 
     \b

@@ -178,7 +178,7 @@ def listen_to_api(lm: LM) -> None:
             return texts
         return [
             text if text is None or over is None else Reply(text, over)
-            for text, over in zip(texts, endings)
+            for text, over in zip(texts, endings, strict=True)
         ]
 
     parse_generations.keeps_endings = True

@@ -47,6 +47,7 @@ class LateInstance(Instance):
 
     @property
     def arguments(self) -> tuple:
+        """The arguments, which are built when they are first asked for."""
         # Read many times (sorting, batching, logging), and always after the parent has run.
         if self._built is None:
             self._built = self._build()

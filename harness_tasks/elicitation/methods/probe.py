@@ -55,7 +55,7 @@ def check_probe(methods: Collection[str], instance: Mapping[str, Any]) -> list[I
 
 
 def probe_log_odds(lm: LM, requests: list[Instance]) -> list[float]:
-    """log P(correct) - log P(wrong) for each request of ``(context, answer)``."""
+    """The log-odds log P(correct) - log P(wrong) for each request of ``(context, answer)``."""
     return _bare(lm).correctness(requests)
 
 

@@ -89,7 +89,7 @@ def parse_guesses(text: str) -> list[tuple[str, str | None]]:
     """
     parts = re.split(r"\b([GP])\s*(\d{1,3})\s*:", text, flags=re.IGNORECASE)[1:]
     found: dict[tuple[str, int], str] = {}
-    for letter, number, content in zip(parts[::3], parts[1::3], parts[2::3]):
+    for letter, number, content in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if line := first_line(content):
             found.setdefault((letter.upper(), int(number)), line)
     numbers = sorted(number for letter, number in found if letter == "G")

@@ -56,7 +56,9 @@ class SemanticClusters:
         clusters = group(weights, same)
         total = sum(weights.values())
         masses = [sum(weights[text] for text in cluster) / total for cluster in clusters]
-        listed = [{"weight": mass, "texts": texts} for mass, texts in zip(masses, clusters)]
+        listed = [
+            {"weight": mass, "texts": texts} for mass, texts in zip(masses, clusters, strict=True)
+        ]
         confidence = self._confidence(question, clusters, masses, same)
         return Reading(confidence, extra={"clusters": listed})
 
@@ -71,7 +73,9 @@ class SemanticClusters:
         same: Callable[[str, str], bool],
     ) -> float:
         answer = question.answer()
-        return next((m for texts, m in zip(clusters, masses) if same(texts[0], answer)), 0.0)
+        return next(
+            (m for texts, m in zip(clusters, masses, strict=True) if same(texts[0], answer)), 0.0
+        )
 
     def _same(self, question: Question) -> Callable[[str, str], bool]:
         def same(one: str, other: str) -> bool:

@@ -91,7 +91,9 @@ class Verbalized:
         words = _asked_for_percent(conversation)
 
         def build() -> tuple:
-            return conversation.then(question.answer(), words, cue="Probability"), deepcopy(self.generation)
+            return conversation.then(question.answer(), words, cue="Probability"), deepcopy(
+                self.generation
+            )
 
         return [question.late("generate_until", build)]
 
