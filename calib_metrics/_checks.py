@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,16 +82,16 @@ def check_unsorted(
     return c, y == 1
 
 
-def _plain(column: NDArray, kinds: str) -> bool:
+def _plain(column: NDArray[Any], kinds: str) -> bool:
     return column.ndim == 1 and column.size > 0 and column.dtype.kind in kinds
 
 
-def sort_order(*columns: NDArray) -> NDArray[np.int64]:
+def sort_order(*columns: NDArray[Any]) -> NDArray[np.int64]:
     """Return the order of the rows sorted by the first column, ties by the second, and so on."""
     return np.lexsort(columns[::-1])
 
 
-def check_groups(groups: Sequence[object], rows: int) -> NDArray[np.int64]:
+def check_groups(groups: Sequence[object] | NDArray[Any], rows: int) -> NDArray[np.int64]:
     """Return each row's group as a number, in the order of the sorted labels.
 
     Raises ValueError when there is not one label for each of the `rows`, or one is missing.

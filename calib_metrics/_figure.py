@@ -9,8 +9,9 @@ import os
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calib_metrics.scores import Score
 
@@ -36,7 +37,7 @@ _STYLE = {
 }
 
 
-def style():
+def style() -> AbstractContextManager[None]:
     """Return the context in which figures are made and saved, whatever the user's own style is."""
     try:
         from matplotlib import style
@@ -64,7 +65,7 @@ def headings(figure: Figure, title: str, subtitle: str = "") -> None:
     title = textwrap.fill(title, int(8.5 * width))
     subtitle = textwrap.fill(subtitle, int(12.5 * width))
     lines = 0.27 * (title.count("\n") + 1)  # inches
-    place = {"x": 0.1 / width, "va": "top"}
+    place: dict[str, Any] = {"x": 0.1 / width, "va": "top"}
     figure.text(y=1 - 0.08 / height, s=title, fontsize=13, fontweight="bold", **place)
     figure.text(y=1 - (0.08 + lines) / height, s=subtitle, fontsize=10, color=SOFT, **place)
     used = 0.12 + lines + (0.2 * (subtitle.count("\n") + 1) if subtitle else 0)

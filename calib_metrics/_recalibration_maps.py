@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from scipy.special import expit
 
 from calib_metrics.bins import bin_index
 
-Parameters = dict[str, float | list[float]]
+Parameters = dict[str, Any]  # numbers of the log-odds methods, lists of numbers of the others
 
 LOG_ODDS_METHODS = ("temperature", "platt", "beta")
 METHODS = (*LOG_ODDS_METHODS, "isotonic", "histogram")
@@ -82,7 +83,8 @@ def check_parameters(method: str, parameters: object) -> None:
     if not isinstance(parameters, dict) or set(parameters) != set(names):
         raise ValueError(f"the parameters of {method} must be {' and '.join(names)}")
     if method in _TABLES:
-        _check_table(*(parameters[name] for name in names), steps=method == "histogram")
+        x, accuracy = (parameters[name] for name in names)
+        _check_table(x, accuracy, steps=method == "histogram")
     elif not all(_is_number(value) for value in parameters.values()):
         raise ValueError(f"the parameters of {method} must be finite numbers")
     elif method == "temperature" and parameters["temperature"] <= 0:
@@ -91,7 +93,7 @@ def check_parameters(method: str, parameters: object) -> None:
         raise ValueError("a and b of beta must not be below 0")
 
 
-def _check_table(x: object, accuracy: object, steps: bool) -> None:
+def _check_table(x: Any, accuracy: Any, steps: bool) -> None:
     for column in (x, accuracy):
         if not isinstance(column, list) or not all(_is_number(v) and 0 <= v <= 1 for v in column):
             raise ValueError("its lists must hold numbers in [0, 1]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,7 @@ class ReliabilityBins:
 class BinSums(NamedTuple):
     """Per bin: rows, right answers, and the sums of confidence and of correct - confidence."""
 
-    count: NDArray[np.int64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # of a tuple, it is a method
     right: NDArray[np.int64]
     confidence: NDArray[np.float64]
     gap: NDArray[np.float64]
@@ -47,7 +47,7 @@ def bin_index(
     confidence: NDArray[np.float64],
     bins: int,
     strategy: str,
-    correct: NDArray | None = None,
+    correct: NDArray[Any] | None = None,
 ) -> NDArray[np.int64]:
     """Return the bin, counted from 0, of each of the `confidence` values.
 
@@ -63,6 +63,8 @@ def bin_index(
     if strategy == "width":
         return _width_index(confidence, bins)
     if strategy == "sweep":
+        if correct is None:
+            raise TypeError("bins of the strategy 'sweep' need the column correct.")
         return _sweep_index(confidence, correct)
     below = np.searchsorted(confidence, confidence, side="left")
     up_to = np.searchsorted(confidence, confidence, side="right")
@@ -108,14 +110,14 @@ def _accuracy_rises(
     return bool((right[:-1] * count[1:] <= right[1:] * count[:-1]).all())  # in whole numbers
 
 
-def run_starts(ascending: NDArray) -> NDArray[np.int64]:
+def run_starts(ascending: NDArray[Any]) -> NDArray[np.int64]:
     """Return where each run of equal, non-negative values begins, for `numpy.add.reduceat`."""
     return np.flatnonzero(np.diff(ascending, prepend=-1))
 
 
 def bin_sums(
     confidence: NDArray[np.float64],
-    correct: NDArray,
+    correct: NDArray[Any],
     bins: int,
     index: NDArray[np.int64] | None = None,
 ) -> BinSums:
@@ -136,7 +138,7 @@ def bin_sums(
 
 
 def _chunk_sums(
-    index: NDArray[np.int64], confidence: NDArray[np.float64], correct: NDArray, bins: int
+    index: NDArray[np.int64], confidence: NDArray[np.float64], correct: NDArray[Any], bins: int
 ) -> NDArray[np.float64]:
     cell = 2 * index + (correct != 0)  # a bin's wrong answers and its right ones
     high = (confidence + _HIGH) - _HIGH

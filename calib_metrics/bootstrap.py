@@ -30,7 +30,9 @@ def known_rows(cells: Cells) -> tuple[Floats, Floats]:
     return np.repeat(confidence, size), np.repeat(correct, size)
 
 
-def resampled_mean(row_values: Callable[[Floats, Floats], Floats]) -> Callable[[Cells], Callable]:
+def resampled_mean(
+    row_values: Callable[[Floats, Floats], Floats],
+) -> Callable[[Cells], Callable[[Drawn], Floats]]:
     """Return the `resampled` of a metric that is the mean of a value for each row."""
 
     def resampled(cells: Cells) -> Callable[[Drawn], Floats]:

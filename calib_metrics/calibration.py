@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def gap_norm(
 
 
 def debiased_norm(
-    gap: NDArray[np.float64], count: NDArray[np.int64], right: NDArray, norm: str
+    gap: NDArray[np.float64], count: NDArray[np.int64], right: NDArray[Any], norm: str
 ) -> NDArray[np.float64]:
     """Reduce the last axis as `gap_norm` does, less the estimated excess described in `ece`.
 
@@ -168,7 +169,7 @@ def _resampled_ece(cells: Cells, bins: int, strategy: str, norm: str, debias: bo
     index = bin_index(rows, bins, strategy, outcomes)[cells.first[: cells.answered]]
     columns = [correct - confidence, np.ones(index.size)] + [correct] * debias
     totals = totals_by_bin(index, np.stack(columns, axis=1))
-    reduce = debiased_norm if debias else gap_norm
+    reduce: Callable[..., NDArray[np.float64]] = debiased_norm if debias else gap_norm
 
     def calibration_error(drawn: Drawn) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,6 +179,6 @@ def harmonic_numbers(largest: float) -> Floats:
     return np.append(0.0, np.cumsum(1.0 / np.arange(1, int(largest) + 1)))
 
 
-def divide(over: NDArray, under: NDArray) -> Floats:
+def divide(over: NDArray[Any], under: NDArray[Any]) -> Floats:
     """Return over / under, NaN where `under` is 0: the metric is undefined in that resample."""
     return np.divide(over, under, out=np.full(np.shape(under), np.nan), where=under != 0)

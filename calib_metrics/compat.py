@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,7 @@ from calib_metrics.cells import Cells, Drawn
 from calib_metrics.metric import Metric, Resampled
 
 Floats = NDArray[np.float64]
-Reduce = Callable[[Floats, NDArray, ArrayLike], Floats]
+Reduce = Callable[[Floats, NDArray[Any], ArrayLike], Floats]
 Prepared = tuple[Floats, NDArray[np.int64], Reduce]
 
 
@@ -34,7 +35,7 @@ def compat_ece(confidence: ArrayLike, correct: ArrayLike, mode: str) -> float:
     gap, index, reduce = prepare(confidence, correct, mode)
     kept = index >= 0
     bins = int(index.max()) + 1
-    sums = np.bincount(index[kept], gap[kept], bins)
+    sums: Any = np.bincount(index[kept], gap[kept], bins)  # floats, as the weights
     value = float(reduce(sums, np.bincount(index[kept], minlength=bins), gap.size))
     if math.isnan(value):
         warnings.warn(f"{mode} is undefined (NaN): {_FAILS[mode]}.", stacklevel=2)
@@ -113,7 +114,7 @@ def hle_rms_b100(confidence: Floats, correct: Floats) -> Prepared:
     index = np.arange(n) // 100
     index[index >= n // 100 - 1] = -1
 
-    def reduce(gap: Floats, rows: NDArray, all_rows: ArrayLike) -> Floats:
+    def reduce(gap: Floats, rows: NDArray[Any], all_rows: ArrayLike) -> Floats:
         squares = np.sum(gap**2 / np.maximum(rows, 1), axis=-1)
         return np.sqrt(squares / all_rows) if n >= 100 else np.full(np.shape(squares), np.nan)
 
@@ -153,20 +154,20 @@ def _right_closed(confidence: Floats, bins: int) -> NDArray[np.int64]:
     return np.searchsorted(np.arange(bins + 1) / bins, confidence, side="left") - 1
 
 
-def _mean_gap(gap: Floats, rows: NDArray, all_rows: ArrayLike) -> Floats:
+def _mean_gap(gap: Floats, rows: NDArray[Any], all_rows: ArrayLike) -> Floats:
     return np.sum(np.abs(gap), axis=-1) / all_rows
 
 
-def _mean_gap_of_kept(gap: Floats, rows: NDArray, all_rows: ArrayLike) -> Floats:
+def _mean_gap_of_kept(gap: Floats, rows: NDArray[Any], all_rows: ArrayLike) -> Floats:
     return _divide(np.sum(np.abs(gap), axis=-1), np.sum(rows, axis=-1))
 
 
-def _mean_over_bins(gap: Floats, rows: NDArray, all_rows: ArrayLike) -> Floats:
+def _mean_over_bins(gap: Floats, rows: NDArray[Any], all_rows: ArrayLike) -> Floats:
     used = rows > 0
     return _divide(np.sum(np.abs(gap) / np.maximum(rows, 1), axis=-1), np.sum(used, axis=-1))
 
 
-def _divide(over: Floats, under: NDArray) -> Floats:
+def _divide(over: Floats, under: NDArray[Any]) -> Floats:
     return np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
 
 
@@ -176,7 +177,8 @@ def _resampled(cells: Cells, mode: str) -> Resampled:
 
     def calibration_error(drawn: Drawn) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
-            error = reduce(*totals(drawn), drawn.n)
+            over, rows = totals(drawn)
+            error = reduce(over, rows, drawn.n)
         return np.where(drawn.n > 0, error, np.nan)
 
     return calibration_error

@@ -11,7 +11,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ _DOTS = 25  # thresholds up to which each is marked: elsewhere a curve is an ave
 
 
 def roc_figure(
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[Mapping[str, Any]],
     path_stem: str | os.PathLike[str],
     *,
     title: str = "Are the right answers the confident ones?",
@@ -80,7 +80,7 @@ def roc_figure(
 
 
 def risk_coverage_figure(
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[Mapping[str, Any]],
     path_stem: str | os.PathLike[str],
     *,
     title: str = "What is gained by answering only when confident?",
@@ -132,7 +132,7 @@ def risk_coverage_figure(
         return save(figure, path_stem)
 
 
-def _complete(rows: Sequence[Mapping[str, object]], name: str) -> list[dict[str, object]]:
+def _complete(rows: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
     """Return the rows, each with its Score of that `name`."""
     if not rows:
         raise ValueError("rows is empty: give one dict per method.")
@@ -147,14 +147,14 @@ def _complete(rows: Sequence[Mapping[str, object]], name: str) -> list[dict[str,
     return complete
 
 
-def _line(rows: Sequence[Mapping[str, object]], place: int) -> dict[str, object]:
+def _line(rows: Sequence[Mapping[str, Any]], place: int) -> dict[str, Any]:
     if len(rows) == 1 or rows[place].get("emphasise"):
         return {"color": BLUE, "linewidth": 2.6, "zorder": 4}
     k = place % len(_COLOURS)
     return {"color": _COLOURS[k], "linestyle": _LINES[k], "linewidth": 1.6, "zorder": 3}
 
 
-def _label(row: Mapping[str, object], name: str) -> str:
+def _label(row: Mapping[str, Any], name: str) -> str:
     found: Score = row[name]
     label = textwrap.fill(str(row["label"]), 30)
     if math.isnan(found.value):
@@ -218,7 +218,7 @@ def _bounds(axes: Axes, n: int, right: int) -> None:
 def _finish(
     figure: Figure,
     axes: Axes,
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[Mapping[str, Any]],
     name: str,
     heading: str,
     title: str,

@@ -153,7 +153,7 @@ def _read_jsonl(table: Table, names: list[str]) -> pa.Table:
                 )
         except pa.ArrowInvalid:
             pass
-    columns: dict[str, list] = {name: [] for name in names}
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     seen: dict[str, None] = {}
     for _, row in json_rows(table):
         seen.update(dict.fromkeys(row))

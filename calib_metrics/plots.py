@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +43,7 @@ _UPRIGHT = 4  # with more bars than this, their labels are slanted
 
 
 def bar_chart(
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[Mapping[str, Any]],
     path_stem: str | os.PathLike[str],
     *,
     title: str = "Does the model know when it is right?",
@@ -153,7 +153,12 @@ def wilson_interval(
 
 
 def _bars(
-    axes: Axes, rows: Sequence[Mapping], name: str, heading: str, better: str, meaning: str
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    heading: str,
+    better: str,
+    meaning: str,
 ) -> None:
     axes.set_title(heading, loc="left", fontweight="bold", fontsize=12)
     axes.set_title(better, loc="right", color=SOFT, fontsize=10)

@@ -278,6 +278,5 @@ def _check_clip(clip: object, method: str) -> None:
         raise ValueError(
             f"clip is {clip!r}, but {method} takes 0 and 1 as they are: leave clip out."
         )
-    number = isinstance(clip, (int, float)) and not isinstance(clip, bool)
-    if not number or not 0 < clip < 0.5:
+    if not isinstance(clip, (int, float)) or isinstance(clip, bool) or not 0 < clip < 0.5:
         raise ValueError(f"clip is {clip!r}: give a number between 0 and 0.5, both excluded.")

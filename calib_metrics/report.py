@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Report:
 
 
 def make_report(
-    name: str, rows: Rows, metrics: Sequence[str], *, resamples: int = 1000, **options
+    name: str, rows: Rows, metrics: Sequence[str], *, resamples: int = 1000, **options: Any
 ) -> Report:
     """Score the rows of a file. options: those of `score`.
 
@@ -93,14 +94,14 @@ def to_text(report: Report) -> str:
             *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)),
         ]
         lines.append("  " + "  ".join(cells))
-    notes = [*report.notes, *([_floor_sentence(report)] if report.floor else [])]
+    notes = [*report.notes, *([_floor_sentence(report, report.floor)] if report.floor else [])]
     for note in notes:
         lines += ["", *textwrap.wrap(note, 96, initial_indent="  ", subsequent_indent="  ")]
     return "\n".join([*lines, "", *(f"  {found.signature}" for found in scores)])
 
 
-def _floor_sentence(report: Report) -> str:
-    floor, value = report.floor, report.scores["ece"].value
+def _floor_sentence(report: Report, floor: NoiseFloor) -> str:
+    value = report.scores["ece"].value
     verdict = (
         "more than that, so the confidences are miscalibrated"
         if value > floor.high
@@ -160,7 +161,8 @@ def draw(
     one_file = len({report.name for report in reports}) == 1
     labels = [(one_file and report.method) or report.title for report in reports]
     task = reports[0].name if one_file else ""
-    paths, taken = [], set()
+    paths: list[Path] = []
+    taken: set[str] = set()
     for label, report in zip(labels, reports, strict=True):
         words = f"{Path(report.name).stem} {report.method}".strip()
         stem = name = re.sub(r"[^\w.-]+", "_", words)

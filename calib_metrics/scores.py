@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,7 +61,7 @@ class Score:
         return {key: _to_json(value) for key, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, data: dict[str, object]) -> Score:
+    def from_dict(cls, data: dict[str, Any]) -> Score:
         """Return the Score that `to_dict` wrote. Raises ValueError when fields are missing."""
         absent = [field.name for field in fields(cls) if field.name not in data]
         if absent:
@@ -84,7 +85,7 @@ def score(
     *,
     method: str = "",
     missing: str = "exclude",
-    groups: Sequence[object] | None = None,
+    groups: Sequence[object] | NDArray[Any] | None = None,
     bins: int = 10,
     strategy: str = "width",
     norm: str = "l1",
@@ -127,7 +128,7 @@ def score(
     labels = None if groups is None else check_groups(groups, columns[0].size)
     absent = int(np.sum(np.isnan(columns[0])))
     if missing == "worst_case" and absent:
-        scores = {}
+        scores: dict[str, Score] = {}
         for name in metrics:
             filled = columns
             if not find(name).metric.all_rows:

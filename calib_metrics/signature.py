@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from calib_metrics._checks import check_choice, check_count
 from calib_metrics.bins import STRATEGIES
@@ -41,7 +42,7 @@ class Options:
             raise ValueError(f"level is {self.level!r}: give a share between 0 and 1, as 0.95.")
 
     @property
-    def binning(self) -> dict[str, object]:
+    def binning(self) -> dict[str, Any]:
         """The options that are parameters of metrics: those of `ece`."""
         return {name: getattr(self, name) for name in BINNING}
 

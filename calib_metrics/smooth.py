@@ -118,7 +118,8 @@ def _residual_sums(
     cell, weight = to_grid(confidence, points)
     residual = (correct - confidence) / confidence.size
     lower = np.bincount(cell, residual * (1 - weight), points)
-    return lower + np.bincount(cell + 1, residual * weight, points)
+    # With weights the sums are floats, which NumPy's types do not say.
+    return lower + np.bincount(cell + 1, residual * weight, points)  # type: ignore[return-value]
 
 
 def _resampled(cells: Cells) -> Resampled:

@@ -97,7 +97,9 @@ def _gaps(
     bins = check_count(bins, "bins", 1)
     given = ~np.isnan(confidence)
     index = bin_index(confidence[given], bins, "width")
-    return np.bincount(index, correct[given] - confidence[given], bins)
+    gaps = correct[given] - confidence[given]
+    # With weights the sums are floats, which NumPy's types do not say.
+    return np.bincount(index, gaps, bins)  # type: ignore[return-value]
 
 
 def _best_ece(

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 CASES_FILE = Path(__file__).with_name("cases.jsonl")
 _WORDS = {"nan": math.nan, "inf": math.inf}
@@ -59,7 +60,7 @@ def is_right(case: Case, outcome: dict) -> bool:
     )
 
 
-def _close(value: object, expected: object, tolerance: float) -> bool:
+def _close(value: Any, expected: Any, tolerance: float) -> bool:
     if isinstance(expected, list):
         return (
             isinstance(value, list)

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def _message(caught: warnings.WarningMessage) -> str:
     return str(caught.message)[:300]
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     value = float(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 
 def check_texts(
@@ -34,7 +34,7 @@ def check_texts(
     return list(predictions), [list(texts) for texts in references]
 
 
-def check_lengths(predictions: Sequence, references: Sequence, name: str = "predictions") -> None:
+def check_lengths(predictions: Sized, references: Sized, name: str = "predictions") -> None:
     """Raise ValueError unless both hold the same number of entries, and at least one."""
     if len(predictions) != len(references):
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,7 +64,7 @@ def precision_recall_f1(
     _check_labels(predictions, references)
     predictions, references = list(predictions), list(references)
     if labels is None:
-        labels = sorted({*predictions, *references})
+        labels = sorted({*predictions, *references})  # type: ignore[type-var]
     labels = list(labels)
     if not labels or len(set(labels)) != len(labels):
         raise ValueError(f"labels is {labels!r}: list each class once, and at least one.")
@@ -77,7 +78,7 @@ def precision_recall_f1(
                 stacklevel=2,
             )
 
-    def scores(average: str | None) -> tuple:
+    def scores(average: str | None) -> tuple[Any, ...]:
         return precision_recall_fscore_support(
             references, predictions, labels=labels, average=average, zero_division=0.0
         )
@@ -88,8 +89,8 @@ def precision_recall_f1(
     }
     support = sum(each.support for each in per_class.values())
     macro, micro = (
-        PrecisionRecallF1(*map(float, scores(average)[:3]), support)
-        for average in ("macro", "micro")
+        PrecisionRecallF1(float(p), float(r), float(f1), support)
+        for p, r, f1, _ in (scores("macro"), scores("micro"))
     )
     return ClassScores(macro, micro, per_class)
 

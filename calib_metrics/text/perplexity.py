@@ -58,20 +58,20 @@ def _texts(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _mean(log_likelihoods: ArrayLike, counts: ArrayLike) -> float:
-    values, counts = np.asarray(log_likelihoods, dtype=np.float64), np.asarray(counts)
+    values, units = np.asarray(log_likelihoods, dtype=np.float64), np.asarray(counts)
     if values.ndim != 1:
         raise ValueError("log_likelihoods must be a list of one number per text.")
-    check_lengths(values, counts, "log_likelihoods")
+    check_lengths(values, units, "log_likelihoods")
     if not (values <= 0).all():
         raise ValueError(
             "log_likelihoods has values that are missing or above 0: "
             "give natural logarithms of probabilities, not probabilities or losses."
         )
-    units = int(counts.sum())
-    if units == 0:
+    total = int(units.sum())
+    if total == 0:
         raise ValueError("The texts are all empty: perplexity needs something to divide by.")
     # As lm-eval adds: one after the other.
-    return sum(values.tolist()) / units
+    return float(sum(values.tolist())) / total
 
 
 def _perplexity(mean: float) -> float:

@@ -7,6 +7,7 @@ import string
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +33,7 @@ def exact_match(prediction: str, references: Sequence[str]) -> int:
     Raises ValueError on bad input. Source: Rajpurkar et al., EMNLP 2016.
     """
     check_texts([prediction], [references])
-    return _best(_exact, prediction, references)
+    return int(_best(_exact, prediction, references))
 
 
 def token_f1(prediction: str, references: Sequence[str]) -> float:
@@ -143,7 +144,7 @@ def _best(metric: Callable[[str, str], float], prediction: str, references: Sequ
     return max(metric(prediction, reference) for reference in references)
 
 
-def _percent(values: Sequence[float] | NDArray) -> float:
+def _percent(values: Sequence[float] | NDArray[Any]) -> float:
     return 100.0 * float(sum(values)) / len(values)
 
 

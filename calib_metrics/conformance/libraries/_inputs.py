@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ class NotOffered(Exception):
 ANY = object()
 
 
-def need(options: dict, **allowed: object) -> None:
+def need(options: dict, **allowed: Any) -> None:
     """Raise NotOffered for an option that `allowed` does not name as ANY, or with its value."""
     for name, value in options.items():
         choices = allowed.get(name, ())

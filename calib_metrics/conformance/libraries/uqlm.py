@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from calib_metrics.conformance.libraries._inputs import fit_rows, need, rows
 
@@ -12,7 +13,7 @@ MODULE = "uqlm.calibration"
 DOCUMENTATION = "https://cvs-health.github.io/uqlm/latest/index.html"
 
 
-def _result(confidence: object) -> object:
+def _result(confidence: Any) -> Any:
     from uqlm.utils.results import UQResult
 
     return UQResult({"data": {"responses": [""] * len(confidence), "confidence": confidence}})

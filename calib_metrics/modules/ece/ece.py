@@ -1,5 +1,7 @@
 """Expected calibration error, for `evaluate.load`; see README.md."""
 
+from typing import Any
+
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -28,8 +30,8 @@ URL = "https://arxiv.org/abs/1706.04599"
 class ECE(evaluate.Metric):
     """Expected calibration error of confidences, by calib_metrics."""
 
-    def _info(self):
+    def _info(self) -> Any:
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions, references, **options):
+    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
         return modules.compute("ece", predictions, references, **options)

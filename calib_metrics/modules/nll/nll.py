@@ -1,5 +1,7 @@
 """Negative log-likelihood of confidences, for `evaluate.load`; see README.md."""
 
+from typing import Any
+
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -25,8 +27,8 @@ URL = "https://doi.org/10.1111/j.2517-6161.1952.tb00104.x"
 class NLL(evaluate.Metric):
     """Negative log-likelihood of confidences of confidences, by calib_metrics."""
 
-    def _info(self):
+    def _info(self) -> Any:
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions, references, **options):
+    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
         return modules.compute("nll", predictions, references, **options)

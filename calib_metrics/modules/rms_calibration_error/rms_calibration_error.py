@@ -1,5 +1,7 @@
 """RMS calibration error, for `evaluate.load`; see README.md."""
 
+from typing import Any
+
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -22,8 +24,8 @@ URL = "https://arxiv.org/abs/1812.04606"
 class RMSCalibrationError(evaluate.Metric):
     """RMS calibration error of confidences, by calib_metrics."""
 
-    def _info(self):
+    def _info(self) -> Any:
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions, references, **options):
+    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
         return modules.compute("rms_calibration_error", predictions, references, **options)

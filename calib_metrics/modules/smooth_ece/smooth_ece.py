@@ -1,5 +1,7 @@
 """Smooth ECE, for `evaluate.load`; see README.md."""
 
+from typing import Any
+
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -22,8 +24,8 @@ URL = "https://arxiv.org/abs/2309.12236"
 class SmoothECE(evaluate.Metric):
     """Smooth ECE of confidences, by calib_metrics."""
 
-    def _info(self):
+    def _info(self) -> Any:
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions, references, **options):
+    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
         return modules.compute("smooth_ece", predictions, references, **options)
