@@ -51,12 +51,12 @@ def job(tmp_path_factory, embedded_model_path):
     base = f"pretrained={embedded_model_path}"
     task = ("--tasks", "calib_worldfacts", "--limit")
     query = {"methods": ["zero_shot_classifier"]}
-    for split in ("train", "validation"):
-        asked = asking(base, split, *task, "24", metadata={**query, "split": split})
+    for split, questions in (("train", "24"), ("validation", "12")):
+        asked = asking(base, split, *task, questions, metadata={**query, "split": split})
         calibench("eval", *asked, cwd=folder)
     calibench("grade", "train", "validation", "-o", "graded", cwd=folder)
     calibench(
-        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=2",
+        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=1", "optimiser.warmup_steps=0",
         "--model", embedded_model_path, "--data", "graded", "-o", "adapter", cwd=folder,
     )  # fmt: skip
     # As a user does who has the stock command alone.
