@@ -6,7 +6,6 @@ import logging
 import numpy as np
 import pytest
 import torch
-from helpers.adapters_common import RECIPE
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
 
@@ -17,6 +16,7 @@ from calib_adapters.data.grade import load_graded
 from calib_adapters.training.base_model import add_lora, load_base
 from calib_adapters.training.schema import Lora
 from calib_adapters.tune import tune
+from helpers.adapters_common import RECIPE
 
 UPPER = ("dtype=float32", "optimiser.batch_size=8", "lora.first_layer=1")
 

@@ -201,7 +201,7 @@ class CalibHFLM(HFLM):
         return self._fast.fitting(longest)
 
     def correctness(self, requests: list[Instance]) -> list[float]:
-        """log P(correct) - log P(wrong) by the probe, for requests of ``(context, answer)``."""
+        """Log P(correct) - log P(wrong) by the probe, for requests of ``(context, answer)``."""
         texts = ["".join(request.args) for request in requests]
         rows = [{"answer_ids": self.tok_encode(text)[-self.max_length :]} for text in texts]
         size = self._detect_batch_size() if self.batch_size == "auto" else self.batch_size
@@ -272,7 +272,7 @@ class CalibHFLM(HFLM):
 
 
 def mixture(logprobs: Sequence[Sequence[float]]) -> list[float]:
-    """log of the mean probability over members, shape (members, n) -> (n,)."""
+    """Log of the mean probability over members, shape (members, n) -> (n,)."""
     return (np.logaddexp.reduce(np.asarray(logprobs, float)) - math.log(len(logprobs))).tolist()
 
 

@@ -201,7 +201,7 @@ class Network:
     def read_off(
         self, hidden: Tensor, rows: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
+        """Log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
         logprobs = torch.empty(len(rows), device=self.device)
         greedy = torch.empty(len(rows), device=self.device, dtype=torch.bool)
         for start, logits in self.logits(hidden):

@@ -22,7 +22,7 @@ def score(
     prefix: Tensor | None,
     limits: Sizes,
 ) -> Iterator[tuple[Key, Scored]]:
-    """log p(continuation | prefix, prompt) in nats, and whether greedy decoding would write it.
+    """Log p(continuation | prefix, prompt) in nats, and whether greedy decoding would write it.
 
     Args:
         network: the model.
@@ -64,7 +64,7 @@ def score(
 def _read_off(
     network: Network, states: Tensor, rows: Sequence[int], targets: Sequence[int]
 ) -> list[Scored]:
-    """log p(targets[i]) after the state rows[i] of `states`, and whether it is likeliest."""
+    """Log p(targets[i]) after the state rows[i] of `states`, and whether it is likeliest."""
     logprobs, greedy = network.read_off(
         states, network.numbers(list(rows)), network.numbers(list(targets))
     )

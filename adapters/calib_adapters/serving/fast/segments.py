@@ -143,7 +143,7 @@ def attend(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention function: `query` (R, H, T, d) to (R, T, H, d).
+    """Transformers' attention function: `query` (R, H, T, d) to (R, T, H, d).
 
     Raises:
         NotServed: there is a sink, a mask or dropout.
