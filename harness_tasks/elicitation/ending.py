@@ -47,6 +47,7 @@ class Reply(str):
     def __new__(
         cls, text: str, ended: bool | None, limit: int | None = None, thinking: bool = False
     ) -> Reply:
+        """Make a text that knows how it ended."""
         reply = super().__new__(cls, text)
         reply.ended, reply.limit, reply.thinking = ended, limit, thinking
         return reply
@@ -63,7 +64,7 @@ def ended(
     count: Callable[[str], int] | None,
     told: bool | None = None,
 ) -> bool | None:
-    """Whether `text` ended before its `limit` of tokens.
+    r"""Whether `text` ended before its `limit` of tokens.
 
     Args:
         text: the reply, with or without the stop string that ended it.
@@ -75,9 +76,9 @@ def ended(
     Returns:
         True if it ended of itself, False if it was cut, ``None`` if that cannot be told.
 
-    >>> ended("95%", ["\\n"], limit=16, count=None)
+    >>> ended("95%", ["\n"], limit=16, count=None)
     True
-    >>> ended("from 9", ["\\n"], limit=2, count=lambda text: len(text.split()))
+    >>> ended("from 9", ["\n"], limit=2, count=lambda text: len(text.split()))
     False
     """
     if any(stop in text for stop in until if stop):

@@ -74,7 +74,7 @@ def run_lower(
     starts = np.cumsum([0, *lengths[:-1]])
     placed = dict(splits)
     for split, part in dict.fromkeys((split, part) for split, part, _ in texts):
-        places = [int(at) for at, text in zip(starts, texts) if text[:2] == (split, part)]
+        places = [int(at) for at, text in zip(starts, texts, strict=True) if text[:2] == (split, part)]
         placed[split] = placed[split].add_column(f"{part}_start", places)
     return load_file(file)["states"], placed
 
@@ -186,7 +186,7 @@ def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: i
                 given.clear()
                 hidden_states(model, batch, "text")
                 *prefix, own = (states.cpu() for states in given)
-                for i, states in zip(chosen, own):
+                for i, states in zip(chosen, own, strict=True):
                     parts = [*(shared[0] for shared in prefix), states]
                     found[i] = torch.cat(parts)[: len(texts[i])]
                 bar.update(len(chosen))

@@ -111,9 +111,10 @@ class CalibHFLM(HFLM):
     def create_from_arg_obj(
         cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None
     ) -> CalibHFLM:
-        """As `HFLM`'s. What was not given and depends on the device is added to `arg_dict`, which
-        lm-eval writes into the results: the command rebuilt from them gives the same numbers
-        elsewhere.
+        """Make a model as `HFLM` does, and add what depends on the device to `arg_dict`.
+
+        lm-eval writes `arg_dict` into the results: the command rebuilt from them gives the same
+        numbers elsewhere.
         """
         check_names(arg_dict, [HFLM.__init__, cls.__init__])
         lm = super().create_from_arg_obj(arg_dict, additional_config)

@@ -135,7 +135,7 @@ def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
     said = readable(question, texts)
     if not weighted:
         return Counter(said)
-    scored = zip(texts, question.shared[LOGPROBS])
+    scored = zip(texts, question.shared[LOGPROBS], strict=True)
     logprobs = {text: request.resps[0][0] for text, request in scored if text in said}
     top = max(logprobs.values(), default=-math.inf)
     if top == -math.inf:

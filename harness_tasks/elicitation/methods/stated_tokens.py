@@ -1,4 +1,4 @@
-"""A reply cut into tokens: words, numbers and signs. Nothing is judged here, only recognised.
+r"""A reply cut into tokens: words, numbers and signs. Nothing is judged here, only recognised.
 
 What a number can look like, in any script's decimal digits and with the full-width forms of the
 signs:

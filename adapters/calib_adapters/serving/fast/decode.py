@@ -189,7 +189,7 @@ class _Live:
     def leave(self, stopped: Callable[[Written], bool]) -> list[_Row]:
         """Take out the rows whose texts have `stopped`."""
         over = [stopped(row.text) for row in self.rows]
-        left = [row for row, out in zip(self.rows, over) if out]
+        left = [row for row, out in zip(self.rows, over, strict=True) if out]
         order = _closed_up(over)
         # The last rows move into the gaps: to copy all the others would take as long as a step.
         gaps = [place for place, row in enumerate(order) if place != row]
@@ -222,9 +222,9 @@ class _Live:
             drawn = self._choice.draw(logits, counts[start : start + len(logits)])
             logprobs = (logits.gather(-1, drawn) - logits.logsumexp(-1, keepdim=True)).tolist()
             likeliest = logits.argmax(-1).tolist()
-            for i, (tokens, values) in enumerate(zip(drawn.tolist(), logprobs)):
+            for i, (tokens, values) in enumerate(zip(drawn.tolist(), logprobs, strict=True)):
                 row = rows[start + i]
-                text, value = row.text, dict(zip(tokens, values))
+                text, value = row.text, dict(zip(tokens, values, strict=True))
                 for token, samples in Counter(tokens[: row.samples]).items():
                     longer = Written(
                         (*text.tokens, token),
@@ -241,7 +241,7 @@ def _closed_up(over: Sequence[bool]) -> list[int]:
     kept = [place for place, out in enumerate(over) if not out]
     order = list(range(len(kept)))
     gaps = [place for place in order if over[place]]
-    for gap, place in zip(gaps, reversed(kept)):
+    for gap, place in zip(gaps, reversed(kept), strict=False):  # there are fewer gaps
         order[gap] = place
     return order
 

@@ -38,6 +38,7 @@ class Prefilled:
 
     @property
     def mask(self) -> Tensor:
+        """Which columns hold a key, (rows, columns)."""
         columns = torch.arange(self.keys.shape[4], device=self.lengths.device)
         return columns < self.lengths[:, None]
 
@@ -150,7 +151,7 @@ class Network:
         """
         zeros = torch.zeros(len(rows), dtype=torch.long, device=self.device)
         starts = zeros if begun is None else begun.lengths
-        ids, new = self._pad([row[start:] for row, start in zip(rows, starts.tolist())])
+        ids, new = self._pad([row[start:] for row, start in zip(rows, starts.tolist(), strict=True)])
         own = self.memory(*ids.shape)
         each = torch.arange(len(rows), device=self.device)
         past = None if begun is None else Past(begun.keys, begun.mask, each)
@@ -160,7 +161,7 @@ class Network:
         if begun is None:
             return Prefilled(own, new, last)
         keys = self.memory(len(rows), max(map(len, rows)))
-        for i, (start, row) in enumerate(zip(starts.tolist(), rows)):
+        for i, (start, row) in enumerate(zip(starts.tolist(), rows, strict=True)):
             keys[:, :, i, :, :start] = begun.keys[:, :, i, :, :start]
             keys[:, :, i, :, start : len(row)] = own[:, :, i, :, : len(row) - start]
         return Prefilled(keys, starts + new, last)

@@ -114,7 +114,7 @@ class Fast:
         if left:
             longest = max(len(rows[place]) + self._most(requests[place].args[1]) for place in left)
             with self._sized(longest):
-                texts.update(zip(left, stock([requests[place] for place in left])))
+                texts.update(zip(left, stock([requests[place] for place in left]), strict=True))
         with self._bar("generate_until", len(requests) - len(left), quiet) as bar:
             for places in alike.values():
                 chosen = {place: rows[place] for place in places}
@@ -202,7 +202,7 @@ class Fast:
         if left:
             longest = max(len(requests[place][1]) + len(requests[place][2]) for place in left)
             with self._sized(longest):
-                found.update(zip(left, stock([requests[place] for place in left])))
+                found.update(zip(left, stock([requests[place] for place in left]), strict=True))
         with self._bar("loglikelihood", len(requests) - len(left), quiet) as bar:
             for context, continuation, scored in self._score(asked, adapter):
                 for place in asked[context][continuation]:

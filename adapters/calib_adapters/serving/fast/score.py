@@ -44,7 +44,7 @@ def score(
         # pass; what follows them goes on from there.
         ends, firsts = [number[place] for place, _ in keys], [text[0] for _, text in keys]
         first = _read_off(network, state.last, ends, firsts)
-        found = {key: [start] for key, start in zip(keys, first)}
+        found = {key: [start] for key, start in zip(keys, first, strict=True)}
         longer = sorted((key for key in keys if len(key[1]) > 1), key=lambda key: -len(key[1]))
         sizes = [len(text) - 1 for _, text in longer]
         for batch in batches(range(len(longer)), sizes, limits):
@@ -68,4 +68,4 @@ def _read_off(
     logprobs, greedy = network.read_off(
         states, network.numbers(list(rows)), network.numbers(list(targets))
     )
-    return list(zip(logprobs.tolist(), greedy.tolist()))
+    return list(zip(logprobs.tolist(), greedy.tolist(), strict=True))

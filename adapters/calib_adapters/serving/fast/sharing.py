@@ -46,7 +46,7 @@ def common(rows: Sequence[Tokens]) -> Tokens:
 
 def shared(one: Tokens, other: Tokens) -> int:
     """How many first tokens the two have in common."""
-    same = (a == b for a, b in zip(one, other))
+    same = (a == b for a, b in zip(one, other, strict=False))  # up to the end of the shorter
     return sum(1 for _ in itertools.takewhile(bool, same))
 
 
