@@ -11,7 +11,7 @@ thousands      ``1,000``                                             1000, so ou
 unreadable     ``1.2.3``, ``1e2``, ``85th``, ``B12``, ``9½``         no value: ``nan``
 =============  ====================================================  ===========================
 
-Markdown, quotes, brackets, ``\\boxed{}`` and tags such as ``<b>`` are dropped, without joining what
+Markdown, quotes, brackets, ``\boxed{}`` and tags such as ``<b>`` are dropped, without joining what
 stood on their two sides. ``<confidence>`` is the word and a colon, ``</confidence>`` a full stop.
 """
 
