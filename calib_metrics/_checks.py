@@ -119,6 +119,23 @@ def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name} must hold numbers, but {error}.") from None
 
 
+def clip_rounding(confidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """Bring what misses [0, 1] by rounding alone back into it, and say in a sentence what was done.
+
+    Values up to 0.001 outside become 0 or 1; NaN and anything farther off stay as they are. The
+    sentence is "" where there was nothing to do.
+    """
+    clipped = np.clip(confidence, 0.0, 1.0)
+    off = np.abs(confidence - clipped)
+    moved = (off > 0) & (off <= _ROUNDING)
+    if not moved.any():
+        return confidence, ""
+    return np.where(moved, clipped, confidence), (
+        f"{int(moved.sum())} of {confidence.size} confidences missed [0, 1] by rounding, by at "
+        f"most {off[moved].max():.2g}, and were clipped to it."
+    )
+
+
 def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> None:
     missing = np.isnan(confidence)
     if missing.any() and not allow_missing:
@@ -134,7 +151,10 @@ def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> N
         "outside the range [0, 1]"
     )
     if 0 <= given.min() and given.max() <= 1 + _ROUNDING:
-        message += ": it looks like rounding error, so clip it with numpy.clip first."
+        message += (
+            ": it looks like rounding error, so clip it first, with numpy.clip or, on the command "
+            "line, --clip_rounding."
+        )
     elif 0 <= given.min() and given.max() <= 100:
         message += ": it looks like percent, so divide it by 100."
     else:

@@ -28,6 +28,8 @@ Prepared = tuple[Floats, NDArray[np.int64], Reduce]
 def compat_ece(confidence: ArrayLike, correct: ArrayLike, mode: str) -> float:
     """Return the calibration error that the code behind `mode`, one of MODES, would print.
 
+    mode: "guo17", "kapoor24", "helm_em10", "hle_rms_b100", "quantile_unweighted", "left_open" or
+    "left_open_float32"; each is described at the function of its name in this module.
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Where that code fails or returns NaN: NaN,
     and a UserWarning that says why. Does not depend on the order of the rows, even where that code
     does. Raises ValueError on bad input.
@@ -64,8 +66,22 @@ def guo17(confidence: Floats, correct: Floats) -> Prepared:
 
 
 def left_open(confidence: Floats, correct: Floats) -> Prepared:
-    """As `guo17` with 10 bins, as in much code derived from it: loses exactly 0."""
+    """As `guo17` with 10 bins, as in much code derived from it: loses exactly 0.
+
+    The edges are decimals; code that makes them by torch is `left_open_float32`.
+    """
     return correct - confidence, _right_closed(confidence, 10), _mean_gap
+
+
+def left_open_float32(confidence: Floats, correct: Floats) -> Prepared:
+    """As `left_open`, with the edges that torch.linspace gives: float32, compared in float64.
+
+    The edges .7 and .9 are a little below those numbers, so that a confidence of .7 or .9 written
+    as a decimal moves up a bin: what such code prints when the confidences come from a file. When
+    they are float32 themselves, it is `left_open` of their decimals.
+    """
+    edges = (np.arange(11) / 10).astype(np.float32).astype(np.float64)
+    return correct - confidence, np.searchsorted(edges, confidence, side="left") - 1, _mean_gap
 
 
 def kapoor24(confidence: Floats, correct: Floats) -> Prepared:
@@ -141,6 +157,7 @@ MODES: dict[str, Callable[[Floats, Floats], Prepared]] = {
     "hle_rms_b100": hle_rms_b100,
     "quantile_unweighted": quantile_unweighted,
     "left_open": left_open,
+    "left_open_float32": left_open_float32,
 }
 
 _FAILS = {

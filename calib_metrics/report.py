@@ -9,12 +9,13 @@ import re
 import textwrap
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calib_metrics._checks import clip_rounding
 from calib_metrics.files import Rows
 from calib_metrics.noise import NoiseFloor, noise_floor
 from calib_metrics.scores import Score, score
@@ -44,14 +45,27 @@ class Report:
 
 
 def make_report(
-    name: str, rows: Rows, metrics: Sequence[str], *, resamples: int = 1000, **options: Any
+    name: str,
+    rows: Rows,
+    metrics: Sequence[str],
+    *,
+    resamples: int = 1000,
+    clip: bool = False,
+    **options: Any,
 ) -> Report:
     """Score the rows of a file. options: those of `score`.
+
+    clip: bring confidences that miss [0, 1] by rounding into it (see `clip_rounding`). A note says
+    how many there were, and the signatures end in "|clipped:" and their number.
 
     The noise floor needs draws as the intervals do, `resamples` of them: with 0, there is none. It
     takes rows to be independent, so with groups there is none either.
     Raises ValueError on bad input.
     """
+    clipped = ""
+    if clip:
+        confidence, clipped = clip_rounding(rows.confidence)
+        rows = rows._replace(confidence=confidence)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -62,6 +76,13 @@ def make_report(
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     notes = tuple(dict.fromkeys(str(each.message) for each in caught))
+    if clipped:
+        notes = (clipped, *notes)
+        count = clipped.partition(" ")[0]
+        scores = {
+            key: replace(found, signature=f"{found.signature}|clipped:{count}")
+            for key, found in scores.items()
+        }
     floor = None
     answered = rows.confidence[~np.isnan(rows.confidence)]
     # An ECE that assumes the worst of other rows too is not to be held against these.

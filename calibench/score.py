@@ -90,6 +90,13 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     "if they had the worst confidences.",
 )
 @click.option(
+    "--clip_rounding",
+    "clip",
+    is_flag=True,
+    help="Take confidences that miss 0 to 1 by rounding, such as 1.00000003, as 0 and 1; a note "
+    "and the signatures say how many.",
+)
+@click.option(
     "--interval", default="percentile", show_default=True, help="Bootstrap: percentile or bca."
 )
 @click.option(

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
-from calib_metrics.text.rouge import rouge
+from calib_metrics.text.rouge import rouge, split_sentences
 from calib_metrics.text.translation import bleu, chrf, ter
 from harness_tasks.elicitation.grading import first_line
 
 # What lm-eval's own metrics `bleu`, `chrf` and `ter` compute; a task's metadata carries them into
 # the results file, where a score without its signature would be worth little.
 SACREBLEU_SIGNATURES = {
-    name: score(["text"], [["text"]]).signature
+    name: score(["a text in English"], [["a text in English"]]).signature
     for name, score in (("bleu", bleu), ("chrf", chrf), ("ter", ter))
 }
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def summary_scores(summary: str, reference: str) -> dict[str, float]:
@@ -29,11 +26,7 @@ def summary_scores(summary: str, reference: str) -> dict[str, float]:
 
     rougeLsum compares sentence by sentence: both texts are split after ".", "!" and "?".
     """
-
-    def sentences(text: str) -> str:
-        return "\n".join(_SENTENCE_END.split(text.strip()))
-
-    return rouge([sentences(summary)], [[sentences(reference)]], stemmer=True)
+    return rouge([split_sentences(summary)], [[split_sentences(reference)]], stemmer=True)
 
 
 def perplexity_stderr(items: Sequence[tuple[float, int]]) -> float:

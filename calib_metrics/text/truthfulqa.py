@@ -30,6 +30,9 @@ def truthfulness(
 ) -> Truthfulness:
     """Compare one answer with true and false references, as lm-eval's `truthfulqa_gen` does.
 
+    Its BLEU is `translation.bleu([p], [[r]], tokenize="intl").score`, not sacreBLEU's default
+    tokenizer; its ROUGE-L is `rouge`'s rougeLsum.
+
     similarity(prediction, reference): any score, higher for more alike; a NaN is passed over.
     A task's score is the mean over its answers of each of the three.
     Raises ValueError on bad input, also if all similarities of one side are NaN.

@@ -7,6 +7,7 @@ contributes, and ``*_stderr`` is a bootstrap standard error of 1,000 resamples (
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from calib_metrics.text import rouge as rouge_scores
 from calib_metrics.text import squad, translation
 
 RESAMPLES = 1000
+LOG = logging.getLogger(__name__)
 
 ANSWER_METRICS = ("exact_match", "f1", "rouge1", "rouge2", "rougeL", "rougeLsum")
 CORPUS_METRICS = ("bleu", "chrf")
@@ -31,8 +33,9 @@ def text_scores(
     """Score one answer against its references by the named metrics.
 
     exact_match, f1: after SQuAD's normalisation, against the best reference, in [0, 1].
-    rouge1, rouge2, rougeL, rougeLsum: F1 in [0, 1]. bleu, chrf: (answer, references), for the
-    aggregations here.
+    rouge1, rouge2, rougeL: F1 in [0, 1]; rougeLsum: the same as rougeL, sentence by sentence.
+    Words are those of the references' script (see `calib_metrics.text.rouge`). bleu, chrf:
+    (answer, references), for the aggregations here.
 
     Raises:
         ValueError: a metric has another name.
@@ -50,7 +53,8 @@ def text_scores(
         elif name in CORPUS_METRICS:
             scores[name] = (answer, list(references))
         else:
-            rouge = rouge or rouge_scores.rouge([answer], [references])
+            split = rouge_scores.split_sentences
+            rouge = rouge or rouge_scores.rouge([split(answer)], [[*map(split, references)]])
             scores[name] = rouge[name]
         if name == "bleu":
             scores["bleu_stderr"] = scores[name]
@@ -69,16 +73,24 @@ def given(doc: dict[str, Any], results: Sequence[str]) -> dict[str, Any]:
 
 
 def bleu(items: Sequence[tuple[str, list[str]]]) -> float:
-    """Corpus BLEU in percent (sacreBLEU's defaults)."""
+    """Corpus BLEU in percent: sacreBLEU's defaults, but the tokenizer for the references' script.
+
+    The log has the signature where that is not the default tokenizer.
+    """
     answers, references = zip(*items, strict=True)
-    return translation.bleu(answers, references).score
+    found = translation.bleu(answers, references)
+    if "tok:13a" not in found.signature:
+        LOG.warning("bleu is %s", found.signature)
+    return found.score
 
 
 def bleu_stderr(items: Sequence[tuple[str, list[str]]]) -> float:
     """Bootstrap standard error of `bleu`, from each answer's n-gram counts."""
     from sacrebleu.metrics import BLEU
 
-    metric = BLEU(effective_order=True)  # as sacreBLEU asks for single sentences
+    tokenize = translation.choose_tokenizer(references for _, references in items)
+    # As sacreBLEU asks for single sentences.
+    metric = BLEU(tokenize=tokenize, effective_order=True)
     each = [metric.sentence_score(answer, references) for answer, references in items]
     counts = np.array([[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in each])
     orders = len(each[0].counts)

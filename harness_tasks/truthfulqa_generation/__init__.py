@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,10 @@ def process_results(doc: dict[str, Any], results: Sequence[str]) -> dict[str, fl
     """
     answer = results[0]
     true, false = doc["correct_answers"], doc["incorrect_answers"]
-    alike = {each: _alike(answer, each) for each in (*true, *false)}
+    with warnings.catch_warnings():
+        # BLEU of a reference such as "No." is 0, and so it is in lm-eval.
+        warnings.simplefilter("ignore", UserWarning)
+        alike = {each: _alike(answer, each) for each in (*true, *false)}
     return {
         f"{name}_{measure}": value
         for name in ("bleu", *ROUGE)
@@ -43,7 +47,8 @@ def _alike(answer: str, reference: str) -> dict[str, float]:
     def sentences(text: str) -> str:
         return text.replace(" . ", ".\n")
 
-    by_type = rouge([sentences(answer)], [[sentences(reference)]])
+    texts = [sentences(answer)], [[sentences(reference)]]
+    by_type = rouge(*texts, tokenize="default", types=tuple(ROUGE.values()))
     found = {name: 100 * by_type[kind] for name, kind in ROUGE.items()}
     return {"bleu": bleu([answer], [[reference]], tokenize="intl").score, **found}
 

@@ -219,6 +219,21 @@ def test_one_class_is_a_sentence_and_the_other_scores(tmp_path):
     assert "AUROC is undefined (NaN): all 2 answers are right" in output
 
 
+def test_rounding_errors_are_clipped_on_request_and_the_output_says_so(tmp_path):
+    path = a_file(tmp_path, "confidence,correct\n1.00000003,1\n-0.0001,0\n0.5,1\n")
+    with pytest.raises(ValueError, match="-0.0001 to 1.00000003, outside"):
+        run(path)
+    output = run(path, "--clip_rounding", *FEW)
+    assert values(output)["brier"] == "0.0833"  # .25 / 3
+    said = " ".join(output.split())
+    assert "2 of 3 confidences missed [0, 1] by rounding, by at most 0.0001, and were clip" in said
+    assert output.count("|clipped:2\n") == 5
+    whole = run(a_file(tmp_path, CSV), "--clip_rounding", *FEW)
+    assert "clipped" not in whole
+    with pytest.raises(ValueError, match="outside the range"):
+        run(a_file(tmp_path, "confidence,correct\n1.01,1\n"), "--clip_rounding")
+
+
 def test_no_confidence_at_all_is_scored_and_not_drawn(tmp_path):
     path = a_file(tmp_path, "confidence,correct\n,1\n,0\n")
     assert values(run(path, *FEW)).items() >= {"acc": "0.5000", "ece": "n/a"}.items()

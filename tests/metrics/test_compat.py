@@ -83,7 +83,24 @@ def literal_quantile_unweighted(c, y):
     return np.mean(gaps) if gaps else math.nan
 
 
+def literal_torch_edges(c, y):
+    """The loop of temperature_scaling with 10 bins, on float64 confidences."""
+    import torch
+
+    boundaries = torch.linspace(0, 1, 11)
+    confidences, accuracies = torch.tensor(c, dtype=torch.float64), torch.tensor(y).double()
+    error = 0.0
+    for low, high in zip(boundaries[:-1], boundaries[1:], strict=True):
+        inside = confidences.gt(low.item()) & confidences.le(high.item())
+        share = inside.double().mean()
+        if share.item() > 0:
+            difference = confidences[inside].mean() - accuracies[inside].mean()
+            error += (torch.abs(difference) * share).item()
+    return error
+
+
 LITERAL = {
+    "left_open_float32": literal_torch_edges,
     "guo17": lambda c, y: literal_right_closed(c, y, 15),
     "left_open": lambda c, y: literal_right_closed(c, y, 10),
     "kapoor24": literal_kapoor24,
@@ -114,6 +131,14 @@ def test_right_closed_bins_lose_exactly_zero_but_divide_by_all():
     # The wrong answer at 0 costs nothing either way; the right one should cost 1.
     assert value(([0.0, 0.5], [1, 1]), "left_open") == pytest.approx(0.25)
     assert value(([0.0, 0.5], [1, 1]), "guo17") == pytest.approx(0.25)
+
+
+def test_edges_made_by_torch_are_a_little_below_seven_and_nine_tenths():
+    data = [0.85, 0.9, 0.95], [1, 0, 1]
+    # Decimal edges: .85 and .9 in (.8, .9], gap (1 - 1.75); .95 alone, gap .05.
+    assert value(data, "left_open") == pytest.approx((0.75 + 0.05) / 3)
+    # Edges of torch: .85 alone, .15; .9 and .95 together, 1 - 1.85.
+    assert value(data, "left_open_float32") == pytest.approx((0.15 + 0.85) / 3)
 
 
 def test_guo_has_fifteen_bins():

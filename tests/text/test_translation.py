@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from calib_metrics.text import rouge as rouge_module
-from calib_metrics.text import translation
+from calib_metrics.text import scripts, translation
 from calib_metrics.text.rouge import rouge
 from calib_metrics.text.translation import (
     bleu,
@@ -174,3 +174,89 @@ def test_unknown_tokenizer_is_refused():
 def test_examples_in_docstrings_are_true(module):
     found = doctest.testmod(module)
     assert found.attempted and not found.failed
+
+
+# Scripts: identical texts are perfect, and what was done is said.
+
+SAME = {
+    "chinese": ("北京是中国的首都，有两千万人口。", "zh"),
+    "japanese": ("東京は日本の首都であり、とても大きいです。", "char"),
+    "thai": ("กรุงเทพเป็นเมืองหลวงของไทย", "char"),
+    "russian": ("Москва — столица России, очень большой город.", "13a"),
+    "hindi": ("नई दिल्ली भारत की राजधानी है और बड़ा शहर है", "13a"),
+    "korean": ("서울은 대한민국의 수도이며 아주 큰 도시이다", "13a"),
+    "arabic": ("القاهرة هي عاصمة مصر وهي مدينة كبيرة", "13a"),
+    "english": ("Paris is the capital of France, they say.", "13a"),
+}
+
+
+@pytest.mark.parametrize("language", SAME)
+def test_identical_texts_of_any_script_are_perfect(language):
+    text, tokenizer = SAME[language]
+    found = bleu([text], [[text]])
+    assert found.score == pytest.approx(100) and f"|tok:{tokenizer}|" in found.signature
+    assert sentence_bleu(text, [text]).score == pytest.approx(100)
+    assert rouge([text], [[text]]) == dict.fromkeys(rouge_module.TYPES, 1.0)
+
+
+def test_chinese_is_scored_as_sacrebleu_scores_it_when_told():
+    said, reference = "北京是中国的首都，人口很多。", "北京是中国的首都，有两千万人口。"
+    expected = sacrebleu.corpus_bleu([said], [[reference]], tokenize="zh").score
+    assert bleu([said], [[reference]]).score == pytest.approx(expected) != 0
+
+
+def test_rouge_of_russian_and_chinese_by_hand():
+    # Three of the four words agree, in order; two of the three word pairs.
+    found = rouge(["мама мыла белую раму"], [["мама мыла старую раму"]])
+    assert found["rouge1"] == found["rougeL"] == pytest.approx(3 / 4)
+    assert found["rouge2"] == pytest.approx(1 / 3)  # "мама мыла"
+    # Of four letters each three agree.
+    assert rouge(["我爱北京"], [["我在北京"]])["rouge1"] == pytest.approx(3 / 4)
+
+
+def test_vowel_signs_are_parts_of_their_words():
+    assert scripts.words("नई दिल्ली") == ["नई", "दिल्ली"]
+    assert scripts.words("GPT-4 は2023年") == ["gpt", "4", "は", "2023", "年"]
+
+
+def test_text_in_latin_letters_is_scored_by_rouge_score_as_ever():
+    prediction, reference = "Le café était fermé", "Le café est fermé"
+    scorer = RougeScorer(["rouge1", "rougeL"])
+    expected = scorer.score(reference, prediction)["rouge1"].fmeasure
+    assert rouge([prediction], [[reference]])["rouge1"] == pytest.approx(expected)
+
+
+def test_the_signature_of_rouge_says_how_words_were_found():
+    version = rouge_module.metadata.version("rouge_score")
+    cyrillic, latin = [SAME["russian"][0]], ["a cat"]
+    assert rouge_module.signature([latin]) == f"rouge|tok:default|stem:no|version:{version}"
+    both = rouge_module.signature([latin, cyrillic], stemmer=True)
+    assert both == f"rouge|tok:default+unicode|stem:porter|version:{version}"
+
+
+def test_a_zero_that_no_answer_could_avoid_is_warned_of():
+    with pytest.warns(UserWarning, match="BLEU is 0 whatever the answers say.*tok:13a"):
+        assert bleu(["yes it is"], [["yes it is"]]).score == 0
+    with pytest.warns(UserWarning, match="ROUGE is 0 whatever the answer says.*has no word"):
+        rouge(["?!"], [["?!"]])
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("It rained. The dog slept!  Why?", ["It rained.", "The dog slept!", "Why?"]),
+        ("下雨了。狗睡了！", ["下雨了。", "狗睡了！"]),
+        ("Version 2.0 is out", ["Version 2.0 is out"]),
+    ],
+)
+def test_sentences_are_split_after_their_ends(text, lines):
+    assert rouge_module.split_sentences(text).split("\n") == lines
+
+
+def test_the_first_of_references_that_are_equally_near_counts():
+    # What the docstring of chrf says of sacreBLEU: other n-gram counts, so another corpus score.
+    first, second = ["ab", "abab"], ["abab", "ab"]
+    scores = {
+        chrf(["aba", "xyz"], [texts, ["xyw"]]).score for texts in (first, second)
+    }
+    assert all(0 < each < 100 for each in scores)
