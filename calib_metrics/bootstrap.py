@@ -60,15 +60,16 @@ def totals_by_bin(
     """
     order = np.argsort(index, kind="stable")[np.sum(index < 0) :]
     start = run_starts(index[order])
-    ends = np.append(start[1:], order.size)
+    ends = np.append(start, order.size)[1:]
     sorted_already = np.array_equal(order, np.arange(index.size))
     columns = columns[order]
 
     def totals(drawn: Drawn) -> list[Floats]:
         known = drawn.known if sorted_already else drawn.known[:, order]
-        bins = zip(start, ends, strict=True)
-        parts = [known[:, first:end] @ columns[first:end] for first, end in bins]
-        return list(np.stack(parts).transpose(2, 1, 0))
+        sums = np.empty((start.size, len(known), columns.shape[1]))  # a mode may lose every row
+        for place, (first, end) in enumerate(zip(start, ends, strict=True)):
+            sums[place] = known[:, first:end] @ columns[first:end]
+        return list(sums.transpose(2, 1, 0))
 
     return totals
 

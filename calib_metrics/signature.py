@@ -10,12 +10,9 @@ from calib_metrics.bins import STRATEGIES
 from calib_metrics.calibration import NORMS
 from calib_metrics.intervals import INTERVALS
 from calib_metrics.metric import BINNING
-from calib_metrics.registry import METRICS, NAMES, find
+from calib_metrics.registry import find
 
 SIGNATURE_VERSION = "0.2"  # in every signature: raise it when what a score means changes
-
-HIGHER_IS_BETTER = {name: METRICS[name].higher_is_better for name in NAMES}
-VERSION = SIGNATURE_VERSION
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,12 @@ def test_smooth_ece_of_a_resample_is_that_of_its_rows_at_the_full_samples_bandwi
         assert value == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_definition_that_loses_every_row_has_an_interval_too():
+    # Of 100 to 199 rows Humanity's Last Exam visits none, and divides by all: 0 whatever they say.
+    found = score(*calibrated(150), ("ece:hle_rms_b100",), resamples=20)["ece:hle_rms_b100"]
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_other_definitions_are_resampled_in_the_bins_of_the_full_sample(mode):
     confidence, correct = calibrated(300)

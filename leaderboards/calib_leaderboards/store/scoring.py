@@ -16,7 +16,7 @@ from calib_leaderboards.runs import Log, Run, Task
 from calib_leaderboards.runs.run import agree
 from calib_leaderboards.store.entry import Cost, Metric, Reliability, RiskCoverage, Score
 from calib_metrics.scores import resample
-from calib_metrics.signature import VERSION, Options
+from calib_metrics.signature import SIGNATURE_VERSION, Options
 
 Floats = NDArray[np.float64]
 METRICS = ("acc", "ece", "auroc", "brier", "answered", "rms", "nll")
@@ -168,7 +168,7 @@ def _means(
         metrics[name] = _metric(
             value=float(np.mean(column)), low=low, high=high, stderr=stderr,
             higher_is_better=task.directions.get(name),
-            signature=f"{name}|aggregation:mean|filter:{filter_}|n:{n}|v:{VERSION}"
+            signature=f"{name}|aggregation:mean|filter:{filter_}|n:{n}|v:{SIGNATURE_VERSION}"
             f"|boot:{options.resamples}|seed:{options.seed}",
         )
     return metrics
