@@ -142,7 +142,7 @@ def prompts(questions: int, shots: int) -> dict:
     task = get_task_dict([TASK], task_manager(2))[TASK]
     task.set_config("num_fewshot", shots)
     task.build_all_requests(limit=questions, rank=0, world_size=1)
-    asked = [i.args[0] for i in task.instances if i.request_type == "generate_until"]
+    asked = [i.args[0] for i in task.instances if i.request_type == "generate_answer"]
     words = WORDINGS["yes_no"]
     return {
         "prompts": asked,

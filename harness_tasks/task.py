@@ -21,7 +21,13 @@ from harness_tasks.elicitation.checks import check_documents
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
 from harness_tasks.elicitation.ending import unfinished
-from harness_tasks.elicitation.frozen import check_complete, doc_hash, read_answers
+from harness_tasks.elicitation.frozen import (
+    CUT_ANSWER,
+    check_complete,
+    cut_answers,
+    doc_hash,
+    read_answers,
+)
 from harness_tasks.elicitation.grading import JUDGE, first_line, string_grader
 from harness_tasks.elicitation.late import ANSWER
 from harness_tasks.elicitation.lengths import outside_window
@@ -88,6 +94,7 @@ class ConfidenceTask(ConfigurableTask):
         self._methods = {name: METHODS[name](self.settings) for name in self.settings.methods}
         path = self.settings.answers
         self._frozen = None if path is None else read_answers(path, config["task"])
+        self._cut = {} if path is None else cut_answers(path, config["task"])
         grading = self.settings.grading
         self._verdicts = (
             read_verdicts(grading.removeprefix(JUDGE)) if grading.startswith(JUDGE) else None
@@ -284,8 +291,8 @@ class ConfidenceTask(ConfigurableTask):
         doc = question.instance["doc"]
         answer = question.answer()
         reason = outside_window([asked.fit, *asked.read[name]])
-        if reason is None and asked.answer is not None:
-            reason = self._unfinished(asked.answer.resps[0])
+        if reason is None:
+            reason = self._cut_answer(asked)
         if reason is None:
             reading = method.read(question, asked.requests[name])
         else:
@@ -306,6 +313,13 @@ class ConfidenceTask(ConfigurableTask):
             signature=f"{self._signature(method)}|grading:{self._grading}",
             **(reading.extra or {}),
         )
+
+    def _cut_answer(self, asked: _Asked) -> str | None:
+        """Why the answer, of this run or of the one it is frozen from, is not whole, or ``None``."""
+        if asked.answer is None:
+            return self._cut.get(doc_hash(asked.question.instance["doc"])) if self._cut else None
+        reason = self._unfinished(asked.answer.resps[0])
+        return reason and f"{CUT_ANSWER}: {reason.removeprefix('unfinished: ')}"
 
     def _signature(self, method: Method) -> str:
         of_options = getattr(method, "signature_of_options", None)

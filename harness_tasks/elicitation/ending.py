@@ -121,9 +121,10 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
     for reply, request in zip(replies, requests, strict=True):
         generation = normalize_gen_kwargs(dict(request.args[1]), default)
         until, limit = generation["until"], generation["max_gen_toks"]
-        over = ended(reply, until, limit, count, getattr(reply, "ended", None))
         text, thinking = without_thought(reply, request.args[0])
-        over = False if thinking else over
+        stopped = any(stop in text for stop in until if stop)  # a stop in the thought was passed
+        told = True if stopped else getattr(reply, "ended", None)
+        over = False if thinking else ended(reply, [], limit, count, told)
         found.append(Reply(cut_at_stops(text, until), over, limit, thinking))
         asked[request.task_name, limit] += 1
         cut[request.task_name, limit] += over is False

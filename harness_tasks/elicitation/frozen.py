@@ -16,6 +16,9 @@ from lm_eval.utils import handle_non_serializable, hash_string
 from harness_tasks.elicitation.logs import find_log
 from harness_tasks.elicitation.records import read_log
 
+# How the reason begins for which no method has a confidence in an answer that was cut.
+CUT_ANSWER = "the answer is unfinished"
+
 
 def doc_hash(doc: dict[str, Any]) -> str:
     """Fingerprint of a document, the same as ``doc_hash`` in lm-eval's logged samples."""
@@ -51,6 +54,19 @@ def read_answers(path: str, task: str) -> dict[str, str]:
                 f"{sample.line}."
             )
     return answers
+
+
+def cut_answers(path: str, task: str) -> dict[str, str]:
+    """Why an answer of an earlier run is not whole, by document hash, for those that are not.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_answers`.
+    """
+    return {
+        row["doc_hash"]: record["reason"]
+        for row, record in read_samples(samples_file(path, task))
+        if str(record["reason"]).startswith(CUT_ANSWER)
+    }
 
 
 def check_complete(answers: dict[str, str], docs: Iterable[tuple[int, dict]], path: str) -> None:

@@ -99,7 +99,7 @@ def test_answers_of_an_adapted_model_are_not_trained_on(tmp_path):
 
 
 def test_prepare_records_how_the_model_will_be_asked(tmp_path):
-    rows = [json.dumps({"prompt": f"{i}?", "completion": f" {i}"}) for i in range(40)]
+    rows = [json.dumps({"prompt": f"{i}?", "completion": f" {i}"}) for i in range(200)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     prepare([str(tmp_path / "rows.jsonl")], tmp_path / "data",
             Choices(model_args="add_bos_token=True,dtype=float32"))

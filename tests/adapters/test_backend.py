@@ -37,7 +37,7 @@ PAIRS = [("Capital of Peru?", " Lima"), ("Capital of Peru?", " Rome"), ("2 + 2 =
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, embedded_model_path):
     """The tiny model, whose answers end."""
-    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +348,28 @@ def test_an_adapter_over_the_vocabulary_that_does_not_fit_is_not_called_another_
     assert "belong" not in sentence and "confidence_adapter=" in sentence
     assert f"a vocabulary of {padded:,} tokens" in sentence
     assert f"loaded with {padded - 64:,}" in sentence
-    CalibHFLM(str(folder), confidence_adapter=str(tmp_path / "adapter"), **CPU)
+    assert CalibHFLM(str(folder), confidence_adapter=str(tmp_path / "adapter"), **CPU)
+
+
+@pytest.mark.parametrize("option", ["peft", "confidence_adapter"])
+def test_an_adapter_over_a_tied_output_head_is_served(tiny, tmp_path, option):
+    lora = Lora(r=4, dropout=0.0, target_modules=("q_proj", "lm_head"))
+    model = add_lora(load_base(tiny, "float32", torch.device("cpu")), lora, tiny).eval()
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    save_adapter(model, tiny, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    expected = []
+    for prompt, text in PAIRS:
+        whole, start = tokenizer(prompt + text).input_ids, len(tokenizer(prompt).input_ids)
+        with torch.no_grad():
+            logprobs_of = model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        expected.append(sum(logprobs_of[i - 1, whole[i]].item() for i in range(start, len(whole))))
+    for fast in (True, False):
+        lm = CalibHFLM(tiny, **{option: str(tmp_path)}, fast=fast, **CPU)
+        found = logprobs(lm, "loglikelihood_after_generate_answer")
+        assert found == pytest.approx(expected, abs=1e-3)
 
 
 # --------------------------------------------------------------------------------------- command

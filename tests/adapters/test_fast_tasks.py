@@ -29,7 +29,7 @@ WORLDFACTS = ["calib_worldfacts", "calib_worldfacts_mc", "calib_worldfacts_cloze
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, embedded_model_path):
     """The tiny model, whose answers end."""
-    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=5.0)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def no_package_list(monkeypatch):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, embedded_model_path):
     """The tiny model, whose answers end."""
-    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=8.0)
+    return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=5.0)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ def tiny_model(
     """A Llama with random weights and a real tokenizer, written to `folder`.
 
     With `line_ends` above 1, its texts are short lines: the embedding of a line's end, which is its
-    row of the output head too, is so much longer. (With 1, nothing it writes ever ends.)
+    row of the output head too, is so much longer, and that of an empty line is the opposite, so
+    that one of them is likely. (With 1, nothing it writes ever ends.)
     """
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
     torch.manual_seed(0)
@@ -36,8 +37,12 @@ def tiny_model(
         tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
     )
     model = LlamaForCausalLM(config)
-    with torch.no_grad():
-        model.model.embed_tokens.weight[tokenizer.encode("\n")[-1]] *= line_ends
+    if line_ends > 1:
+        one, two = (tokenizer.encode(text)[-1] for text in ("\n", "\n\n"))
+        with torch.no_grad():
+            weight = model.model.embed_tokens.weight
+            weight[one] *= line_ends
+            weight[two] = -weight[one]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)

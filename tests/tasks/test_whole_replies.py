@@ -13,7 +13,15 @@ import harness_tasks.elicitation.methods.verbalized as verbalized
 from harness_tasks.elicitation.ending import Reply, without_thought
 from harness_tasks.elicitation.late import token_loglikelihood
 from harness_tasks.elicitation.response_cache import _Entries
-from helpers.task_runs import TASKS, Hashed, hub, no_package_list, records, run  # noqa: F401
+from helpers.task_runs import (  # noqa: F401
+    TASKS,
+    Hashed,
+    hub,
+    no_package_list,
+    records,
+    run,
+    write_samples,
+)
 
 TASK = "calib_worldfacts"
 
@@ -57,10 +65,28 @@ def test_an_answer_cut_at_its_limit_gives_no_confidence_and_is_counted(caplog):
     for method in ("likelihood", "zero_shot_classifier", "verbalized", "sampling"):
         for record in records(found, TASK, method):
             assert record["confidence"] is None
-            assert record["reason"].startswith("unfinished: cut at its limit of 16 tokens")
+            assert record["reason"].startswith(
+                "the answer is unfinished: cut at its limit of 16 tokens"
+            )
         assert found["results"][TASK][f"answered,{method}"] == 0
     assert "2 of 2 replies were cut at their limit of 16 tokens" in caplog.text
     assert "max_gen_toks" in caplog.text
+
+
+def test_a_cut_answer_stays_cut_when_it_is_frozen(tmp_path):
+    class Once(Words):
+        """Its first answer is cut, its second is not."""
+
+        def generate_until(self, requests):
+            replies = super().generate_until(requests)
+            prompt = requests[0].args[0]
+            return [" on" * 16 if r.args[0] == prompt else x for r, x in zip(requests, replies)]
+
+    methods = ["zero_shot_classifier"]
+    file = write_samples(worldfacts(Once(), methods=methods), TASK, tmp_path)
+    again = records(worldfacts(Words(), methods=methods, answers=str(file)), TASK, methods[0])
+    assert [record["confidence"] is None for record in again] == [True, False]
+    assert again[0]["reason"].startswith("the answer is unfinished: cut at its limit of 16")
 
 
 def test_an_answer_whose_line_ended_is_whole_wherever_the_reply_was_cut():
@@ -76,6 +102,15 @@ def test_a_thought_is_left_out_and_one_without_an_end_is_no_answer():
     for record in records(open_, TASK, "sampling"):
         assert (record["answer"], record["correct"], record["confidence"]) == ("", 0, None)
         assert "a thought without its </think>" in record["reason"]
+
+
+def test_a_reply_behind_a_thought_of_several_lines_can_be_cut_too():
+    thought = "<think>Perhaps Rome?\nNo, on and on and on.</think>"
+    cut = worldfacts(Words(reply=thought + " Uganda Addis" * 4))  # 16 words
+    for record in records(cut, TASK, "verbalized"):
+        assert record["confidence"] is None and "cut at its limit" in record["reason"]
+    whole = worldfacts(Words(reply=thought + " Paris\nand more"))
+    assert {r["confidence"] for r in records(whole, TASK, "verbalized")} == {0.7}
 
 
 def test_a_thought_that_the_prompt_opens_is_one_too():

@@ -35,6 +35,7 @@ from lm_eval.api.model import CacheHook
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from calib_adapters.calibration.head import all_end_states, load_head
@@ -142,6 +143,7 @@ class CalibHFLM(HFLM):
                     self._model.load_adapter(folder, adapter_name=name)
                 else:
                     self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name)
+        _keep_tied(self._model)
 
     @property
     def _asks(self) -> bool:
@@ -275,6 +277,18 @@ class CalibHFLM(HFLM):
 def mixture(logprobs: Sequence[Sequence[float]]) -> list[float]:
     """Log of the mean probability over members, shape (members, n) -> (n,)."""
     return (np.logaddexp.reduce(np.asarray(logprobs, float)) - math.log(len(logprobs))).tolist()
+
+
+def _keep_tied(model: nn.Module) -> None:
+    """Keep `HFLM` from tying the weights of an output head that an adapter has wrapped.
+
+    They were tied when the base model was loaded, and transformers ends with a KeyError over the
+    wrapped ones.
+    """
+    if isinstance(model, PeftModel) and isinstance(
+        model.get_base_model().get_output_embeddings(), BaseTunerLayer
+    ):
+        model.tie_weights = lambda: None
 
 
 def _dropouts(model: nn.Module, rate: float | None) -> list[nn.Dropout]:

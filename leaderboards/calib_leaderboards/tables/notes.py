@@ -39,9 +39,10 @@ def same_confidences(rows: Iterable[TableRow]) -> Iterator[str]:
     for members in alike.values():
         names = list(dict.fromkeys(map(_name, members)))
         if len(names) > 1:
+            models = {(row.entry.model.name, row.adapter) for row in members}
+            asked = " Have they been asked of the models that the rows name?" * (len(models) > 1)
             yield (
-                f"{'; '.join(names)}: the same confidences in every answer, to the last bit. "
-                f"Have they been asked of the models that the rows name?"
+                f"{'; '.join(names)}: the same confidences in every answer, to the last bit.{asked}"
             )
 
 
