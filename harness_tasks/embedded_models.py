@@ -85,7 +85,6 @@ def ensure_model(cache_dir: Path | None = None) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f"{target.name}.lock"):
             if not is_complete(target):  # another process may have been faster
-                check_room(root)
                 make(target)
     except OSError as error:
         raise OSError(
@@ -111,6 +110,7 @@ def make(target: Path) -> None:
     prefix = f".{target.name}."
     for leftover in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(leftover)
+    check_room(target.parent)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
         made, sources = Path(folder, "model"), Path(folder, "sources")
         convert(unpack(download(sources), sources), made)

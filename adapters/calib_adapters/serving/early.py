@@ -82,7 +82,7 @@ def check_options(task: str, metadata: dict) -> None:
     judge = settings.grading.partition("judge:")[2]
     for key, path in (("answers", settings.answers), ("grading", judge)):
         if path and not Path(path).exists():
-            raise FileNotFoundError(f"{task}: the metadata key {key!r} names {path}; it is not there.")
+            raise FileNotFoundError(f"{task}: metadata key {key!r} names {path}; it is not there.")
 
 
 def check_name(name: str, included: TaskManager) -> None:
