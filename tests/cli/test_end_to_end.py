@@ -1,5 +1,6 @@
 """The main job on a handful of questions, with the real model and the commands of the README."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def calibench(*arguments, cwd):
         patch.chdir(cwd)
         patch.setattr("sys.argv", ["calibench", *map(str, arguments)])
         calibench_cli.main()
+    gc.collect()  # the model, before the next command loads it again
 
 
 def asking(model, output, *options, metadata):

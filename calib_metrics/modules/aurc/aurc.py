@@ -1,7 +1,5 @@
 """Area under the risk-coverage curve, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -24,8 +22,8 @@ URL = "https://arxiv.org/abs/1805.08206"
 class AURC(evaluate.Metric):
     """Area under the risk-coverage curve of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("aurc", predictions, references, **options)

@@ -1,7 +1,5 @@
 """AUROC of confidences, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -27,8 +25,8 @@ URL = "https://doi.org/10.1148/radiology.143.1.7063747"
 class AUROC(evaluate.Metric):
     """AUROC of confidences of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("auroc", predictions, references, **options)

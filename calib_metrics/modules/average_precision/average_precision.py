@@ -1,7 +1,5 @@
 """Average precision of confidences, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -25,8 +23,8 @@ URL = "https://arxiv.org/abs/1610.02136"
 class AveragePrecision(evaluate.Metric):
     """Average precision of confidences of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("average_precision", predictions, references, **options)

@@ -1,7 +1,5 @@
 """Brier score of confidences, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -27,8 +25,8 @@ URL = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"
 class Brier(evaluate.Metric):
     """Brier score of confidences of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("brier", predictions, references, **options)

@@ -1,7 +1,5 @@
 """Expected calibration error, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -30,8 +28,8 @@ URL = "https://arxiv.org/abs/1706.04599"
 class ECE(evaluate.Metric):
     """Expected calibration error of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("ece", predictions, references, **options)

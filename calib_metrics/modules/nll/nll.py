@@ -1,7 +1,5 @@
 """Negative log-likelihood of confidences, for `evaluate.load`; see README.md."""
 
-from typing import Any
-
 import evaluate
 
 from calib_metrics import modules  # From: calibench
@@ -27,8 +25,8 @@ URL = "https://doi.org/10.1111/j.2517-6161.1952.tb00104.x"
 class NLL(evaluate.Metric):
     """Negative log-likelihood of confidences of confidences, by calib_metrics."""
 
-    def _info(self) -> Any:
+    def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+    def _compute(self, predictions, references, **options):
         return modules.compute("nll", predictions, references, **options)
