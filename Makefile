@@ -72,8 +72,9 @@ ASK = model=$$($(BIN)/calibench model) && rm -rf $(abspath $(@D)) && \
 	--model_args "pretrained=$$model$(DTYPE:%=$(comma)dtype=%)$(ADAPTER)" \
 	--device cpu --batch_size $(BATCH) --log_samples --output_path $(abspath $(@D))
 RECIPE := calibration_tuning_lora_prompt
+TUNER = $(BIN)/calibench
 TUNE = model=$$($(BIN)/calibench model) && \
-	$(BIN)/calibench tune $(RECIPE) $(DTYPE:%=dtype=%) --model "$$model" -o $(@D)
+	$(TUNER) tune $(RECIPE) $(DTYPE:%=dtype=%) --model "$$model" -o $(@D)
 QUERY := "methods": ["zero_shot_classifier"]
 HIDDEN := "methods": ["question_only"]
 EVERY := "methods": "all"
@@ -126,7 +127,11 @@ demo/graded/grading.json: demo/train/done demo/validation/done
 	$(SAY)
 	rm -rf $(@D) && $(BIN)/calibench grade demo/train demo/validation -o $(@D)
 
+# Two processes, each with half of every batch: two threads would wait for each other at every layer.
 demo/adapter/README.md: private RECIPE := calibration_tuning_quick
+demo/adapter/README.md: private TUNER = OMP_NUM_THREADS=$(SHARE) $(BIN)/python -m \
+	accelerate.commands.launch --config_file "$$($(BIN)/calibench hardware)/cpu.yaml" \
+	--num_processes 2 --main_process_port 0 -m calibench
 demo/adapter/README.md: demo/graded/grading.json
 	$(SAY)
 	$(TUNE) --data demo/graded

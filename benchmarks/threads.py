@@ -5,7 +5,7 @@
 
 The works are batches of a model of SmolLM2-135M's shape in float32, with random weights:
 
-ask     32 queries of 28 tokens are read, as the zero-shot classifier reads them
+ask     16 queries of 28 tokens are read, as the zero-shot classifier reads them
 tune    8 such rows forwards, and backwards through the upper half of the layers, as
         calibration_tuning_quick trains
 
@@ -26,7 +26,7 @@ import sys
 import time
 from collections import defaultdict
 
-BATCHES = {"ask": 12, "tune": 12}
+BATCHES = {"ask": 8, "tune": 8}
 FORMS = {  # processes, threads of each, further environment
     "1 process, 1 thread": (1, 1, {}),
     "1 process, 2 threads": (1, 2, {}),
@@ -58,7 +58,7 @@ def work(name: str, batches: int) -> None:
     upper = model.layers[15:]
     model.layers = model.layers if name == "ask" else upper
     model.config.num_hidden_layers = len(model.layers)
-    rows = {"ask": 32, "tune": 8}[name]
+    rows = {"ask": 16, "tune": 8}[name]
     ids = torch.randint(1000, (rows, 28))
 
     def batch() -> None:

@@ -172,14 +172,16 @@ def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: i
     """What layer number `first` is given for the token ids `texts`, one after the other, (T, H)."""
     layers = _layers(model)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found: dict[int, Tensor] = {}
+    starts = np.cumsum([0, *map(len, texts)])
+    size = without_adapter(model).config.get_text_config().hidden_size
+    table = torch.empty(starts[-1], size, dtype=model.dtype)
     given: list[Tensor] = []  # of the shared prefix, if there is one, and of the rows
     hook = layers[first].register_forward_pre_hook(lambda _, inputs: given.extend(inputs[:1]))
     try:
         with _passing_on(layers[first:]), tqdm(total=len(texts), desc="Lower layers") as bar:
             while order:
-                size = max(1, TOKENS // len(texts[order[-1]]))
-                chosen, order = order[-size:], order[:-size]
+                most = max(1, TOKENS // len(texts[order[-1]]))
+                chosen, order = order[-most:], order[:-most]
                 rows = [texts[i] for i in chosen]
                 batch = pad_rows(rows, [len(row) - 1 for row in rows], pad)
                 batch = {f"text_{name}": v.to(model.device) for name, v in batch.items()}
@@ -187,9 +189,9 @@ def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: i
                 hidden_states(model, batch, "text")
                 *prefix, own = (states.cpu() for states in given)
                 for i, states in zip(chosen, own, strict=True):
-                    parts = [*(shared[0] for shared in prefix), states]
-                    found[i] = torch.cat(parts)[: len(texts[i])]
+                    whole = torch.cat([*(shared[0] for shared in prefix), states])
+                    table[starts[i] : starts[i + 1]] = whole[: len(texts[i])]
                 bar.update(len(chosen))
     finally:
         hook.remove()
-    return torch.cat([found[i] for i in range(len(texts))])
+    return table
