@@ -5,11 +5,12 @@ import math
 
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness_tasks.elicitation.grading import exact
-from harness_tasks.elicitation.methods.semantic import entropy, group, jaccard
+from harness_tasks.elicitation.methods.samples import group
+from harness_tasks.elicitation.methods.semantic import alike, entropy, jaccard
 from harness_tasks.elicitation.options import choose
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Question
@@ -24,11 +25,10 @@ def make_question(answer, options=None):
         conversation=Conversation(PROMPT, PROMPT),
         answer=lambda: answer,
         answered_by="generate_until",
-        agrees=(
-            (lambda text, label: choose(text, options) == label)
-            if options else lambda text, gold: exact(text, [gold])
-        ),
+        agrees=(lambda text, option: choose(text, options) == option)
+        if options else lambda text, gold: exact(text, [gold]),
         options=(lambda: dict.fromkeys(options, 1 / len(options))) if options else None,
+        labels=options or (),
         generation={"until": ["\n"], "max_gen_toks": 16},
         instance={"doc": {"question": "What is the capital of France?"}, "metadata": ("t", 0, 1)},
     )
@@ -81,7 +81,7 @@ def test_each_distinct_sample_is_scored_once_for_all_methods_that_weigh():
     assert sum(len(added) for added in requests.values()) == 5  # the samples and four scores
     assert readings["sampling"].confidence == pytest.approx(0.75)
     assert readings["semantic_clusters"].confidence == pytest.approx(0.75)
-    expected = 1 - scipy.stats.entropy([0.75, 0.25], base=4)
+    expected = 1 - scipy.stats.entropy([0.75, 0.25], base=3)  # three can be read
     assert readings["semantic_entropy"].confidence == pytest.approx(expected)
 
 
@@ -121,6 +121,62 @@ def test_multiple_choice_samples_mean_the_same_if_they_name_the_same_option():
     assert confidence("distinct_answers", samples, "A", options="ABCD") == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("method", SHARING)
+@pytest.mark.parametrize("samples", [[""] * 4, [" \n"] * 4, ["The answer", "The answer is:", "", "Answer:"]])
+def test_samples_that_say_nothing_agree_on_nothing(method, samples):
+    readings, _ = ask([method], samples)
+    assert readings[method].confidence is None
+    assert readings[method].reason == "only 0 of 4 sampled answers say anything"
+
+
+@pytest.mark.parametrize("method", ["sampling", "semantic_clusters"])
+def test_an_answer_that_says_nothing_has_no_agreement(method):
+    readings, _ = ask([method], ["", "Paris", "Paris"], answer="")
+    assert readings[method].confidence is None
+    assert readings[method].reason == "the answer says nothing"
+
+
+def test_samples_that_say_nothing_count_neither_for_nor_against():
+    samples = ["Paris", "Lyon", "", "Paris", "\n"]
+    assert confidence("sampling", samples) == pytest.approx(2 / 3)
+    assert confidence("distinct_answers", samples) == pytest.approx(1 - 1 / 2)
+    expected = 1 - scipy.stats.entropy([2 / 3, 1 / 3], base=3)
+    assert confidence("semantic_entropy", samples) == pytest.approx(expected)
+
+
+OPTIONS = ["US", "United Kingdom", "New York", "New York City"]
+
+
+def test_samples_of_options_in_words_are_compared_whole():
+    samples = ["The US", "The United Kingdom", "New York", "New York City"]
+    for method in ("distinct_answers", "semantic_entropy"):
+        assert confidence(method, samples, "US", options=OPTIONS) == pytest.approx(0)
+    assert confidence("sampling", samples, "New York", options=OPTIONS) == 0.25
+    assert confidence("semantic_clusters", samples, "US", options=OPTIONS) == 0.25
+
+
+def test_samples_that_name_no_option_are_not_agreement():
+    for method in SHARING:
+        samples = ["The", "Something else", "The Netherlands", "US"]
+        readings, _ = ask([method], samples, "US", options=OPTIONS)
+        assert readings[method].confidence is None
+        assert readings[method].reason == "only 1 of 4 sampled answers name an option"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("the city of New York", "New York city", True), ("New York", "York", False),
+        ("Battle of the Bulge in 1944", "Battle of the Bulge in 1945", False),
+        ("a lack of Vitamin A in food", "a lack of Vitamin B in food", False),
+        ("The US", "The United Kingdom", False), ("東京都", "京都", False), ("서울시", "서울", False),
+        ("it is 5% of all", "it is 5 of all", False),
+    ],
+)
+def test_texts_are_alike_by_their_words_but_not_against_what_tells_them_apart(one, other, expected):
+    assert alike(one, other) is alike(other, one) is expected
+
+
 def vote(conclusions, answer="Paris", options=None):
     """The reading of self-consistency, given the conclusion of each reasoning path."""
     question = make_question(answer, options)
@@ -137,10 +193,11 @@ def test_self_consistency_counts_the_votes_of_the_reasoning_paths():
     reading = vote([" Paris\n", " Lyon", "", " paris."])
     assert reading.confidence == pytest.approx(2 / 3)  # a path without a conclusion does not vote
     assert reading.extra["votes"] == ["Paris", "Lyon", "", "paris."]
-    assert reading.extra["majority"] == "paris"
+    assert reading.extra["majority"] == "Paris"
     assert vote(["Lyon", "Nice"]).confidence == 0
     assert vote([" ", "\n"]).confidence is None
-    assert "none of 2 paths" in vote([" ", "\n"]).reason
+    assert vote([" ", "\n"]).reason == "only 0 of 2 conclusions say anything"
+    assert vote(["Paris", "The answer", "The answer is:"]).confidence is None
 
 
 def test_self_consistency_reads_the_option_of_multiple_choice():
@@ -154,21 +211,29 @@ ANSWERS = st.lists(st.sampled_from(TEXTS), min_size=2)
 @given(ANSWERS)
 def test_every_method_on_samples_gives_a_confidence_from_0_to_1(samples):
     readings, _ = ask(SHARING, samples)
-    assert all(0 <= reading.confidence <= 1 for reading in readings.values())
+    said = sum(map(bool, samples))
+    for name, reading in readings.items():
+        at_least = 2 if name in ("distinct_answers", "semantic_entropy") else 1
+        if said >= max(at_least, len(samples) / 2):
+            assert 0 <= reading.confidence <= 1
+        else:
+            assert reading.confidence is None
+            assert reading.reason == f"only {said} of {len(samples)} sampled answers say anything"
 
 
 @given(ANSWERS)
 def test_clusters_hold_every_sample_and_their_weights_sum_to_one(samples):
+    assume(sum(map(bool, samples)) >= max(1, len(samples) / 2))
     readings, _ = ask(["semantic_clusters"], samples)
     clusters = readings["semantic_clusters"].extra["clusters"]
     texts = [text for cluster in clusters for text in cluster["texts"]]
-    assert sorted(texts) == sorted(set(samples))
+    assert sorted(texts) == sorted(set(samples) - {""})
     assert math.fsum(cluster["weight"] for cluster in clusters) == pytest.approx(1)
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 7))
 def test_grouping_by_an_equivalence_gives_its_classes(numbers, modulus):
-    clusters = group(dict.fromkeys(numbers, 1.0), lambda a, b: a % modulus == b % modulus)
+    clusters = group(numbers, lambda a, b: a % modulus == b % modulus)
     assert len(clusters) == len({number % modulus for number in numbers})
     assert all(len({number % modulus for number in cluster}) == 1 for cluster in clusters)
 

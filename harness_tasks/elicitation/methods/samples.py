@@ -60,7 +60,7 @@ class DistinctAnswers:
 
     def __init__(self, settings: Settings):
         self.k = settings.k
-        self.signature = f"k:{self.k}|temperature:1|same:normalised"
+        self.signature = f"k:{self.k}|temperature:1|same:whole_answer"
 
     def requests(self, question: Question) -> list[Instance]:
         return ask_for_samples(question, self.k, weighted=False)
