@@ -5,8 +5,8 @@
 Two kinds of file are read. JSON lines with ``rule``, ``answer``, ``gold``, ``same`` are pairs as in
 ``tests/data``. A JSON list is EVOUNA (Wang et al. 2023, *Evaluating Open-QA Evaluation*, NeurIPS;
 github.com/wangcunxiang/QA-Eval, Apache-2.0): answers of five models to Natural Questions and
-TriviaQA, each judged by a person. Questions that its authors call improper are left out; FiD answers
-in a few words, the others in sentences.
+TriviaQA, each judged by a person. Questions that its authors call improper are left out; FiD
+answers in a few words, the others in sentences.
 """
 
 from __future__ import annotations

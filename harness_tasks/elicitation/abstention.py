@@ -1,8 +1,9 @@
 """Answers that are none: "I don't know", or nothing at all.
 
-In English an answer abstains if it is one of the phrases of a list, or if it holds a clause in which
-somebody says that they, or everybody, cannot tell; the second is not asked of a title ("I Don't Know
-How to Love Him"). In other languages it abstains if a clause of it, between two marks, is one of a list.
+In English an answer abstains if it is one of the phrases of a list, or if it holds a clause in
+which somebody says that they, or everybody, cannot tell; the second is not asked of a title ("I
+Don't Know How to Love Him"). In other languages it abstains if a clause of it, between two marks,
+is one of a list.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import unicodedata
 
 from harness_tasks.elicitation.grading import words
 
-_POLITE = r"(?:(?:sorry|well|unfortunately|hmm|im afraid|i am afraid|but|honestly|as an ai language model|as an ai) )*"
+_POLITE = (
+    r"(?:(?:sorry|well|unfortunately|hmm|im afraid|i am afraid|but|honestly"
+    r"|as an ai language model|as an ai) )*"
+)
 _WHO = r"(?:i|we)"
 _WHOLE = re.compile(
     _POLITE + r"(?:unknown|unsure|uncertain|not sure|not known|no idea|no clue|no answer|none known"
@@ -69,8 +73,8 @@ _STUB = re.compile(r"(?:my )?(?:(?:final|correct|best|proposed) )?answer(?: is)?
 def abstains(answer: str) -> bool:
     """Whether `answer` says that it does not know, or says nothing.
 
-    "Unknown.", "N/A", "We don't know" and "Sorry, I don't know that." abstain; "The Unknown Soldier",
-    "Unknown Pleasures" and "Idk You Yet" do not.
+    "Unknown.", "N/A", "We don't know" and "Sorry, I don't know that." abstain; "The Unknown
+    Soldier", "Unknown Pleasures" and "Idk You Yet" do not.
     """
     plain = _plain(answer)
     if not plain or _WHOLE.fullmatch(plain):

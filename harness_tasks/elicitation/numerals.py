@@ -209,7 +209,8 @@ def _finish(text: str, end: int, sign: str, value: Fraction, unit: str) -> Numbe
 
 def canonical(value: Fraction) -> str:
     """One text per value: digits, or numerator and denominator."""
-    return str(value.numerator) if value.denominator == 1 else f"{value.numerator}÷{value.denominator}"
+    top, bottom = value.as_integer_ratio()
+    return str(top) if bottom == 1 else f"{top}÷{bottom}"
 
 
 def _currency(found: re.Match) -> str | None:
@@ -226,7 +227,7 @@ def _currency(found: re.Match) -> str | None:
 
 
 def _words(text: str, start: int) -> Number | None:
-    """A number in English words; "one" alone is one only at the end, since it is mostly a pronoun."""
+    """A number in English words; a single "one" only at the end: elsewhere it is a pronoun."""
     found = _WORDS.match(text, start)
     if not found:
         return None
@@ -261,7 +262,8 @@ def _count(words: list[str]) -> tuple[int | None, int]:
             continue
         if word in _SMALL:
             small = _SMALL[word]
-            if current is not None and not (small < last and last >= 20 and (small < 10 or last >= 100)):
+            follows = small < last >= 20 and (small < 10 or last >= 100)
+            if current is not None and not follows:
                 break
             current, last = (current or 0) + small, small if small >= 20 else 1
             if small == 0 and place > 1:

@@ -16,7 +16,8 @@ def choose(text: str, labels: Sequence[str]) -> str | None:
     A text names the option that it is (as `harness_tasks.elicitation.grading.same` compares), else the longest
     one that it begins with, if a mark such as "." or "," or a line's end follows: "Guinea, I think"
     names Guinea, "Guinea Bissau" and "Guinea-Bissau" do not. Behind a letter a space will do ("B
-    Paris"), but not behind A and I, which may be words. Brackets may stand before and around a label.
+    Paris"), but not behind A and I, which may be words. Brackets may stand before and around a
+    label.
     """
     for label in labels:
         if same(text, label):

@@ -5,31 +5,31 @@
     number   ::= see `harness_tasks.elicitation.numerals`
     symbol   ::= a sign that distinguishes; each is a token of its own
 
-Before that: NFKC (full width is half width, a ligature its letters), except that superscripts become
-"^2", subscripts behind a digit "_2", and ½ "1/2"; characters without width are removed; every white
-space is a space; digits of all scripts are ASCII.
+Before that: NFKC (full width is half width, a ligature its letters), except that superscripts
+become "^2", subscripts behind a digit "_2", and ½ "1/2"; characters without width are removed;
+every white space is a space; digits of all scripts are ASCII.
 
-* Words are case-folded. Marks are removed from Latin and Greek letters alone (Bogotá is Bogota; か is
-  not が, й not и, कि not की), and Latin letters that do not decompose are spelt out (Ł L, Ø O, Đ D,
-  ı i, Æ AE, Œ OE, Þ TH).
-* Separators are spaces, punctuation, brackets, quotation marks and hyphens. What stands on both sides
-  of one may be written together: "Jay-Z", "Jay Z" and "JayZ" are one name, "O Brien" is "O'Brien",
-  "T.S." is "T. S."; numbers never join ("1 5" is not "15").
-* Symbols are what is left (+ < > = √ ^ ° ♭ ♥ …), further "#" or "*" behind a letter (C#, A*), "+" there
-  too (C++, A+) and "-" if a space or the end follows (A-), primes (10′ is not 10″), and a dash or "to"
-  between two numbers, a range. "&" is "and", "°" degrees, "~" about. A "#" before a number, ™ ® ©,
-  and asterisks around words are not read.
-* "the", "a", "an" are articles, and not read, if another word follows behind a space; a capital A is one
-  only at the beginning ("Vitamin A deficiency"), so that a letter that is the answer stays.
+* Words are case-folded. Marks are removed from Latin and Greek letters alone (Bogotá is Bogota; か
+  is not が, й not и, कि not की), and Latin letters that do not decompose are spelt out (Ł L, Ø O, Đ
+  D, ı i, Æ AE, Œ OE, Þ TH).
+* Separators are spaces, punctuation, brackets, quotation marks and hyphens. What stands on both
+  sides of one may be written together: "Jay-Z", "Jay Z" and "JayZ" are one name, "O Brien" is
+  "O'Brien", "T.S." is "T. S."; numbers never join ("1 5" is not "15").
+* Symbols are what is left (+ < > = √ ^ ° ♭ ♥ …), further "#" or "*" behind a letter (C#, A*), "+"
+  there too (C++, A+) and "-" if a space or the end follows (A-), primes (10′ is not 10″), and a
+  dash or "to" between two numbers, a range. "&" is "and", "°" degrees, "~" about. A "#" before a
+  number, ™ ® ©, and asterisks around words are not read.
+* "the", "a", "an" are articles, and not read, if another word follows behind a space; a capital A
+  is one only at the beginning ("Vitamin A deficiency"), so that a letter that is the answer stays.
 * A date is read day first: "May 18th, 2018" is "18 May 2018".
 * A text in which all that would be nothing is its characters.
 
 Inside a text, an accepted answer is found only from one boundary to another (`Token.opens`,
-`Token.closes`): at separators; not between a letter and a digit or symbol glued to it (B12, C++). Han
-and kana have no spaces; there a boundary is a change of script at hiragana, or a word such as 是 or の,
-or behind the answer a 市, 县, 都 …: 首都是北京 contains 北京, 東京都 does not contain 京都, 南アメリカ
-not アメリカ. In Hangul a particle may follow (서울입니다). In Thai, Lao, Khmer and Burmese every letter
-is a boundary, and answers of fewer than four are not looked for inside a longer text.
+`Token.closes`): at separators; not between a letter and a digit or symbol glued to it (B12, C++).
+Han and kana have no spaces; there a boundary is a change of script at hiragana, or a word such as 是
+or の, or behind the answer a 市, 县, 都 …: 首都是北京 contains 北京, 東京都 does not contain 京都, 南アメリカ not アメリカ.
+In Hangul a particle may follow (서울입니다). In Thai, Lao, Khmer and Burmese every letter is a boundary,
+and answers of fewer than four are not looked for inside a longer text.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def script(char: str) -> str:
 def prepare(text: str) -> str:
     """`text` in the characters that the grammar is written for, white space collapsed."""
     if text.isascii():
-        return _ISO_DATE.sub(_spelt_date, " ".join(_CONTROL.sub(" ", text.replace("`", "'")).split()))
+        text = text.replace("`", "'")
+        return _ISO_DATE.sub(_spelt_date, " ".join(_CONTROL.sub(" ", text).split()))
     visible = (c for c in text if unicodedata.category(c) != "Cf" or ord(c) >= 0xE0000)  # flags
     text = _INVISIBLE.sub("", "".join(visible)).translate(_QUOTES)
     text = re.sub("[⁰¹²³⁴-⁾]+", lambda found: "^" + found[0].translate(_HIGH), text)
@@ -149,7 +150,8 @@ def _scan(text: str, articles: bool) -> list[_Found]:
             place = number.end
         elif article := _article(text, place, any_case=articles, first=not found):
             if articles:  # not a word, which could be joined to another
-                found.append(_Found(Token(SYMBOL, article[0].strip().lower()), place, article.end()))
+                token = Token(SYMBOL, article[0].strip().lower())
+                found.append(_Found(token, place, article.end()))
             place = article.end()
         elif _is_letter(text[place]):
             end = place + 1
@@ -207,8 +209,9 @@ def _symbol(text: str, place: int, found: list[_Found]) -> str:
         if here in "-\u2212" and 0 < len(letters) < 3 and not ahead[:1].isalnum():
             return "-"
         spaces = len(ahead) - len(ahead.lstrip())
-        numbers = found and found[-1].token.kind == NUMBER and not text[found[-1].end : place].strip()
-        return "–" if numbers and numerals.match(text + " ", place + 1 + spaces) else ""
+        last = found[-1] if found else None
+        counts = last and last.token.kind == NUMBER and not text[last.end : place].strip()
+        return "–" if counts and numerals.match(text + " ", place + 1 + spaces) else ""
     if here == "*":
         return here if len(letters) == 1 and "*" not in behind and not ahead[:1].isalnum() else ""
     if here == "#":
@@ -219,7 +222,7 @@ def _symbol(text: str, place: int, found: list[_Found]) -> str:
 
 
 def _words(text: str, start: int, end: int) -> list[_Found]:
-    """The letters from `start` to `end`: one word, or one for each letter of a script without spaces."""
+    """The letters from `start` to `end`: one word, or one each in a script without spaces."""
     kind = script(text[start])
     if not kind:
         return [_Found(Token(WORD, _fold(text[start:end])), start, end)]
@@ -298,8 +301,9 @@ def _both_letters(one: _Found, other: _Found) -> bool:
 
 
 def _either_unspaced(one: _Found, other: _Found) -> bool:
-    ranges = "–" in (one.token.text, other.token.text)
-    return ranges or any(found.token.kind == WORD and script(found.token.text[0]) for found in (one, other))
+    pair = (one.token, other.token)
+    unspaced = any(token.kind == WORD and script(token.text[0]) for token in pair)
+    return unspaced or any(token.text == "–" for token in pair)
 
 
 def _dates(tokens: list[Token]) -> list[Token]:

@@ -53,9 +53,9 @@ class Sampling:
 class DistinctAnswers:
     """1 - (distinct - 1) / (n - 1), `distinct` being how many different answers n samples give.
 
-    n are those of the K samples that can be read. 1 if all agree, 0 if no two do; see `same_answer`.
-    It says how unsure the model is of the question, whatever the answer under judgement (Cole et al.
-    2023 measure this diversity).
+    n are those of the K samples that can be read. 1 if all agree, 0 if no two do; see
+    `same_answer`. It says how unsure the model is of the question, whatever the answer under
+    judgement (Cole et al. 2023 measure this diversity).
     """
 
     def __init__(self, settings: Settings):

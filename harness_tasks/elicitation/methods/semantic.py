@@ -1,8 +1,8 @@
 """Sampled answers grouped by meaning: how much weight the answer's group has, and the entropy.
 
-Two texts mean the same if the grader says so, or if they share more than half of their words and all
-numbers, symbols and single letters; with ``nli: MODEL``, if each entails the other (Kuhn et al. 2023). Multiple-choice samples
-mean the same if they name the same option.
+Two texts mean the same if the grader says so, or if they share more than half of their words and
+all numbers, symbols and single letters; with ``nli: MODEL``, if each entails the other (Kuhn et al.
+2023). Multiple-choice samples mean the same if they name the same option.
 """
 
 from __future__ import annotations
@@ -95,10 +95,11 @@ class SemanticClusters:
 class SemanticEntropy(SemanticClusters):
     """1 - H / log n, H = -sum p log p being the entropy over the clusters' weights p.
 
-    n are those of the K samples that can be read; 1 if all mean the same, 0 if all n differ and weigh the same. With
-    ``weighting: count`` H is the discrete semantic entropy of Farquhar et al. (2024), after Kuhn
-    et al. (2023). It ranks questions by how unsure the model is and does not depend on the answer
-    under judgement; as a probability it is only as good as a recalibration makes it.
+    n are those of the K samples that can be read; 1 if all mean the same, 0 if all n differ and
+    weigh the same. With ``weighting: count`` H is the discrete semantic entropy of Farquhar et al.
+    (2024), after Kuhn et al. (2023). It ranks questions by how unsure the model is and does not
+    depend on the answer under judgement; as a probability it is only as good as a recalibration
+    makes it.
     """
 
     def _unreadable(self, question, texts) -> str | None:
