@@ -57,7 +57,7 @@ def read_evouna(file: Path) -> dict[str, list[Judged]]:
         if row["improper"] or not row["golden_answer"]:
             continue
         golds = [gold for gold in row["golden_answer"].split("/") if gold.strip()]
-        for name, models in zip(groups, (SHORT, LONG)):
+        for name, models in zip(groups, (SHORT, LONG), strict=True):
             for model in models:
                 answer, verdict = row.get(f"answer_{model}"), row.get(f"judge_{model}")
                 if answer is not None and verdict is not None:
@@ -81,8 +81,8 @@ def report(name: str, judged: Sequence[Judged]) -> None:
     print("|---|--:|--:|--:|")
     for label, grade in graders.items():
         ours = [grade(each.answer, each.accepted) for each in judged]
-        lenient = sum(mine and not theirs for mine, theirs in zip(ours, people))
-        strict = sum(theirs and not mine for mine, theirs in zip(ours, people))
+        lenient = sum(mine and not theirs for mine, theirs in zip(ours, people, strict=True))
+        strict = sum(theirs and not mine for mine, theirs in zip(ours, people, strict=True))
         print(f"| {label} | {cohen_kappa_score(people, ours):.3f} | {lenient} | {strict} |")
 
 

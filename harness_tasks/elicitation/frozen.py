@@ -63,9 +63,9 @@ def cut_answers(path: str, task: str) -> dict[str, str]:
         FileNotFoundError, ValueError: as `read_answers`.
     """
     return {
-        row["doc_hash"]: record["reason"]
-        for row, record in read_samples(samples_file(path, task))
-        if str(record["reason"]).startswith(CUT_ANSWER)
+        sample.row["doc_hash"]: sample.record["reason"]
+        for sample in read_log(samples_file(path, task), confidences=True)
+        if str(sample.record["reason"]).startswith(CUT_ANSWER)
     }
 
 

@@ -80,7 +80,7 @@ def test_a_cut_answer_stays_cut_when_it_is_frozen(tmp_path):
         def generate_until(self, requests):
             replies = super().generate_until(requests)
             prompt = requests[0].args[0]
-            return [" on" * 16 if r.args[0] == prompt else x for r, x in zip(requests, replies)]
+            return [" on" * 16 if r.args[0] == prompt else x for r, x in zip(requests, replies, strict=True)]
 
     methods = ["zero_shot_classifier"]
     file = write_samples(worldfacts(Once(), methods=methods), TASK, tmp_path)
