@@ -88,8 +88,8 @@ def ensure_model(cache_dir: Path | None = None) -> Path:
                 make(target)
     except OSError as error:
         raise OSError(
-            f"{NAME} cannot be kept in {root} ({error.strerror or error}). Free {ROOM / 1e6:.0f} MB "
-            f"there, or name another folder in the environment variable CALIBENCH_CACHE."
+            f"{NAME} cannot be kept in {root} ({error.strerror or error}). Free {ROOM / 1e6:.0f} "
+            f"MB there, or name another folder in the environment variable CALIBENCH_CACHE."
         ) from error
     return target
 
@@ -218,7 +218,7 @@ def download(folder: Path) -> Path:
     if done.returncode or not wheels:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = said[0].removeprefix("ERROR: ") if said else f"exit code {done.returncode}"
-        if "after connection broken by" in done.stderr:  # its last word is that there is no such wheel
+        if "after connection broken by" in done.stderr:  # in the end pip says: no such wheel
             reason = "no connection to the index"
         raise RuntimeError(
             f"pip could not download {WHEEL} ({reason.rstrip('.')}). Check the network, the proxy "

@@ -15,7 +15,9 @@ STUB = """\
 #!/bin/sh
 if [ "$1" = model ]; then echo MODEL; exit $NO_MODEL; fi
 for word; do
-    case $before in --output_path|-o) mkdir -p "$word"; touch "$word/README.md" "$word/grading.json" ;; esac
+    case $before in --output_path|-o)
+        mkdir -p "$word"; touch "$word/README.md" "$word/grading.json" ;;
+    esac
     before=$word
 done
 """

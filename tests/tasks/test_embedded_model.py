@@ -269,7 +269,12 @@ def test_files_are_read_once_after_they_were_touched(tmp_path, monkeypatch, smal
     path = ensure_model(tmp_path)
     read = []
     digest = embedded_model.sha256
-    monkeypatch.setattr(embedded_model, "sha256", lambda file: read.append(file.name) or digest(file))
+
+    def counted(file):
+        read.append(file.name)
+        return digest(file)
+
+    monkeypatch.setattr(embedded_model, "sha256", counted)
     ensure_model(tmp_path)
     assert read == []
     (path / "model.safetensors").touch()
@@ -333,7 +338,8 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path, smal
 
 
 def test_too_little_room_is_said_before_the_download(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 5 * 10**8))
+    found = shutil._ntuple_diskusage(10**9, 5 * 10**8, 5 * 10**8)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: found)
     with pytest.raises(OSError, match="500 MB are free.*Free 750 MB there.*CALIBENCH_CACHE"):
         ensure_model(tmp_path)
     assert small == [] and [path.suffix for path in tmp_path.iterdir()] == [".lock"]

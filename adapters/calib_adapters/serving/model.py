@@ -11,11 +11,11 @@
 * ``mc_dropout=N,mc_dropout_rate=P``: log-likelihoods are the same mean over N passes with dropout
   left on (Gal & Ghahramani 2016); texts are generated without dropout. The masks are drawn by
   lm-eval's ``--seed``. Without a rate, dropout is what it was in training.
-* ``dtype=auto``, the default: bfloat16 where the device computes in it natively, else float32, where
+* ``dtype=auto``, the default: bfloat16 where the device computes in it natively, else float32;
   ``hf`` takes that of the weights' file. (Quantised weights keep their own.) Probabilities of a
   model in half precision are computed in float32, unless ``softmax_dtype`` says otherwise.
-* ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.serving.fast`, which
-  computes nothing twice that several requests share.
+* ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.serving.fast`,
+  which computes nothing twice that several requests share.
 """
 
 from __future__ import annotations
