@@ -112,7 +112,12 @@ def test_the_base_answers_and_the_adapter_judges_in_one_run(tiny, adapters, task
     judged = ask(HFLM(tiny, peft=adapters[0], **CPU), methods[1:2], task, answers=str(frozen))
     asked = of(both, methods[1])
     check_same(asked, of(judged, methods[1]))
-    for record, unadapted in zip(asked, of(base, methods[1]), strict=True):
+    compared = [
+        pair for pair in zip(asked, of(base, methods[1]), strict=True)
+        if pair[0]["confidence"] is not None  # its answer was cut
+    ]
+    assert len(compared) >= 2
+    for record, unadapted in compared:
         assert record["query"] == unadapted["query"]
         assert abs(record["confidence"] - unadapted["confidence"]) > 1e-3
 
@@ -148,7 +153,12 @@ def test_the_probe_reads_the_base_models_state_at_the_answers_end(tiny, adapters
     from safetensors.torch import load_file
 
     head.load_state_dict(load_file(f"{probe}/head.safetensors"))
-    for record, asked in zip(records, context, strict=True):
+    compared = [
+        pair for pair in zip(records, context, strict=True)
+        if pair[0]["confidence"] is not None  # its answer was cut
+    ]
+    assert len(compared) >= 2
+    for record, asked in compared:
         assert record["answer"] == asked["answer"]
         text = asked["context"] + asked["answer_text"]
         ids = tokenizer(text, return_tensors="pt").input_ids
@@ -165,8 +175,7 @@ def test_frozen_answers_are_probed_as_the_models_own(tiny, probe, tmp_path):
     frozen = write_samples({"samples": {"calib_worldfacts": own}}, "calib_worldfacts", tmp_path)
     again = of(ask(lm, ["probe"], answers=str(frozen)), "probe")
     assert values(again, "answer") == values(of(own, "probe"), "answer")
-    for record, first in zip(again, of(own, "probe"), strict=True):
-        assert record["confidence"] == pytest.approx(first["confidence"], abs=1e-5)
+    check_same(again, of(own, "probe"))
 
 
 @pytest.mark.parametrize("cached", [False, True])
