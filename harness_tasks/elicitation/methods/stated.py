@@ -8,7 +8,8 @@ of the closed lists in `stated_words`, and all of them must state the same value
     reason      = ( "because" | "since" | "sure that" ... ) any words without number or denial
     value       = quantity | fraction | range | quantity tolerance | "50/50" | "fifty-fifty"
     quantity    = number [ "%" | "percent" ] | "%" number | "ninety-five" [ "percent" ]
-    fraction    = number ( "/" | "out of" | "in" ) ( 2 to 10, 20, 50, 100 or 1000 ) | number "of 100"
+    fraction    = number ( "/" | "out of" | "in" ) whole | number "of 100"
+    whole       = 2 to 10, 20, 50, 100 or 1000
     range       = [ "between" | "from" ] quantity ( "-" | "to" | "and" ) quantity
     tolerance   = ( "±" | "+/-" | "plus or minus" ) quantity
 
@@ -45,6 +46,7 @@ from collections.abc import Sequence
 
 from harness_tasks.elicitation.methods.stated_tokens import Token, sentences, tokenize
 from harness_tasks.elicitation.methods.stated_values import (
+    ENDLESS,
     UNIT_SCALE,
     Refused,
     Stated,
@@ -72,7 +74,6 @@ from harness_tasks.elicitation.methods.stated_words import (
 from harness_tasks.elicitation.question import Reading
 
 _FENCE = re.compile(r"\A\s*```\w*\n|\n```\s*\Z")
-_SAME = 1e-9
 COMPLEMENT = "a probability of being wrong, read as the rest to 1"
 
 
@@ -92,13 +93,17 @@ def parse_probability(text: str) -> Reading:
         values = [stated for stated in found if not math.isnan(stated.value)]
         if not values:
             raise Refused("only the scale itself" if found else "no number")
-        first = values[0]
-        if any(abs(other.value - first.value) > _SAME for other in values):
+        first = next((stated for stated in values if stated.note != ENDLESS), values[0])
+        if any(abs(other.value - first.value) > _room(other) for other in values):
             raise Refused("several numbers")
     except Refused as refusal:
         return Reading(None, f"{refusal} in {shown!r}")
-    notes = dict.fromkeys(stated.note for stated in values if stated.note)
-    return Reading(first.value, extra={"note": "; ".join(notes)} if notes else None)
+    return Reading(first.value, extra={"note": first.note} if first.note else None)
+
+
+def _room(stated: Stated) -> float:
+    """How far another statement of the same value may be from this one."""
+    return (1e-3 if stated.note == ENDLESS else 0) + 1e-9
 
 
 def holds_number(text: str) -> bool:
@@ -277,7 +282,8 @@ class _Statement:
         "the probability that Paris is the capital is 90%", "90% sure that Paris is the capital".
         """
         rest = [token.text for token in self.tokens[at + 1 :]]
-        number = next((i for i, token in enumerate(self.tokens) if i > at and _numeral(token)), None)
+        numbers = (i for i, token in enumerate(self.tokens) if i > at and _numeral(token))
+        number = next(numbers, None)
         if self.behind is not None:
             known = all(word in KNOWN or word in WRONG for word in rest)
             sure = (LABELS | SURE) & set(self.behind)

@@ -5,6 +5,8 @@ That is why no word stands here which could turn a number into another one ("hal
 "unlikely"), except in the lists that say so.
 """
 
+# ruff: noqa: SIM905 (one word a line would hide what belongs together)
+
 from __future__ import annotations
 
 # What the number is a measure of. With one of these it needs no percent sign.
@@ -37,10 +39,10 @@ KNOWN = (
     | SPEAKING
     | DEGREES
     | frozenset(
-        "will can think believe feel rate judge assign have with at own level score rating"
-        " it is i'm i've am we me it's that this that's there there's here here's are be was been being for to in on as its"
-        " your our proposed given stated and or so then thus therefore hence ok okay yes well model"
-        " high low medium moderate range percent reply e g times".split()
+        "will can think believe feel rate judge assign have with at own level score rating it "
+        "is i'm i've am we me it's that this that's there there's here here's are be was been "
+        "being for to in on as its your our proposed given stated and or so then thus therefore "
+        "hence ok okay yes well model high low medium moderate range percent reply e g times".split()
     )
 )
 # Words that may not be the last before a number, or the first behind it.

@@ -91,9 +91,8 @@ class Verbalized:
         words = _asked_for_percent(conversation)
 
         def build() -> tuple:
-            return conversation.then(question.answer(), words, cue="Probability"), deepcopy(
-                self.generation
-            )
+            prompt = conversation.then(question.answer(), words, cue="Probability")
+            return prompt, deepcopy(self.generation)
 
         return [question.late("generate_until", build)]
 
