@@ -53,7 +53,7 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
 
     from calib_adapters.calibration import lora_prompt as method
     from calib_adapters.training.base_model import suit_attention
-    from calib_adapters.training.job import Workshop
+    from calib_adapters.training.job import TrainingContext
     from calib_adapters.training.provenance import peak_memory
     from calib_adapters.training.recipe import load_recipe
 
@@ -70,7 +70,7 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
         else:
             passes: list[float] = []
             method._reference = timed(method._reference, passes)
-            job = method.lora_prompt(Workshop(recipe, model, data, Path(folder), device))
+            job = method.lora_prompt(TrainingContext(recipe, model, data, Path(folder), device))
             suit_attention(job.model, max(job.train["length"]), device)
             (before,) = passes
             run, tokens = (ours if form == "ours" else bare)(recipe, job, folder), job.tokens

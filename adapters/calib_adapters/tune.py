@@ -28,7 +28,7 @@ from calib_adapters.training.checkpoints import Checkpoints, last_checkpoint, ti
 from calib_adapters.training.curves import draw_curves, training_log
 from calib_adapters.training.disk_errors import writing_to
 from calib_adapters.training.hub import check_hub, push
-from calib_adapters.training.job import Job, Workshop
+from calib_adapters.training.job import Job, TrainingContext
 from calib_adapters.training.precision import settled
 from calib_adapters.training.provenance import describe_machine, describe_versions, peak_memory
 from calib_adapters.training.recipe import load_recipe
@@ -36,7 +36,7 @@ from calib_adapters.training.schema import Recipe
 from calib_adapters.training.sharding import gathered
 from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
 
-METHODS: Mapping[str, Callable[[Workshop], Job]] = {
+METHODS: Mapping[str, Callable[[TrainingContext], Job]] = {
     "lora_prompt": lora_prompt,
     "lora": lora_head,
     "probe": probe,
@@ -122,8 +122,8 @@ def _train(
         if state.is_main_process:
             tidy(work)
         transformers.set_seed(settings.seed)
-        shop = Workshop(settings, model, data, work, state.device, asked)
-        job = METHODS[settings.method](shop)
+        context = TrainingContext(settings, model, data, work, state.device, asked)
+        job = METHODS[settings.method](context)
         suit_attention(job.model, max(job.train["length"]), state.device)
     last = last_checkpoint(work)
     if last and last.failures >= (settings.evaluation.patience or last.failures + 1):

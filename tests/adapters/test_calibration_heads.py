@@ -26,7 +26,7 @@ from calib_adapters.calibration.rows import load_rows
 from calib_adapters.data.grade import grade, load_graded
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.training.base_model import add_lora, load_base
-from calib_adapters.training.job import Workshop
+from calib_adapters.training.job import TrainingContext
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.schema import Lora
 from calib_adapters.tune import tune
@@ -152,8 +152,8 @@ def test_an_interrupted_run_continues_to_the_same_weights(
     method = load_recipe(recipe).method
     make = frame.METHODS[method]
 
-    def interrupted(shop):
-        job = make(shop)
+    def interrupted(context):
+        job = make(context)
         job.__dict__["callbacks"] = (*job.callbacks, Interrupt())
         return job
 
@@ -175,8 +175,8 @@ def test_an_interrupted_run_continues_to_the_same_weights(
 
 def test_a_fraction_of_the_data_is_the_beginning_of_one_order_that_the_seed_draws(tiny, graded):
     def ids(*overrides):
-        shop = Workshop(load_recipe(PROBE, overrides), tiny, graded, graded, torch.device("cpu"))
-        return list(load_rows(shop).train["id"])
+        context = TrainingContext(load_recipe(PROBE, overrides), tiny, graded, graded, torch.device("cpu"))
+        return list(load_rows(context).train["id"])
 
     whole = ids()
     assert ids("data.fraction=0.25") == whole[:10]

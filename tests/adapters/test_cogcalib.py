@@ -14,7 +14,7 @@ from calib_adapters.supervised.batch import SUMMARY, read_logits
 from calib_adapters.supervised.cogcalib import cogcalib
 from calib_adapters.supervised.indicator import Indicator, find_cut, knowledge, rate_cut
 from calib_adapters.supervised.losses import penalties, token_nll
-from calib_adapters.training.job import Workshop
+from calib_adapters.training.job import TrainingContext
 from calib_adapters.training.recipe import load_recipe, shipped_recipes
 from calib_adapters.tune import tune
 from helpers.adapters_common import prepared_row, write_prepared
@@ -83,7 +83,7 @@ def test_an_indicator_goes_on_from_the_step_it_is_rewound_to(tmp_path):
 
 def job_and_batch(tmp_path, tiny, prepared, *overrides):
     recipe = load_recipe("cogcalib_ls", (*FAST, *overrides))
-    job = cogcalib(Workshop(recipe, tiny, prepared, tmp_path, torch.device("cpu")))
+    job = cogcalib(TrainingContext(recipe, tiny, prepared, tmp_path, torch.device("cpu")))
     rows = [job.train[i] for i in range(8)]
     return recipe, job, job.collate(rows)
 

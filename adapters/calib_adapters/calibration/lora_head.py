@@ -16,7 +16,7 @@ from calib_adapters.calibration.head import (
     save_head,
 )
 from calib_adapters.calibration.objective import query_loss
-from calib_adapters.calibration.rows import finish, load_rows, validation_scores
+from calib_adapters.calibration.rows import finish, load_graded_rows, validation_scores
 from calib_adapters.training.base_model import (
     add_lora,
     load_base,
@@ -24,7 +24,7 @@ from calib_adapters.training.base_model import (
     save_adapter,
     without_adapter,
 )
-from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
 MODULE = "correctness_head"
@@ -46,17 +46,17 @@ calibench eval --model calib-hf --model_args pretrained=BASE,probe=ADAPTER \\
 """
 
 
-def lora_head(shop: Workshop) -> Job:
+def lora_head(context: TrainingContext) -> Job:
     """The job of the method ``lora``; see `Job`."""
-    recipe = shop.recipe
-    graded = load_rows(shop)
-    tokenizer = load_tokenizer(shop.model, shop.asked)
-    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
+    recipe = context.recipe
+    graded = load_graded_rows(context)
+    tokenizer = load_tokenizer(context.model, context.asked)
+    base = load_base(context.model, recipe.dtype, context.device, recipe.quantise, context.asked)
     hidden_size = base.get_output_embeddings().in_features
     # Within the base model and among the modules that PEFT saves, so that the checkpoints hold
     # the head and leave out the base.
-    base.add_module(MODULE, CorrectnessHead(hidden_size, recipe.objective.sizes).to(shop.device))
-    model = add_lora(base, recipe.lora, shop.model, modules_to_save=[MODULE])
+    base.add_module(MODULE, CorrectnessHead(hidden_size, recipe.objective.sizes).to(context.device))
+    model = add_lora(base, recipe.lora, context.model, modules_to_save=[MODULE])
     train = encode_answers(graded.train, tokenizer)
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
@@ -72,7 +72,7 @@ def lora_head(shop: Workshop) -> Job:
         loss=loss,
         validate=validation_scores,
         finish=partial(finish, method="probe"),
-        save=lambda folder: _save(model, shop.model, folder),
+        save=lambda folder: _save(model, context.model, folder),
         title="calibration-head",
         description=DESCRIPTION,
         data_facts=graded.facts,

@@ -23,9 +23,9 @@ from calib_adapters.calibration.objective import (
     query_loss,
     reference_states,
 )
-from calib_adapters.calibration.rows import finish, load_rows, validation_scores
+from calib_adapters.calibration.rows import finish, load_graded_rows, validation_scores
 from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
-from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
 KEPT = " A Jensen–Shannon\nterm keeps the answers themselves what they were."
@@ -48,26 +48,26 @@ fitted on the validation split; pass it as the metadata key `temperature` to app
 """
 
 
-def lora_prompt(shop: Workshop) -> Job:
+def lora_prompt(context: TrainingContext) -> Job:
     """The job of the method ``lora_prompt``; see `Job` and ``objective.py``."""
-    recipe = shop.recipe
-    graded = load_rows(shop)
-    tokenizer = load_tokenizer(shop.model, shop.asked)
-    base = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
-    model = add_lora(base, recipe.lora, shop.model)
+    recipe = context.recipe
+    graded = load_graded_rows(context)
+    tokenizer = load_tokenizer(context.model, context.asked)
+    base = load_base(context.model, recipe.dtype, context.device, recipe.quantise, context.asked)
+    model = add_lora(base, recipe.lora, context.model)
     pad = pad_token(tokenizer)
     train = _with_starts(encode_rows(graded.train, tokenizer))
     validation = encode_rows(graded.validation, tokenizer)
-    first = {name: value.to(shop.device) for name, value in collate([train[0]], pad).items()}
+    first = {name: value.to(context.device) for name, value in collate([train[0]], pad).items()}
     check_head(model, first)
     kappa = recipe.objective.kappa
     put: Put | None = None
     if lower := run_lower(
         model, {"train": train, "validation": validation}, ("train",) if kappa else (), pad,
-        shop.work / "lower.safetensors",
+        context.work / "lower.safetensors",
     ):  # fmt: skip
         put, (train, validation) = partial(put_states, table=lower[0]), lower[1].values()
-    reference = _reference(model, train, pad, put, shop) if kappa else None
+    reference = _reference(model, train, pad, put, context) if kappa else None
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         odds = log_odds(model, batch)
@@ -85,7 +85,7 @@ def lora_prompt(shop: Workshop) -> Job:
         loss=loss,
         validate=validation_scores,
         finish=finish,
-        save=lambda folder: save_adapter(model, shop.model, folder),
+        save=lambda folder: save_adapter(model, context.model, folder),
         title="calibration-tuning",
         description=DESCRIPTION.replace("{kept}", KEPT if kappa else ""),
         data_facts=graded.facts,
@@ -107,13 +107,13 @@ def _with_starts(rows: datasets.Dataset) -> datasets.Dataset:
 
 
 def _reference(
-    model: nn.Module, train: datasets.Dataset, pad: int, put: Put | None, shop: Workshop
+    model: nn.Module, train: datasets.Dataset, pad: int, put: Put | None, context: TrainingContext
 ) -> Tensor:
     """The base model's hidden states at the answers, from the work folder if they are there."""
-    file: Path = shop.work / "reference.safetensors"
+    file: Path = context.work / "reference.safetensors"
     if not file.exists():
         model.eval()
-        rows = 4 * shop.recipe.optimiser.batch_size  # without gradients there is room for more
+        rows = 4 * context.recipe.optimiser.batch_size  # without gradients there is room for more
         states = reference_states(model, train.to_list(), pad, rows, put)
         part = Path(f"{file}.part")
         save_file({"states": states.contiguous()}, part)

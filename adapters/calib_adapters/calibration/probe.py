@@ -19,9 +19,9 @@ from calib_adapters.calibration.head import (
     save_head,
 )
 from calib_adapters.calibration.objective import query_loss
-from calib_adapters.calibration.rows import GradedRows, finish, load_rows, validation_scores
+from calib_adapters.calibration.rows import GradedRows, finish, load_graded_rows, validation_scores
 from calib_adapters.training.base_model import load_base, pad_token
-from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
 DESCRIPTION = """\
@@ -42,11 +42,11 @@ calibench eval --model calib-hf --model_args pretrained=BASE,probe=PROBE \\
 """
 
 
-def probe(shop: Workshop) -> Job:
+def probe(context: TrainingContext) -> Job:
     """The job of the method ``probe``; see `Job`."""
-    graded = load_rows(shop)
-    states = _states(graded, shop)
-    head = CorrectnessHead(states["train"].shape[1], shop.recipe.objective.sizes).to(shop.device)
+    graded = load_graded_rows(context)
+    states = _states(graded, context)
+    head = CorrectnessHead(states["train"].shape[1], context.recipe.objective.sizes).to(context.device)
     model = nn.ModuleDict({"head": head})
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
@@ -62,7 +62,7 @@ def probe(shop: Workshop) -> Job:
         loss=loss,
         validate=validation_scores,
         finish=partial(finish, method="probe"),
-        save=lambda folder: save_head(head.state_dict(), shop.model, folder),
+        save=lambda folder: save_head(head.state_dict(), context.model, folder),
         title="probe",
         description=DESCRIPTION,
         data_facts=graded.facts,
@@ -89,19 +89,19 @@ def _collate(rows: list[dict[str, Any]], states: dict[str, Tensor]) -> dict[str,
     }
 
 
-def _states(graded: GradedRows, shop: Workshop) -> dict[str, Tensor]:
+def _states(graded: GradedRows, context: TrainingContext) -> dict[str, Tensor]:
     """Hidden states of both splits, from the work folder if they are there."""
     splits = {"train": graded.train, "validation": graded.validation}
-    files = {name: shop.work / f"states_{name}.safetensors" for name in splits}
+    files = {name: context.work / f"states_{name}.safetensors" for name in splits}
     missing = [name for name, file in files.items() if not file.exists()]
     if missing:
-        tokenizer = load_tokenizer(shop.model, shop.asked)
+        tokenizer = load_tokenizer(context.model, context.asked)
         base = load_base(
-            shop.model, shop.recipe.dtype, shop.device, asked=shop.asked
+            context.model, context.recipe.dtype, context.device, asked=context.asked
         ).eval()
     for name in missing:
         rows = encode_answers(splits[name], tokenizer).to_list()
-        size = shop.recipe.optimiser.batch_size
+        size = context.recipe.optimiser.batch_size
         part = Path(f"{files[name]}.part")
         save_file({"states": all_end_states(base, rows, pad_token(tokenizer), size)}, part)
         os.replace(part, files[name])

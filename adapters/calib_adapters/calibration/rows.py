@@ -12,7 +12,7 @@ import numpy as np
 import transformers
 
 from calib_adapters.data.grade import load_graded
-from calib_adapters.training.job import Workshop
+from calib_adapters.training.job import TrainingContext
 from calib_adapters.training.temperature import fit_temperature, sigmoid
 from calib_metrics import score
 
@@ -28,22 +28,22 @@ class GradedRows:
     facts: Mapping[str, Any]
 
 
-def load_rows(shop: Workshop) -> GradedRows:
+def load_graded_rows(context: TrainingContext) -> GradedRows:
     """Graded rows, the training split in an order drawn by the seed and cut as the recipe says.
 
     Raises:
         ValueError: no graded dataset, an empty split, or one in which all answers are alike.
     """
-    graded, grading = load_graded(shop.data)
-    _check(graded, shop.data)
-    settings = shop.recipe.data
-    rows = graded["train"].shuffle(seed=shop.recipe.seed, keep_in_memory=True)
+    graded, grading = load_graded(context.data)
+    _check(graded, context.data)
+    settings = context.recipe.data
+    rows = graded["train"].shuffle(seed=context.recipe.seed, keep_in_memory=True)
     limits = (len(rows), settings.max_train or len(rows), round(settings.fraction * len(rows)))
     graded["train"] = rows.select(range(min(limits)), keep_in_memory=True)
     if len(set(graded["train"]["correct"])) < 2:
         raise ValueError(
             f"data.fraction={settings.fraction:g} and data.max_train={settings.max_train} leave "
-            f"{min(limits)} of {len(rows)} training answers in {shop.data}, which do not hold both "
+            f"{min(limits)} of {len(rows)} training answers in {context.data}, which do not hold both "
             f"correct and wrong ones; take more of them."
         )
     facts = {

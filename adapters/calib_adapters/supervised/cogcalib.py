@@ -35,23 +35,23 @@ from calib_adapters.supervised.sft import (
     supervised_job,
     validation_report,
 )
-from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.schema import Known
 from calib_adapters.training.trainer import JobTrainer
 from calib_metrics import score
 
 
-def cogcalib(shop: Workshop) -> Job:
+def cogcalib(context: TrainingContext) -> Job:
     """The job of the method ``cogcalib``.
 
     The loss of a token is NLL + alpha · R for rows whose treatment is "regularise", its NLL for
     "plain" ones, and 0 for those that are dropped. A row is known if its own NLL, at the moment it
     is trained on, is at most the threshold. Before the first threshold all rows are plain.
     """
-    prepared = prepare_training(shop, calibration=True)
-    penalty, settings = shop.recipe.objective, shop.recipe.knowledge
-    _check_steps(shop, len(prepared.splits["train"]))
-    indicator = Indicator(shop.work / "indicator.json")
+    prepared = prepare_training(context, calibration=True)
+    penalty, settings = context.recipe.objective, context.recipe.knowledge
+    _check_steps(context, len(prepared.splits["train"]))
+    indicator = Indicator(context.work / "indicator.json")
     tally = Tally()
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
@@ -74,19 +74,19 @@ def cogcalib(shop: Workshop) -> Job:
 
     thresholds = Thresholds(indicator, tally, settings, prepared)
     return supervised_job(
-        shop, prepared, loss, f"cogcalib-{penalty.regulariser}", "A fine-tuned version (CogCalib)",
+        context, prepared, loss, f"cogcalib-{penalty.regulariser}", "A fine-tuned version (CogCalib)",
         finish=lambda trainer: _finish(trainer, prepared, indicator, settings),
-        save=lambda folder: _save(shop, prepared, indicator, folder),
+        save=lambda folder: _save(context, prepared, indicator, folder),
         callbacks=(thresholds,),
     )
 
 
-def _check_steps(shop: Workshop, rows: int) -> None:
-    optimiser = shop.recipe.optimiser
+def _check_steps(context: TrainingContext, rows: int) -> None:
+    optimiser = context.recipe.optimiser
     steps = math.ceil(rows / optimiser.batch_size) * optimiser.epochs
-    if shop.recipe.knowledge.style_steps >= steps:
+    if context.recipe.knowledge.style_steps >= steps:
         raise ValueError(
-            f"knowledge.style_steps is {shop.recipe.knowledge.style_steps}, but {rows} rows make "
+            f"knowledge.style_steps is {context.recipe.knowledge.style_steps}, but {rows} rows make "
             f"only {steps} steps in all: nothing would be regularised. Lower it, or train longer."
         )
 
@@ -241,8 +241,8 @@ def _effect(
     return effect
 
 
-def _save(shop: Workshop, prepared: Prepared, indicator: Indicator, folder: Path) -> None:
-    save_model(shop, prepared, folder)
+def _save(context: TrainingContext, prepared: Prepared, indicator: Indicator, folder: Path) -> None:
+    save_model(context, prepared, folder)
     text = json.dumps(indicator.history, indent=1)
     (folder / "indicator.json").write_text(text + "\n", encoding="utf-8")
     draw_indicator(indicator.history, folder / "indicator")

@@ -10,10 +10,10 @@ import datasets
 import numpy as np
 
 from calib_adapters.data.prepare import load_prepared
-from calib_adapters.training.job import Workshop
+from calib_adapters.training.job import TrainingContext
 
 
-def load_rows(shop: Workshop) -> tuple[datasets.DatasetDict, dict[str, Any]]:
+def load_prepared_rows(context: TrainingContext) -> tuple[datasets.DatasetDict, dict[str, Any]]:
     """Splits of a prepared data set as ``data`` in the recipe says, and facts about them.
 
     ``train`` is drawn by the seed; the other splits hold all rows of the chosen tasks.
@@ -21,20 +21,20 @@ def load_rows(shop: Workshop) -> tuple[datasets.DatasetDict, dict[str, Any]]:
     Raises:
         ValueError: no prepared data set, a task it does not have, or a split without rows.
     """
-    data, prepared = load_prepared(shop.data)
-    settings = shop.recipe.data
+    data, prepared = load_prepared(context.data)
+    settings = context.recipe.data
     if settings.tasks:
-        data = _of_tasks(data, settings.tasks, shop.data)
+        data = _of_tasks(data, settings.tasks, context.data)
     for name in ("train", "validation"):
         if name not in data or not len(data[name]):
             raise ValueError(
-                f"{shop.data} has no rows in the split {name!r}"
+                f"{context.data} has no rows in the split {name!r}"
                 + (" for these tasks." if settings.tasks else ".")
                 + " Prepare the data with both a train and a validation split."
             )
     chosen = mixture(
         data["train"]["task"], settings.weights, settings.max_train, settings.fraction,
-        shop.recipe.seed, shop.data,
+        context.recipe.seed, context.data,
     )
     data["train"] = data["train"].select(chosen, keep_in_memory=True)
     facts = {

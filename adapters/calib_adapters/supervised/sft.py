@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from calib_adapters.supervised.batch import collate, read_logits, summarise
 from calib_adapters.supervised.encode import encode_rows
 from calib_adapters.supervised.losses import penalties, token_nll
-from calib_adapters.supervised.rows import load_rows
+from calib_adapters.supervised.rows import load_prepared_rows
 from calib_adapters.supervised.scores import (
     fit_option_temperature,
     full_scores,
@@ -25,7 +25,7 @@ from calib_adapters.supervised.scores import (
     scores_by_group,
 )
 from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
-from calib_adapters.training.job import Job, Loss, Workshop
+from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
 METHOD = "option_likelihood"  # `conf` in the signature of the scores
@@ -70,10 +70,10 @@ class Prepared:
     facts: dict[str, Any]
 
 
-def sft(shop: Workshop) -> Job:
+def sft(context: TrainingContext) -> Job:
     """The job of the method ``sft``."""
-    prepared = prepare_training(shop)
-    penalty = shop.recipe.objective
+    prepared = prepare_training(context)
+    penalty = context.recipe.objective
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         logits = read_logits(model, batch)
@@ -87,28 +87,28 @@ def sft(shop: Workshop) -> Job:
         summary = summarise(logits, nll, batch)
         return Loss(total.sum(), nll.new_tensor(len(nll)), summary, nll.sum())
 
-    return supervised_job(shop, prepared, loss, "sft", "A fine-tuned version")
+    return supervised_job(context, prepared, loss, "sft", "A fine-tuned version")
 
 
-def prepare_training(shop: Workshop, calibration: bool = False) -> Prepared:
+def prepare_training(context: TrainingContext, calibration: bool = False) -> Prepared:
     """Model and encoded rows; with `calibration`, also those of the split of that name.
 
     Raises:
         ValueError: unusable rows, no rows that the model can take, or a model whose logits are not
             its output head's.
     """
-    recipe = shop.recipe
-    data, facts = load_rows(shop)
+    recipe = context.recipe
+    data, facts = load_prepared_rows(context)
     if calibration and ("calibration" not in data or not len(data["calibration"])):
         raise ValueError(
-            f"{shop.data} has no rows in the split 'calibration', from which the threshold between "
+            f"{context.data} has no rows in the split 'calibration', from which the threshold between "
             f"known and unknown is found; prepare the data with one, such as "
             f"--shares train=0.7,validation=0.1,calibration=0.2."
         )
-    tokenizer = load_tokenizer(shop.model, shop.asked)
-    model = load_base(shop.model, recipe.dtype, shop.device, recipe.quantise, shop.asked)
+    tokenizer = load_tokenizer(context.model, context.asked)
+    model = load_base(context.model, recipe.dtype, context.device, recipe.quantise, context.asked)
     if recipe.lora:
-        model = add_lora(model, recipe.lora, shop.model)
+        model = add_lora(model, recipe.lora, context.model)
     wanted = ("train", "validation", *(("calibration",) if calibration else ()))
     limit = getattr(model.config, "max_position_embeddings", None)
     splits, left_out = {}, {}
@@ -118,22 +118,22 @@ def prepare_training(shop: Workshop, calibration: bool = False) -> Prepared:
         left_out[name] = len(data[name]) - len(splits[name])
         if not len(splits[name]):
             raise ValueError(
-                f"all {len(data[name])} rows in the split {name!r} of {shop.data} are longer than "
+                f"all {len(data[name])} rows in the split {name!r} of {context.data} are longer than "
                 f"{recipe.data.max_tokens or limit} tokens; raise data.max_tokens or shorten them."
             )
         facts[name] = len(splits[name])
     facts["too_long"] = left_out
     width = max(len(row) for name in wanted[1:] for row in splits[name]["candidates"])
     pad = pad_token(tokenizer)
-    check_logits(model, splits["train"][0]["input_ids"], shop.device)
+    check_logits(model, splits["train"][0]["input_ids"], context.device)
     return Prepared(model, tokenizer, splits, partial(collate, pad=pad, width=width), facts)
 
 
 def supervised_job(
-    shop: Workshop, prepared: Prepared, loss: Callable[..., Loss], title: str, what: str, **own: Any
+    context: TrainingContext, prepared: Prepared, loss: Callable[..., Loss], title: str, what: str, **own: Any
 ) -> Job:
     """The `Job` around a loss; `own` replaces or adds attributes of it."""
-    recipe, splits = shop.recipe, prepared.splits
+    recipe, splits = context.recipe, prepared.splits
     tasks = ", ".join(f"{n} rows of {name}" for name, n in prepared.facts["train_by_task"].items())
     weights = "pretrained=BASE,peft=ADAPTER" if recipe.lora else "pretrained=MODEL"
     use = f"lm_eval run --model hf --model_args {weights} --tasks TASK"
@@ -149,7 +149,7 @@ def supervised_job(
         "finish": lambda trainer: validation_report(
             trainer.predict(splits["validation"]), splits["validation"]
         ),
-        "save": lambda folder: save_model(shop, prepared, folder),
+        "save": lambda folder: save_model(context, prepared, folder),
         "title": title,
         "description": DESCRIPTION.format(
             what=what, tasks=tasks, use=use, penalty=PENALTIES[recipe.objective.regulariser]
@@ -178,10 +178,10 @@ def validation_report(predicted: Any, rows: datasets.Dataset) -> dict[str, Any]:
     return found
 
 
-def save_model(shop: Workshop, prepared: Prepared, folder: Path) -> None:
+def save_model(context: TrainingContext, prepared: Prepared, folder: Path) -> None:
     """Write the adapter, or without LoRA the whole model with its tokenizer."""
-    if shop.recipe.lora:
-        save_adapter(prepared.model, shop.model, folder)
+    if context.recipe.lora:
+        save_adapter(prepared.model, context.model, folder)
     else:
         prepared.model.save_pretrained(folder)
         prepared.tokenizer.save_pretrained(folder)

@@ -1,6 +1,6 @@
 """What a method hands to the training frame, and what the frame gives to every method.
 
-A method (``calibration/``, ``supervised/``) is a function that makes a `Job` of a `Workshop`:
+A method (``calibration/``, ``supervised/``) is a function that makes a `Job` of a `TrainingContext`:
 rows, a loss and a way to save. The frame (``tune.py``, ``trainer.py``) does everything else:
 batches, epochs, checkpoints, resuming, provenance, the card.
 """
@@ -21,7 +21,7 @@ from calib_adapters.training.schema import Recipe
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TrainingContext:
     """What a method gets.
 
     Attributes:
