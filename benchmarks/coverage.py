@@ -51,8 +51,12 @@ def main() -> None:
                 confidence = rng.random(n)
                 samples.append((confidence, rng.random(n) < share_right(confidence)))
             mean_ece = float(np.mean([ece(*sample) for sample in samples]))
-            targets = [("brier", truth["brier"]), ("auroc", truth["auroc"]),
-                       ("ece", truth["ece"]), ("ece", mean_ece)]
+            targets = [
+                ("brier", truth["brier"]),
+                ("auroc", truth["auroc"]),
+                ("ece", truth["ece"]),
+                ("ece", mean_ece),
+            ]
             for interval in ("percentile", "bca"):
                 covered = np.zeros(len(targets))
                 for seed, sample in enumerate(tqdm(samples, leave=False, file=sys.stderr)):

@@ -47,8 +47,18 @@ SIZED = ("stock", "polygraph")
 SCALES = {"questions": (100, 400, 1000, 4000), "k": (1, 5, 10, 25, 50), "shots": (0, 2, 4, 8)}
 SCALED = {"questions": "questions", "k": "samples per question", "shots": "examples"}
 SETTINGS = (
-    "form", "dtype", "batch_size", "questions", "k", "shots", "threads", "clock", "rows", "model",
-    "methods", "adapter",
+    "form",
+    "dtype",
+    "batch_size",
+    "questions",
+    "k",
+    "shots",
+    "threads",
+    "clock",
+    "rows",
+    "model",
+    "methods",
+    "adapter",
 )
 
 

@@ -55,9 +55,11 @@ def state(folder: Path) -> dict[str, tuple[str, int]]:
     """Digest and time of change of every file."""
     return {
         str(path.relative_to(folder)): (
-            hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
         )
-        for path in folder.rglob("*") if path.is_file()
+        for path in folder.rglob("*")
+        if path.is_file()
     }
 
 
@@ -65,7 +67,9 @@ def open_seconds(program: str, page: Path) -> float:
     """Seconds from the start of the navigation until two frames after the table has rows."""
     browser = Chromium(program)
     try:
-        browser.send("Page.addScriptToEvaluateOnNewDocument", source="""
+        browser.send(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="""
             const seen = new MutationObserver(() => {
               if (!document.querySelector('#results tbody tr')) return;
               seen.disconnect();
@@ -74,7 +78,8 @@ def open_seconds(program: str, page: Path) -> float:
               }));
             });
             seen.observe(document, { childList: true, subtree: true });
-        """)
+        """,
+        )
         browser.open(page)
         browser.wait("window.paintedAt")
         if browser.problems:
@@ -96,7 +101,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder, "store"), Path(folder, "out")
         files = write_store(
-            store, models=max(options.entries // 10, 1), tasks=10, methods=options.methods,
+            store,
+            models=max(options.entries // 10, 1),
+            tasks=10,
+            methods=options.methods,
             questions=options.questions,
         )
         size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
@@ -106,8 +114,9 @@ def main() -> None:
         print(f"again  {build(store, out)}")
         changed = [name for name, found in state(out).items() if before.get(name) != found]
         print(f"       files written: {len(changed)}")
-        files[0].write_bytes(files[0].read_bytes().replace(b'"dtype": "bfloat16"',
-                                                           b'"dtype": "float16"'))
+        files[0].write_bytes(
+            files[0].read_bytes().replace(b'"dtype": "bfloat16"', b'"dtype": "float16"')
+        )
         print(f"one    {build(store, out)}")
         changed = [name for name, found in state(out).items() if before.get(name) != found]
         print(f"       files written: {len(changed)}")

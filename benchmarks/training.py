@@ -77,10 +77,20 @@ def measure(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
         started = clock()
         trained = run()
         seconds = clock() - started
-    sums = [float(weight.detach().double().sum()) for weight in trained.parameters()
-            if weight.requires_grad]
-    return {"form": form, "dtype": dtype, "seconds": seconds, "before": before,
-            "tokens": tokens, "memory": peak_memory(), "weights": sums}
+    sums = [
+        float(weight.detach().double().sum())
+        for weight in trained.parameters()
+        if weight.requires_grad
+    ]
+    return {
+        "form": form,
+        "dtype": dtype,
+        "seconds": seconds,
+        "before": before,
+        "tokens": tokens,
+        "memory": peak_memory(),
+        "weights": sums,
+    }
 
 
 def timed(function: Callable, seconds: list[float]) -> Callable:
@@ -141,7 +151,10 @@ def stepper(recipe, model, steps: int) -> Callable:
     settings = recipe.optimiser
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     adam = torch.optim.AdamW(
-        weights, settings.learning_rate, (0.9, settings.beta2), weight_decay=settings.weight_decay,
+        weights,
+        settings.learning_rate,
+        (0.9, settings.beta2),
+        weight_decay=settings.weight_decay,
         fused=True,
     )
     schedule = transformers.get_cosine_schedule_with_warmup(adam, settings.warmup_steps, steps)
@@ -180,8 +193,10 @@ def naive(recipe, model_name: str, data: Path, device) -> tuple[Callable, int]:
         ids = [torch.tensor(ids) for ids in lists]
         mask = [torch.ones_like(row) for row in ids]
         padded = torch.nn.utils.rnn.pad_sequence
-        return {"input_ids": padded(ids, batch_first=True, padding_value=pad).to(device),
-                "attention_mask": padded(mask, batch_first=True).to(device)}
+        return {
+            "input_ids": padded(ids, batch_first=True, padding_value=pad).to(device),
+            "attention_mask": padded(mask, batch_first=True).to(device),
+        }
 
     def loss_of(batch):
         queries = pad_all([row["input_ids"] for row in batch])
@@ -214,10 +229,23 @@ def naive(recipe, model_name: str, data: Path, device) -> tuple[Callable, int]:
 
 def in_a_process(form: str, dtype: str, model: str, data: Path, rows: int) -> dict:
     """`measure` in a process of its own."""
-    command = [sys.executable, __file__, "--one", form, "--dtype", dtype, "--model", model,
-               "--data", str(data), "--rows", str(rows)]
-    done = subprocess.run(command, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        __file__,
+        "--one",
+        form,
+        "--dtype",
+        dtype,
+        "--model",
+        model,
+        "--data",
+        str(data),
+        "--rows",
+        str(rows),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     if done.returncode:
         raise SystemExit(f"{form}, {dtype}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -228,9 +256,11 @@ def report(found: dict[str, dict], dtype: str) -> list[str]:
     ours_, bare_, naive_ = (found[form] for form in FORMS)
     speed = {form: one["tokens"] / (one["seconds"] + one["before"]) for form, one in found.items()}
     ratio, times = ours_["seconds"] / bare_["seconds"], speed["ours"] / speed["naive"]
-    verdicts = [(ratio <= WITHIN, f"{ratio:.2f} × bare (≤ {WITHIN})"),
-                (times >= FASTER, f"{times:.2f} × naive's tokens/s (≥ {FASTER:g})"),
-                (ours_["memory"] <= naive_["memory"], "memory ≤ naive's")]
+    verdicts = [
+        (ratio <= WITHIN, f"{ratio:.2f} × bare (≤ {WITHIN})"),
+        (times >= FASTER, f"{times:.2f} × naive's tokens/s (≥ {FASTER:g})"),
+        (ours_["memory"] <= naive_["memory"], "memory ≤ naive's"),
+    ]
     targets = {"ours": "; ".join(("met: " if ok else "missed: ") + text for ok, text in verdicts)}
     return [
         f"| {dtype} | {form} | {one['seconds']:.1f} | {one['before']:.1f} | {speed[form]:.0f} | "
@@ -272,8 +302,10 @@ def main() -> None:
         if apart > 1e-3:
             raise SystemExit(f"{dtype}: ours and bare end with different weights ({apart:.2g}).")
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("torch", "transformers", "peft"))
-    print(f"\n{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
-          f"{given.rows} rows, least of {given.repeats}.")
+    print(
+        f"\n{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
+        f"{given.rows} rows, least of {given.repeats}."
+    )
 
 
 if __name__ == "__main__":

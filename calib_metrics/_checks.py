@@ -147,8 +147,7 @@ def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> N
     if given.size == 0 or (given.min() >= 0 and given.max() <= 1):
         return
     message = (
-        f"confidence runs from {given.min():.10g} to {given.max():.10g}, "
-        "outside the range [0, 1]"
+        f"confidence runs from {given.min():.10g} to {given.max():.10g}, outside the range [0, 1]"
     )
     if 0 <= given.min() and given.max() <= 1 + _ROUNDING:
         message += (

@@ -122,9 +122,7 @@ def _times(weight: float, value: NDArray[np.float64]) -> NDArray[np.float64]:
     return weight * value if weight else np.where(np.isnan(value), np.nan, 0.0)
 
 
-def _fit_temperature(
-    log_odds: NDArray[np.float64], correct: NDArray[np.float64]
-) -> Parameters:
+def _fit_temperature(log_odds: NDArray[np.float64], correct: NDArray[np.float64]) -> Parameters:
     signed = np.where(correct == 1, log_odds, -log_odds)
 
     def slope(inverse: float) -> float:

@@ -132,9 +132,7 @@ def bin_sums(
         where = _width_index(confidence[rows], bins) if index is None else index[rows]
         total += _chunk_sums(where, confidence[rows], correct[rows], bins)
     count, right, high, low = total
-    return BinSums(
-        count.astype(np.int64), right.astype(np.int64), high + low, (right - high) - low
-    )
+    return BinSums(count.astype(np.int64), right.astype(np.int64), high + low, (right - high) - low)
 
 
 def _chunk_sums(

@@ -51,9 +51,7 @@ def resampled_mean(
     return resampled
 
 
-def totals_by_bin(
-    index: NDArray[np.int64], columns: Floats
-) -> Callable[[Drawn], list[Floats]]:
+def totals_by_bin(index: NDArray[np.int64], columns: Floats) -> Callable[[Drawn], list[Floats]]:
     """Return the function that sums each column, (cells, columns), over the draws in each bin.
 
     index: the bin of each cell, -1 for none. The sums are one array (resamples, bins) per column.

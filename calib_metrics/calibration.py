@@ -104,9 +104,7 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
     return float(np.mean(_squares(*check_rows(confidence, correct))))
 
 
-def _squares(
-    confidence: NDArray[np.float64], correct: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _squares(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> NDArray[np.float64]:
     return (confidence - correct) ** 2
 
 
@@ -128,9 +126,7 @@ def log_losses(
         return -np.where(correct == 1, np.log(confidence), np.log1p(-confidence))
 
 
-def gap_norm(
-    gap: NDArray[np.float64], count: NDArray[np.int64], norm: str
-) -> NDArray[np.float64]:
+def gap_norm(gap: NDArray[np.float64], count: NDArray[np.int64], norm: str) -> NDArray[np.float64]:
     """Reduce the last axis, one entry per bin, to a calibration error.
 
     gap: sum of (correct - confidence) over the bin's rows. count: rows in the bin, 0 allowed.

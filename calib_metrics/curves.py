@@ -116,7 +116,12 @@ def risk_coverage_figure(
             if len(rows) == 1 or row.get("emphasise"):
                 low, high = wilson_interval(risk, given)
                 axes.fill_between(
-                    coverage, low, high, color=line["color"], alpha=0.15, linewidth=0,
+                    coverage,
+                    low,
+                    high,
+                    color=line["color"],
+                    alpha=0.15,
+                    linewidth=0,
                     label="95 % Wilson interval of its risk",
                 )
             top = max(top, float(np.max(risk)))
@@ -210,7 +215,11 @@ def _bounds(axes: Axes, n: int, right: int) -> None:
     best = np.maximum(given - right, 0) / given
     axes.axhline(1 - right / n, color=INK, linewidth=1, linestyle=DASHES, label="Random order")
     axes.plot(
-        given / n, best, color=SOFT, linewidth=1, linestyle=(0, (1, 2)),
+        given / n,
+        best,
+        color=SOFT,
+        linewidth=1,
+        linestyle=(0, (1, 2)),
         label="Best possible order",
     )
 
@@ -231,7 +240,14 @@ def _finish(
     if any(not math.isnan(found.low) for found in scores):
         heading += f" and {level_text(scores)} interval"
     axes.legend(
-        title=heading, alignment="left", loc="upper left", bbox_to_anchor=(1.02, 1.0),
-        fontsize=9, title_fontsize=10, frameon=False, borderaxespad=0, labelspacing=0.9,
+        title=heading,
+        alignment="left",
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        fontsize=9,
+        title_fontsize=10,
+        frameon=False,
+        borderaxespad=0,
+        labelspacing=0.9,
     )
     headings(figure, title, "  ·  ".join(filter(None, [*parts, count_text(scores)])))

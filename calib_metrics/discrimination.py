@@ -169,9 +169,7 @@ def _placements(
     return _share_below(of_wrong, of_right), 1 - _share_below(of_right, of_wrong)
 
 
-def _share_below(
-    others: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _share_below(others: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     others = np.sort(others)
     below = np.searchsorted(others, values, side="left")
     up_to = np.searchsorted(others, values, side="right")

@@ -75,8 +75,13 @@ def bar_chart(
         right.set_yticks([0, 0.25, 0.5, 0.75, 1])
         right.axhline(0.5, color=INK, linewidth=1, linestyle=DASHES, zorder=3)
         right.annotate(
-            "chance", (1, 0.5), (4, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", va="center", fontsize=9,
+            "chance",
+            (1, 0.5),
+            (4, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
         )
         scores = [row[name] for row in rows for name in ("ece", "auroc")]
         intervals = f"{level_text(scores)} bootstrap intervals"
@@ -119,9 +124,16 @@ def reliability_diagram(
         _histogram(bottom, even)
         interval = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
         top.legend(  # above the axes, since the points can be anywhere inside them
-            title=f"ECE {found.value:.3f}{interval}, {count_text([found])}", alignment="left",
-            loc="lower left", bbox_to_anchor=(-0.02, 1.025), ncols=2, columnspacing=1.4,
-            fontsize=9, title_fontsize=10, frameon=False, borderaxespad=0,
+            title=f"ECE {found.value:.3f}{interval}, {count_text([found])}",
+            alignment="left",
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.025),
+            ncols=2,
+            columnspacing=1.4,
+            fontsize=9,
+            title_fontsize=10,
+            frameon=False,
+            borderaxespad=0,
         )
         headings(figure, title, "  ·  ".join(filter(None, [model, task])))
         return save(figure, path_stem)
@@ -173,12 +185,22 @@ def _bars(
             # Drawn as a line, not as value plus or minus: a small ECE can lie below its interval.
             axes.vlines(place, found.low, found.high, color=INK, linewidth=1.3, zorder=4)
             axes.hlines(
-                [found.low, found.high], place - 0.09, place + 0.09,
-                color=INK, linewidth=1.3, zorder=4,
+                [found.low, found.high],
+                place - 0.09,
+                place + 0.09,
+                color=INK,
+                linewidth=1.3,
+                zorder=4,
             )
         axes.annotate(
-            f"{found.value:.3f}", (place, _top(found)), (0, 3), textcoords="offset points",
-            ha="center", fontsize=10, fontweight="bold" if strong else "normal", zorder=5,
+            f"{found.value:.3f}",
+            (place, _top(found)),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=10,
+            fontweight="bold" if strong else "normal",
+            zorder=5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},  # over the chance line
         )
     upright = len(rows) <= _UPRIGHT
@@ -206,25 +228,54 @@ def _reliability(axes: Axes, table: ReliabilityBins, strategy: str) -> None:
     full = table.count > 0
     lower, width = table.lower[full], (table.upper - table.lower)[full]
     mean, accuracy, count = table.confidence[full], table.accuracy[full], table.count[full]
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=DASHES, zorder=3,
-              label="Perfect calibration")
+    axes.plot(
+        [0, 1],
+        [0, 1],
+        color=INK,
+        linewidth=1,
+        linestyle=DASHES,
+        zorder=3,
+        label="Perfect calibration",
+    )
     if strategy == "width":
         axes.bar(
             lower, accuracy, width, align="edge", color=PALE, edgecolor="white", label="Accuracy"
         )
         axes.bar(
-            lower, accuracy - mean, width, bottom=mean, align="edge", facecolor=PEACH,
-            edgecolor=VERMILION, linewidth=0.8, hatch="///", label="Gap to mean confidence",
+            lower,
+            accuracy - mean,
+            width,
+            bottom=mean,
+            align="edge",
+            facecolor=PEACH,
+            edgecolor=VERMILION,
+            linewidth=0.8,
+            hatch="///",
+            label="Gap to mean confidence",
         )
     else:  # bins of many ties have no width to fill
         axes.vlines(
-            mean, mean, accuracy, color=VERMILION, linewidth=5, alpha=0.45, zorder=2,
-            clip_on=False, label="Gap to mean confidence",
+            mean,
+            mean,
+            accuracy,
+            color=VERMILION,
+            linewidth=5,
+            alpha=0.45,
+            zorder=2,
+            clip_on=False,
+            label="Gap to mean confidence",
         )
     low, high = wilson_interval(accuracy, count)
     whiskers = axes.errorbar(
-        mean, accuracy, [np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)],
-        fmt="o", color=BLUE, markersize=5, linewidth=1.4, capsize=3, zorder=4,
+        mean,
+        accuracy,
+        [np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)],
+        fmt="o",
+        color=BLUE,
+        markersize=5,
+        linewidth=1.4,
+        capsize=3,
+        zorder=4,
         label="95 % Wilson interval",
     )
     for part in whiskers.get_children():

@@ -70,8 +70,12 @@ def make_report(
         warnings.simplefilter("always")
         try:
             scores = score(
-                rows.confidence, rows.correct, metrics,
-                groups=rows.groups, resamples=resamples, **options,
+                rows.confidence,
+                rows.correct,
+                metrics,
+                groups=rows.groups,
+                resamples=resamples,
+                **options,
             )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
@@ -191,9 +195,14 @@ def draw(
             stem = f"{name}_{len(taken)}"
         taken.add(stem)
         paths += reliability_diagram(
-            report.rows.confidence, report.rows.correct, folder / f"{stem}_reliability",
-            title=label, task=task if label != task else "",
-            bins=bins, strategy=strategy, found=report.scores["ece"],
+            report.rows.confidence,
+            report.rows.correct,
+            folder / f"{stem}_reliability",
+            title=label,
+            task=task if label != task else "",
+            bins=bins,
+            strategy=strategy,
+            found=report.scores["ece"],
         )
     curves = [
         {

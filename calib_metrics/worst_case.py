@@ -22,9 +22,7 @@ class Bounds(NamedTuple):
     worst: float
 
 
-def worst_case(
-    confidence: ArrayLike, correct: ArrayLike, metric: str, *, bins: int = 10
-) -> Bounds:
+def worst_case(confidence: ArrayLike, correct: ArrayLike, metric: str, *, bins: int = 10) -> Bounds:
     """Bounds of a metric over every way to fill the missing confidences in, each from [0, 1].
 
     Where a model that is asked for a number answers without one, leaving the row out assumes that
@@ -102,9 +100,7 @@ def _gaps(
     return np.bincount(index, gaps, bins)  # type: ignore[return-value]
 
 
-def _best_ece(
-    confidence: NDArray[np.float64], correct: NDArray[np.float64], bins: int
-) -> float:
+def _best_ece(confidence: NDArray[np.float64], correct: NDArray[np.float64], bins: int) -> float:
     from scipy.optimize import Bounds as Limits
     from scipy.optimize import LinearConstraint, milp
 

@@ -64,4 +64,3 @@ def evaluate(arguments: tuple[str, ...]) -> None:
         from calib_adapters.serving.evaluate import evaluate as run
 
     run(arguments, importing=starting)
-

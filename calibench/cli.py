@@ -77,4 +77,3 @@ def main() -> None:
         else:
             raise
         raise SystemExit(f"calibench: {need}") from None
-

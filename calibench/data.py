@@ -178,8 +178,8 @@ def template(
     "--model_args",
     default="",
     metavar="KEY=VALUE,...",
-    help="With which the model will be asked, as in lm-eval: tokenizer, add_bos_token, revision and "
-    "others that decide its tokens are recorded, and `calibench tune` trains with them.",
+    help="With which the model will be asked, as in lm-eval: tokenizer, add_bos_token, revision "
+    "and others that decide its tokens are recorded, and `calibench tune` trains with them.",
 )
 def prepare(
     sources: tuple[str, ...],
@@ -235,9 +235,7 @@ def prepare(
 )
 @click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
-@click.option(
-    "--model_args", default="", help="Its arguments, as in lm-eval."
-)
+@click.option("--model_args", default="", help="Its arguments, as in lm-eval.")
 @click.option("--batch_size", default="1", show_default=True)
 @click.option("--device", help="For back ends that take one.")
 @click.option("--chat", is_flag=True, help="Show prompts as a user's turn in a chat template.")
@@ -305,4 +303,3 @@ def self_instruct(
     )
     batch = int(batch_size) if batch_size.isdigit() else batch_size
     click.echo(describe(run(seeds, output, wanted, batch, device)[1]))
-

@@ -63,4 +63,3 @@ def key_values(
                 f"{option}: {pair!r} cannot be used; write KEY=VALUE with {wanted}, each key once."
             ) from None
     return pairs
-

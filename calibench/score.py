@@ -212,4 +212,3 @@ def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
         labels = None if group is None else np.array(groups, object)
         columns[method] = Rows(np.array(confidence, float), np.array(correct, float), labels)
     return columns
-

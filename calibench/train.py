@@ -128,4 +128,3 @@ def hardware() -> None:
     from calib_adapters import shipped_folder
 
     click.echo(shipped_folder("accelerate"))
-

@@ -315,7 +315,7 @@ class ConfidenceTask(ConfigurableTask):
         )
 
     def _cut_answer(self, asked: _Asked) -> str | None:
-        """Why the answer, of this run or of the one it is frozen from, is not whole, or ``None``."""
+        """Why the answer, of this run or the one it is frozen from, is not whole, or ``None``."""
         if asked.answer is None:
             return self._cut.get(doc_hash(asked.question.instance["doc"])) if self._cut else None
         reason = self._unfinished(asked.answer.resps[0])

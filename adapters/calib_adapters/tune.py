@@ -195,7 +195,9 @@ def _publish(
     recipe = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
     (final / "recipe.yaml").write_text(recipe, encoding="utf-8")
     for name, content in (
-        ("calibration", calibration), ("training", training), ("training_log", curves)
+        ("calibration", calibration),
+        ("training", training),
+        ("training_log", curves),
     ):
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (final / f"{name}.json").write_text(text + "\n", encoding="utf-8")

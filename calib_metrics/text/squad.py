@@ -50,9 +50,7 @@ def token_f1(prediction: str, references: Sequence[str]) -> float:
     return float(_best(_f1, prediction, references))
 
 
-def squad(
-    predictions: Sequence[str], references: Sequence[Sequence[str]]
-) -> dict[str, float]:
+def squad(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
     """SQuAD 1.1: mean `exact_match` and `f1`, in percent, against the best reference of each.
 
     Differs from `token_f1` in one case: an answer that normalizes to nothing has F1 0, as in the

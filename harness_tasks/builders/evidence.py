@@ -152,8 +152,11 @@ def write_readme(readme: Path, text: str) -> None:
 
 def main() -> None:
     """The command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of one run")
     parser.add_argument("--readme", required=True, type=Path)
     arguments = parser.parse_args()

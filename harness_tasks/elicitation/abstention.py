@@ -99,5 +99,7 @@ def _plain(text: str) -> str:
     """In lower case, without apostrophes; other marks but "/" are spaces."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if c not in "'’‘ʼ" and unicodedata.category(c) != "Cf")
-    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" or c == "/" else " " for c in text)
+    kept = (
+        c if c.isalnum() or unicodedata.category(c)[0] == "M" or c == "/" else " " for c in text
+    )
     return " ".join("".join(kept).split())

@@ -1,8 +1,8 @@
 """Is an answer correct? String grading against every accepted answer.
 
-Texts are compared as `harness_tasks.elicitation.reading` reads them: the grammar stands there, and that of
-numbers in `harness_tasks.elicitation.numerals`. Two rules of others can be chosen instead, for comparison with
-published numbers: ``squad`` and ``triviaqa`` (`harness_tasks.elicitation.official`).
+Texts are compared as ``reading.py`` reads them: the grammar is written down there, and that of
+numbers in ``numerals.py``. For comparison with published numbers two official rules can be chosen
+instead, ``squad`` and ``triviaqa`` (``official.py``).
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def _behind(tokens: Sequence[Token], start: int, wanted: Sequence[Token]) -> int
     for piece in wanted:
         if piece.kind == WORD:
             text = ""
-            while len(text) < len(piece.text) and place < len(tokens) and tokens[place].kind == WORD:
+            while (
+                len(text) < len(piece.text) and place < len(tokens) and tokens[place].kind == WORD
+            ):
                 text, place = text + tokens[place].text, place + 1
             if text != piece.text:
                 return None

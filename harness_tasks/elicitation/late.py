@@ -112,7 +112,8 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
     contexts = dict.fromkeys(context for context, _ in pairs if context != context.rstrip())
     # Only where the white space has tokens of its own can it be told from the continuation.
     apart = [
-        context for context in contexts
+        context
+        for context in contexts
         if context.rstrip() and len(tokens(context)) > len(tokens(context.rstrip()))
     ]
     spaces = [

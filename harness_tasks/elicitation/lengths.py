@@ -51,7 +51,7 @@ def lengths(lm: LM, texts: Iterable[tuple[str, Sequence[str], int]]) -> list[Len
 
 
 def note_lengths(lm: LM, requests: Sequence[Instance]) -> None:
-    """Leave on each request, as ``request.length``, how long it is; the log warns of those too long.
+    """Leave on each request, as ``request.length``, how long it is, and warn of those too long.
 
     Args:
         lm: the model that is about to be asked.

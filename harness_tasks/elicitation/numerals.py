@@ -3,14 +3,14 @@
 What `match` reads at a place where a number may begin, longest form first (d is a digit of any
 script; every value is exact, never a float):
 
-    sign         "-", U+2212 or an en dash directly before the number, and not directly behind a word
-                 or a number, where it is a hyphen or a range ("10-5"); "+" is read and dropped
+    sign         "-", U+2212 or an en dash directly before the number, and not directly behind a
+                 word or a number, where it is a hyphen or a range ("10-5"); "+" is read and dropped
     thousands    1,000  1,234,567  1 000 000  1'000  1.234.567  12,34,567 (India): groups of three
                  digits, the first without a leading zero
-    decimals     1.5  .5  1,5  0,125  1.234,56: a point is decimal unless two of them group digits by
-                 three; a comma is decimal unless the digits behind it are one whole group of three
+    decimals     1.5  .5  1,5  0,125  1.234,56: a point is decimal unless two of them group digits
+                 by three; a comma is decimal unless the digits behind it are one whole group of three
                  (so "1.500" is one and a half, and "1,500" is fifteen hundred)
-    fractions    1/2  2 1/2: in lowest terms and below one; "50/50", "6/8", "12/25/2024" are no number
+    fractions    1/2  2 1/2: in lowest terms and below one; "50/50", "6/8", "12/25/2024" are not
     powers       3e8  3 × 10^8  10^6
     magnitudes   2.5 million, 12 billion: hundred, thousand, million, billion, trillion
     percent      50%, 50 percent, 50 per cent: a hundredth each; ‰ a thousandth
@@ -54,7 +54,9 @@ _BINARY = re.compile(r"(?:[^\W_]|[)\]%])$|\d $")
 # A capitalised word, or one that says that a version follows.
 _NAME = re.compile(r"(?:\b[^\W\d_a-z][^\W\d_]*|\bversion|\bv)[ -]$")
 _DIGITS = re.compile(r"\.?\d+")
-_POWER = re.compile(r"[eE]([+\-\u2212]?\d{1,2})(?![\w.])|\s?[×x*·]\s?10\^([+\-\u2212]?\d{1,2})(?!\d)")
+_POWER = re.compile(
+    r"[eE]([+\-\u2212]?\d{1,2})(?![\w.])|\s?[×x*·]\s?10\^([+\-\u2212]?\d{1,2})(?!\d)"
+)
 _TEN = re.compile(r"\^([+\-\u2212]?\d{1,2})(?!\d)")
 _MAGNITUDE = re.compile(r"[\s-]?(hundred|thousand|million|billion|trillion)\b", re.IGNORECASE)
 _PERCENT = re.compile(r"\s?(?:(%|percent\b|per cent\b|pct\b)|‰)", re.IGNORECASE)
@@ -64,9 +66,7 @@ CURRENCIES = {
     "$": r"USD|(?:US )?dollars?", "€": r"EUR|euros?", "£": r"GBP|pounds? sterling",
     "¥": r"JPY|yen|円", "₹": r"INR|rupees?", "₩": r"KRW", "₽": r"RUB|roubles?|rubles?",
 }  # fmt: skip
-SYMBOLS = "".join(
-    chr(c) for c in [*range(0x24, 0xFFFF)] if unicodedata.category(chr(c)) == "Sc"
-)
+SYMBOLS = "".join(chr(c) for c in [*range(0x24, 0xFFFF)] if unicodedata.category(chr(c)) == "Sc")
 _BEGIN = f".{''.join(_SIGNS)}{SYMBOLS}"
 _BEFORE = re.compile(
     rf"(?:(?P<land>[A-Z]{{1,3}})?(?P<symbol>[{re.escape(SYMBOLS)}])|(?P<code>[A-Z]{{3}}))\s?"
@@ -81,7 +81,9 @@ _UNITS = (
     "sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SMALL = dict(zip(_UNITS, range(20), strict=True)) | dict(zip(_TENS, range(20, 100, 10), strict=True))
+_SMALL = dict(zip(_UNITS, range(20), strict=True)) | dict(
+    zip(_TENS, range(20, 100, 10), strict=True)
+)
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ORDINALS = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,

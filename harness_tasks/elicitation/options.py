@@ -13,7 +13,7 @@ _WORDS = {"A", "I"}  # letters that may be the first word of a sentence
 def choose(text: str, labels: Sequence[str]) -> str | None:
     """The option that `text` names; ``None`` if it names none.
 
-    A text names the option that it is (as `harness_tasks.elicitation.grading.same` compares), else the longest
+    A text names the option that it is (as `grading.same` compares), else the longest
     one that it begins with, if a mark such as "." or "," or a line's end follows: "Guinea, I think"
     names Guinea, "Guinea Bissau" and "Guinea-Bissau" do not. Behind a letter a space will do ("B
     Paris"), but not behind A and I, which may be words. Brackets may stand before and around a

@@ -26,10 +26,10 @@ every white space is a space; digits of all scripts are ASCII.
 
 Inside a text, an accepted answer is found only from one boundary to another (`Token.opens`,
 `Token.closes`): at separators; not between a letter and a digit or symbol glued to it (B12, C++).
-Han and kana have no spaces; there a boundary is a change of script at hiragana, or a word such as 是
-or の, or behind the answer a 市, 县, 都 …: 首都是北京 contains 北京, 東京都 does not contain 京都, 南アメリカ not アメリカ.
-In Hangul a particle may follow (서울입니다). In Thai, Lao, Khmer and Burmese every letter is a boundary,
-and answers of fewer than four are not looked for inside a longer text.
+Han and kana have no spaces; there a boundary is a change of script at hiragana, or a word such
+as 是 or の, or behind the answer a 市, 县, 都 …: 首都是北京 contains 北京, 東京都 does not contain
+京都, 南アメリカ not アメリカ. In Hangul a particle may follow (서울입니다). In Thai, Lao, Khmer and
+Burmese every letter is a boundary, and answers of fewer than four are not looked for inside a longer text.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ _MONTHS = (
 _SHORT = {month[:3]: month for month in _MONTHS} | {"sept": "september"}
 
 # Words that may stand before a name that is looked for, and ones that may stand behind it.
-_BEHIND = set("是在的为為和与與及或叫了于於到从從由被把對对位即乃都有") | set("はがをにのとでへもや")
+_BEHIND = set("是在的为為和与與及或叫了于於到从從由被把對对位即乃都有") | set(
+    "はがをにのとでへもや"
+)
 _AHEAD = _BEHIND | set("市省县縣府区區吗嗎吧也呢") | set("だな")
 _HANGUL_ENDS = re.compile(
     "(?:은|는|이|가|을|를|의|에|에서|에게|로|으로|와|과|도|만|다|이다|입니다|이에요|예요|이야|야)?"

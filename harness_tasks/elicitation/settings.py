@@ -50,7 +50,9 @@ class Settings(BaseModel):
     k: int = Field(10, ge=1, description="samples per question")
     weighting: Literal["count", "likelihood"] = "count"
     wording: str = "yes_no"
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False, description="divides the logit of P(yes)")
+    temperature: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="divides the logit of P(yes)"
+    )
     yes_no: Literal["logprobs", "sampled"] = "logprobs"
     guesses: int = Field(4, ge=1, le=8, description="guesses of verbalized_top_k")
     reply_tokens: int = Field(32, ge=1, description="at most, per reply that states a confidence")

@@ -44,7 +44,7 @@ def final_number(text: str) -> str:
     """The number that `text` gives as its answer, in plain digits; "" if it has no number.
 
     It is the first number after the last "####" or "answer is", else the last number of the text,
-    as `harness_tasks.elicitation.numerals` reads it, in digits. Currency and percent signs, thousands
+    as ``elicitation/numerals.py`` reads it, in digits. Currency and percent signs, thousands
     separators and a fraction of zeros are dropped: "$1,234.00" is "1234". A range stays one
     ("3-4"), so that it equals no number.
     """

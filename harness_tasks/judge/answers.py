@@ -124,8 +124,14 @@ def read_labels(file: Path, kind: str, ids: list[str]) -> dict[str, Any]:
 LABELS: dict[str, dict[str, Any]] = {
     "rating": {str(rating): rating for rating in range(1, 6)},
     "verdict": {
-        "1": 1, "true": 1, "correct": 1, "yes": 1,
-        "0": 0, "false": 0, "incorrect": 0, "no": 0,
+        "1": 1,
+        "true": 1,
+        "correct": 1,
+        "yes": 1,
+        "0": 0,
+        "false": 0,
+        "incorrect": 0,
+        "no": 0,
     },
     "preference": {label: label for label in ("answers", "against", "tie")},
 }
@@ -134,7 +140,7 @@ LABELS: dict[str, dict[str, Any]] = {
 def _required(path: str | Path | None, name: str) -> Path:
     if path is None:
         raise ValueError(
-            f"a judge needs answers to judge: add --metadata '{{\"{name}\": \"PATH\"}}' with the "
+            f'a judge needs answers to judge: add --metadata \'{{"{name}": "PATH"}}\' with the '
             f"samples_*.jsonl of a run made with --log_samples, or a table of prompts and answers."
         )
     return Path(path).expanduser()
@@ -159,7 +165,7 @@ def _read_answer_table(file: Path) -> list[dict[str, Any]]:
     if "answer" not in rows[0]:
         raise ValueError(
             f"answers: {file} has no column 'answer'. Name the answers to judge: --metadata "
-            f"'{{\"answers\": \"PATH\"}}' with a samples_*.jsonl or a table of prompts and answers."
+            f'\'{{"answers": "PATH"}}\' with a samples_*.jsonl or a table of prompts and answers.'
         )
     if "references" in rows[0]:  # as in a written task folder
         rows = [{**row, "reference": row["references"]} for row in rows]

@@ -35,7 +35,7 @@ def read_verdict(reply: str) -> bool | None:
 
 
 def read_preference(reply: str) -> str | None:
-    """"1", "2" or "tie" from the line ``Better answer: …``."""
+    """Read "1", "2" or "tie" from the line ``Better answer: …``."""
     found = {_preference(value) for value in _values(reply, "better answer")}
     return found.pop() if len(found) == 1 else None
 

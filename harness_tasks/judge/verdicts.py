@@ -36,15 +36,12 @@ def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
             ) from None
         if known != verdict:
             raise ValueError(
-                f"grading: {file} holds two different verdicts on the answer of line "
-                f"{sample.line}."
+                f"grading: {file} holds two different verdicts on the answer of line {sample.line}."
             )
     return verdicts
 
 
-def verdict_on(
-    verdicts: Verdicts, document: str, answer: str, where: str
-) -> bool | None:
+def verdict_on(verdicts: Verdicts, document: str, answer: str, where: str) -> bool | None:
     """The verdict on `answer` to the document of that hash; None where it could not be read.
 
     Raises:

@@ -69,9 +69,7 @@ def _uncounted(items: Sequence[tuple[float, int | None]]) -> bool:
     return any(tokens is None for _, tokens in items)
 
 
-def token_loglikelihood_rolling(
-    lm: LM, requests: list[Instance]
-) -> list[tuple[float, int | None]]:
+def token_loglikelihood_rolling(lm: LM, requests: list[Instance]) -> list[tuple[float, int | None]]:
     """Log-likelihood of each text in nats, with its length in tokens (``None`` if unknown)."""
     encode = getattr(lm, "tok_encode", None)
     texts = [request.args[0] for request in requests]

@@ -81,11 +81,7 @@ def question_scores(reply: str, accepted: Sequence[str], no_answer: float) -> di
         **{name: value for name, value in scores.items() if not name.endswith("total")},
         "blank": int(not reply),
         **{name: item for name in ("best_exact", "best_f1")},
-        **{
-            f"no_answer_{name}{suffix}": pair
-            for name in calibration
-            for suffix in ("", "_stderr")
-        },
+        **{f"no_answer_{name}{suffix}": pair for name in calibration for suffix in ("", "_stderr")},
     }
 
 

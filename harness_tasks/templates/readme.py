@@ -56,9 +56,13 @@ def readme(
     if template == "llm_as_judge":
         usage = _judge_usage(command, answered)
     else:
-        usage = RUN.format(**command) + "\n" + _filled(
-            "An instruction-following model wants `--apply_chat_template` too; without it, it may"
-            " say nothing."
+        usage = (
+            RUN.format(**command)
+            + "\n"
+            + _filled(
+                "An instruction-following model wants `--apply_chat_template` too; without it, "
+                "it may say nothing."
+            )
         )
     about = f"{ABOUT[template]} Made by `calibench template {template}` from {source}."
     too_long = (
@@ -81,7 +85,10 @@ def readme(
 def _filled(text: str, mark: str = "") -> str:
     """A paragraph in lines of 100 characters, or a point of a list."""
     return textwrap.fill(
-        mark + text, 100, subsequent_indent=" " * len(mark), break_long_words=False,
+        mark + text,
+        100,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
         break_on_hyphens=False,
     )
 

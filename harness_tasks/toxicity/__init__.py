@@ -32,9 +32,7 @@ def load(prompts: str, **_: Any) -> datasets.DatasetDict:
         rows, found = found, texts(found, ("text",), prompts)
     own = [row.get("toxicity") for row in rows]
     own = [None if value is None else float(value) for value in own]
-    return datasets.DatasetDict(
-        test=datasets.Dataset.from_dict({"prompt": found, "toxicity": own})
-    )
+    return datasets.DatasetDict(test=datasets.Dataset.from_dict({"prompt": found, "toxicity": own}))
 
 
 class ToxicityTask(ConfigurableTask):

@@ -39,7 +39,9 @@ def process_results(doc: dict[str, Any], results: Sequence[str]) -> dict[str, fl
         for name in ("bleu", *ROUGE)
         for measure, value in truthfulness(
             lambda _, reference, name=name: alike[reference][name], answer, true, false
-        )._asdict().items()
+        )
+        ._asdict()
+        .items()
     }
 
 

@@ -108,7 +108,9 @@ def model_index_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
                         metric_name=f"{TITLES.get(name, name)} ({label})",
                         metric_value=metric.value,
                         metric_args={
-                            "method": score.method, "low": metric.low, "high": metric.high,
+                            "method": score.method,
+                            "low": metric.low,
+                            "high": metric.high,
                             "signature": metric.signature,
                         },
                     )
@@ -128,11 +130,14 @@ def model_index_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
 def _dataset_files(entries: list[Entry], store: Path) -> Iterator[tuple[str, bytes]]:
     yield "data/scores.parquet", to_parquet(flat(table_rows(entries)))
     yield "data/samples.parquet", _samples(entries, store)
-    yield "README.md", _DATASET_CARD.format(
-        entries=len(entries),
-        models=len({entry.model.name for entry in entries}),
-        tasks=len({entry.task.name for entry in entries}),
-    ).encode("utf-8")
+    yield (
+        "README.md",
+        _DATASET_CARD.format(
+            entries=len(entries),
+            models=len({entry.model.name for entry in entries}),
+            tasks=len({entry.task.name for entry in entries}),
+        ).encode("utf-8"),
+    )
 
 
 def _samples(entries: Iterable[Entry], store: Path) -> bytes:
@@ -141,11 +146,19 @@ def _samples(entries: Iterable[Entry], store: Path) -> bytes:
     from pyarrow import parquet
 
     text, real = pyarrow.string(), pyarrow.float64()
-    schema = pyarrow.schema([
-        ("entry", text), ("id", text), ("question_sha256", text), ("answer_sha256", text),
-        ("method", text), ("metric", text), ("correct", real), ("confidence", real),
-        ("value", real),
-    ])
+    schema = pyarrow.schema(
+        [
+            ("entry", text),
+            ("id", text),
+            ("question_sha256", text),
+            ("answer_sha256", text),
+            ("method", text),
+            ("metric", text),
+            ("correct", real),
+            ("confidence", real),
+            ("value", real),
+        ]
+    )
     buffer = pyarrow.BufferOutputStream()
     with parquet.ParquetWriter(buffer, schema, compression="zstd") as writer:
         for entry in entries:
@@ -161,12 +174,26 @@ def _samples(entries: Iterable[Entry], store: Path) -> bytes:
                 "answer_sha256": samples.answers or [None] * n,
             }
             for method, confidence in samples.confidence.items():
-                _add(writer, schema, n, shared, method=[method] * n, correct=samples.correct,
-                     confidence=confidence)
+                _add(
+                    writer,
+                    schema,
+                    n,
+                    shared,
+                    method=[method] * n,
+                    correct=samples.correct,
+                    confidence=confidence,
+                )
             for name, values in samples.values.items():
                 metric, _, method = name.partition(",")
-                _add(writer, schema, n, shared, method=[method] * n, metric=[metric] * n,
-                     value=values)
+                _add(
+                    writer,
+                    schema,
+                    n,
+                    shared,
+                    method=[method] * n,
+                    metric=[metric] * n,
+                    value=values,
+                )
     return buffer.getvalue().to_pybytes()
 
 

@@ -88,13 +88,22 @@ def eee_record(entry: Entry) -> dict[str, Any]:
             "additional_details": {
                 "deployment_type": "unknown",
                 "model_availability": "unknown",
-                **_texts({
-                    "revision": model.revision, "sha": model.sha, "dtype": model.dtype,
-                    "parameters": model.parameters,
-                    **({f"adapter_{key}": value
-                        for key, value in model.adapter.model_dump().items()}
-                       if model.adapter else {}),
-                }),
+                **_texts(
+                    {
+                        "revision": model.revision,
+                        "sha": model.sha,
+                        "dtype": model.dtype,
+                        "parameters": model.parameters,
+                        **(
+                            {
+                                f"adapter_{key}": value
+                                for key, value in model.adapter.model_dump().items()
+                            }
+                            if model.adapter
+                            else {}
+                        ),
+                    }
+                ),
             },
         },
         "evaluation_results": [
@@ -116,11 +125,15 @@ def _result(entry: Entry, score: Score, name: str, metric: Metric, when: str) ->
         "source_data": {
             "dataset_name": entry.task.name,
             "source_type": "other",
-            "additional_details": _texts({
-                "task_version": entry.task.version, "split": entry.task.split,
-                "questions": entry.n, "fingerprint_sha256": origin.data_fingerprint,
-                "note": origin.note,
-            }),
+            "additional_details": _texts(
+                {
+                    "task_version": entry.task.version,
+                    "split": entry.task.split,
+                    "questions": entry.n,
+                    "fingerprint_sha256": origin.data_fingerprint,
+                    "note": origin.note,
+                }
+            ),
         },
         "metric_config": {
             "evaluation_description": f"{TITLES.get(name, name)} of {score.label}",
@@ -136,20 +149,31 @@ def _result(entry: Entry, score: Score, name: str, metric: Metric, when: str) ->
         },
         "score_details": {
             "score": metric.value,
-            "details": _texts({
-                "method": score.method, "label": score.label, "missing": score.n_missing,
-                "elicitation": score.elicitation or None, "setting": setting.slug,
-                "num_fewshot": setting.num_fewshot, "answers": setting.answers,
-            }),
+            "details": _texts(
+                {
+                    "method": score.method,
+                    "label": score.label,
+                    "missing": score.n_missing,
+                    "elicitation": score.elicitation or None,
+                    "setting": setting.slug,
+                    "num_fewshot": setting.num_fewshot,
+                    "answers": setting.answers,
+                }
+            ),
             "uncertainty": _uncertainty(score, metric),
         },
         "generation_config": {
             "generation_args": {"execution_command": origin.command},
-            "additional_details": _texts({
-                "chat_template": setting.chat_template, "system_prompt": setting.system_prompt,
-                "prompts_sha256": origin.prompts_sha256, "batch_size": origin.batch_size,
-                "device": origin.device, **origin.seeds,
-            }),
+            "additional_details": _texts(
+                {
+                    "chat_template": setting.chat_template,
+                    "system_prompt": setting.system_prompt,
+                    "prompts_sha256": origin.prompts_sha256,
+                    "batch_size": origin.batch_size,
+                    "device": origin.device,
+                    **origin.seeds,
+                }
+            ),
         },
     }
 
@@ -162,7 +186,9 @@ def _uncertainty(score: Score, metric: Metric) -> dict[str, Any]:
         found["standard_error"] = {"value": metric.stderr, "method": "bootstrap"}
     if metric.low is not None and metric.high is not None:
         found["confidence_interval"] = {
-            "lower": metric.low, "upper": metric.high, "confidence_level": 0.95,
+            "lower": metric.low,
+            "upper": metric.high,
+            "confidence_level": 0.95,
             "method": "bootstrap",
         }
     return found
@@ -172,7 +198,8 @@ def _texts(values: dict[str, Any]) -> dict[str, str]:
     """What is known, as text: the schema allows nothing else there."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in values.items() if value is not None
+        for name, value in values.items()
+        if value is not None
     }
 
 

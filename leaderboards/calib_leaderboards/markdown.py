@@ -10,9 +10,7 @@ from typing import Any
 MARK = "<!-- Made by `calibench leaderboard build`: build it again rather than edit it. -->"
 
 
-def markdown_table(
-    head: Sequence[str], body: Iterable[Sequence[str]], align: Sequence[str]
-) -> str:
+def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]], align: Sequence[str]) -> str:
     """A table in Markdown; cells are escaped already, `align` is "---" or "---:" per column."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, align, *body))
 

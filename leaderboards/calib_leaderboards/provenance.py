@@ -13,8 +13,18 @@ from calib_leaderboards.runs import Run, Task
 _SECRET = re.compile(r"token|secret|password|api_?key|auth", re.IGNORECASE)
 _JUDGE = "judge:"  # before a path, in the option `grading`
 _OPTIONS = (
-    "methods", "k", "weighting", "wording", "temperature", "yes_no", "guesses", "reasoning_tokens",
-    "nli", "grading", "split", "answers",
+    "methods",
+    "k",
+    "weighting",
+    "wording",
+    "temperature",
+    "yes_no",
+    "guesses",
+    "reasoning_tokens",
+    "nli",
+    "grading",
+    "split",
+    "answers",
 )
 
 
@@ -53,8 +63,11 @@ def _published(run: Run) -> dict[str, Any]:
 def _command(run: Run, task: Task, stock: bool) -> str:
     """The command that repeats the run, rebuilt from what lm-eval recorded of it."""
     metadata = {} if stock else task.metadata
-    options = {key: metadata[key] if key == "methods" else _without_folder(metadata[key])
-               for key in _OPTIONS if metadata.get(key) is not None}
+    options = {
+        key: metadata[key] if key == "methods" else _without_folder(metadata[key])
+        for key in _OPTIONS
+        if metadata.get(key) is not None
+    }
     backend = str(run.backend)
     program = ["calibench", "eval"] if backend.startswith("calib-") else ["lm_eval", "run"]
     parts = [*program, "--model", backend]

@@ -67,12 +67,19 @@ def test_graded_and_prepared_rows_have_the_tokens_that_lm_eval_asks_with(beginni
 def test_what_the_model_was_asked_with_is_recorded_and_read_back(tmp_path):
     run = write_run(tmp_path / "run", [record("Peru"), record("Chad", split="validation")])
     (results,) = run.glob("results_*.json")
-    given = {"pretrained": "/models/base", "add_bos_token": False, "dtype": "float32",
-             "revision": "v2", "tokenizer": "/models/other"}
+    given = {
+        "pretrained": "/models/base",
+        "add_bos_token": False,
+        "dtype": "float32",
+        "revision": "v2",
+        "tokenizer": "/models/other",
+    }
     results.write_text(json.dumps({"config": {"model_args": given}}))
     grade([run], tmp_path / "graded")
     assert read_asked_with(tmp_path / "graded") == {
-        "add_bos_token": False, "revision": "v2", "tokenizer": "/models/other"
+        "add_bos_token": False,
+        "revision": "v2",
+        "tokenizer": "/models/other",
     }
     text = "pretrained=/models/base,add_bos_token=False,revision=main"
     assert asked_with(text) == {"add_bos_token": False}
@@ -101,8 +108,11 @@ def test_answers_of_an_adapted_model_are_not_trained_on(tmp_path):
 def test_prepare_records_how_the_model_will_be_asked(tmp_path):
     rows = [json.dumps({"prompt": f"{i}?", "completion": f" {i}"}) for i in range(200)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    prepare([str(tmp_path / "rows.jsonl")], tmp_path / "data",
-            Choices(model_args="add_bos_token=True,dtype=float32"))
+    prepare(
+        [str(tmp_path / "rows.jsonl")],
+        tmp_path / "data",
+        Choices(model_args="add_bos_token=True,dtype=float32"),
+    )
     assert read_asked_with(tmp_path / "data") == {"add_bos_token": True}
 
 

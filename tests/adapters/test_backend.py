@@ -74,8 +74,12 @@ def logprobs(lm, kind="loglikelihood"):
 
 def ask(model, methods, task="calib_worldfacts", use_cache=None, **metadata):
     return evaluate(
-        task, model, metadata={"methods": methods, "k": 2, **metadata}, limit=3,
-        predict_only=True, use_cache=use_cache,
+        task,
+        model,
+        metadata={"methods": methods, "k": 2, **metadata},
+        limit=3,
+        predict_only=True,
+        use_cache=use_cache,
     )[1]
 
 
@@ -113,7 +117,8 @@ def test_the_base_answers_and_the_adapter_judges_in_one_run(tiny, adapters, task
     asked = of(both, methods[1])
     check_same(asked, of(judged, methods[1]))
     compared = [
-        pair for pair in zip(asked, of(base, methods[1]), strict=True)
+        pair
+        for pair in zip(asked, of(base, methods[1]), strict=True)
         if pair[0]["confidence"] is not None  # its answer was cut
     ]
     assert len(compared) >= 2
@@ -154,7 +159,8 @@ def test_the_probe_reads_the_base_models_state_at_the_answers_end(tiny, adapters
 
     head.load_state_dict(load_file(f"{probe}/head.safetensors"))
     compared = [
-        pair for pair in zip(records, context, strict=True)
+        pair
+        for pair in zip(records, context, strict=True)
         if pair[0]["confidence"] is not None  # its answer was cut
     ]
     assert len(compared) >= 2
@@ -262,7 +268,10 @@ def test_dropout_stays_on_in_n_passes_whose_probabilities_are_averaged(
 ):
     torch.manual_seed(7)
     lm = CalibHFLM(
-        tiny, peft=adapters[adapter], mc_dropout=3, mc_dropout_rate=rate,
+        tiny,
+        peft=adapters[adapter],
+        mc_dropout=3,
+        mc_dropout_rate=rate,
         **{**CPU, "batch_size": 1},
     )
     torch.manual_seed(99)
@@ -288,9 +297,7 @@ def test_texts_are_written_without_dropout(tiny, adapters):
 
 
 def test_dropout_in_a_confidence_adapter_leaves_the_base_models_scores(tiny, adapters):
-    lm = CalibHFLM(
-        tiny, confidence_adapter=adapters[0], mc_dropout=2, mc_dropout_rate=0.5, **CPU
-    )
+    lm = CalibHFLM(tiny, confidence_adapter=adapters[0], mc_dropout=2, mc_dropout_rate=0.5, **CPU)
     assert logprobs(lm) == logprobs(HFLM(tiny, **CPU))
     query = "loglikelihood_after_generate_until"
     assert logprobs(lm, query) != logprobs(HFLM(tiny, peft=adapters[0], **CPU))
@@ -332,8 +339,11 @@ def test_what_was_trained_on_another_base_is_refused(
     base = tiny_model(folder, embedded_model_path, hidden=32 if other == "name" else 64)
     value = {"probe": probe, "ensemble": "+".join(adapters[:2])}.get(option, adapters[0])
     sentence = f"{option}: .*" + (
-        "does not belong to .* else. It was trained on" if other == "name"
-        else "of 32 numbers, .* 64" if option == "probe" else "does not belong to"
+        "does not belong to .* else. It was trained on"
+        if other == "name"
+        else "of 32 numbers, .* 64"
+        if option == "probe"
+        else "does not belong to"
     )
     with pytest.raises(ValueError, match=sentence):
         CalibHFLM(base, **{option: value}, **CPU)
@@ -388,10 +398,21 @@ def test_the_command_is_lm_evals_with_this_model_and_these_tasks(
     tiny, adapters, tmp_path, monkeypatch
 ):
     arguments = [
-        "--model", "calib-hf", "--tasks", "calib_worldfacts", "--limit", "2", "--device", "cpu",
-        "--model_args", f"pretrained={tiny},dtype=float32,confidence_adapter={adapters[0]}",
-        "--metadata", json.dumps({"methods": ["zero_shot_classifier"]}),
-        "--output_path", str(tmp_path), "--log_samples",
+        "--model",
+        "calib-hf",
+        "--tasks",
+        "calib_worldfacts",
+        "--limit",
+        "2",
+        "--device",
+        "cpu",
+        "--model_args",
+        f"pretrained={tiny},dtype=float32,confidence_adapter={adapters[0]}",
+        "--metadata",
+        json.dumps({"methods": ["zero_shot_classifier"]}),
+        "--output_path",
+        str(tmp_path),
+        "--log_samples",
     ]
     monkeypatch.setattr("sys.argv", ["calibench", "eval", *arguments])
     calibench.cli.main()

@@ -22,7 +22,7 @@ from calib_adapters.calibration.head import (
     save_head,
 )
 from calib_adapters.calibration.objective import collate, log_odds, query_loss
-from calib_adapters.calibration.rows import load_rows
+from calib_adapters.calibration.rows import load_graded_rows
 from calib_adapters.data.grade import grade, load_graded
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.training.base_model import add_lora, load_base
@@ -175,8 +175,10 @@ def test_an_interrupted_run_continues_to_the_same_weights(
 
 def test_a_fraction_of_the_data_is_the_beginning_of_one_order_that_the_seed_draws(tiny, graded):
     def ids(*overrides):
-        context = TrainingContext(load_recipe(PROBE, overrides), tiny, graded, graded, torch.device("cpu"))
-        return list(load_rows(context).train["id"])
+        context = TrainingContext(
+            load_recipe(PROBE, overrides), tiny, graded, graded, torch.device("cpu")
+        )
+        return list(load_graded_rows(context).train["id"])
 
     whole = ids()
     assert ids("data.fraction=0.25") == whole[:10]
@@ -185,8 +187,13 @@ def test_a_fraction_of_the_data_is_the_beginning_of_one_order_that_the_seed_draw
 
 
 def test_a_card_says_which_epochs_weights_it_is_about(tmp_path, tiny, graded, trained):
-    last = tune(PROBE, tiny, graded, tmp_path / "out",
-                (*CHANGES[PROBE], "optimiser.epochs=2", "evaluation.keep=last"))
+    last = tune(
+        PROBE,
+        tiny,
+        graded,
+        tmp_path / "out",
+        (*CHANGES[PROBE], "optimiser.epochs=2", "evaluation.keep=last"),
+    )
     assert json.loads((last / "training.json").read_text())["kept_step"] == 10
     text = (last / "README.md").read_text()
     assert "The last of 2 epochs, on 20 rows" in text and "chose the epoch" not in text
@@ -213,9 +220,15 @@ def test_replies_of_several_tokens_are_trained_as_lm_eval_scores_them(tiny, grad
     rows = rows.map(lambda row: {"yes": " (ii)", "no": " (i)"})
     lm = HFLM(pretrained=tiny, device="cpu", dtype="float32", batch_size=4)
     scored = {
-        reply: [x[0] for x in lm.loglikelihood(
-            [Instance("loglikelihood", row, (row["query"], row[reply]), i)
-             for i, row in enumerate(rows)])]
+        reply: [
+            x[0]
+            for x in lm.loglikelihood(
+                [
+                    Instance("loglikelihood", row, (row["query"], row[reply]), i)
+                    for i, row in enumerate(rows)
+                ]
+            )
+        ]
         for reply in ("yes", "no")
     }
     model = add_lora(load_base(tiny, "float32", torch.device("cpu")), Lora(), tiny).eval()
@@ -230,17 +243,25 @@ def test_grading_by_f1_and_the_wording_reach_the_trained_rows(tmp_path):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    metadata = {"methods": ["zero_shot_classifier"], "wording": "roman_choice", "split": "train",
-                "grading": "f1"}
+    metadata = {
+        "methods": ["zero_shot_classifier"],
+        "wording": "roman_choice",
+        "split": "train",
+        "grading": "f1",
+    }
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     results = simple_evaluate(
-        model=Transparent(lambda prompt: " Paris, of course"), tasks=["calib_worldfacts"],
-        task_manager=manager, limit=40, bootstrap_iters=0,
+        model=Transparent(lambda prompt: " Paris, of course"),
+        tasks=["calib_worldfacts"],
+        task_manager=manager,
+        limit=40,
+        bootstrap_iters=0,
     )
     file = write_samples(results, "calib_worldfacts", tmp_path)
     rows = grade([file], tmp_path / "graded")["train"]
-    golds = {row["doc"]["id"]: row["doc"]["answers"] for row in
-             results["samples"]["calib_worldfacts"]}
+    golds = {
+        row["doc"]["id"]: row["doc"]["answers"] for row in results["samples"]["calib_worldfacts"]
+    }
     # "paris of course" and "paris" share one word of three: F1 = 2·(1/3)·1/(1/3 + 1) = 0.5.
     expected = [int("Paris" in golds[row["id"]]) for row in rows]
     assert rows["correct"] == expected

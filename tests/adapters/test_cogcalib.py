@@ -20,9 +20,15 @@ from calib_adapters.tune import tune
 from helpers.adapters_common import prepared_row, write_prepared
 from helpers.processes import tune_and_be_killed
 
-FAST = ("dtype=float32", "optimiser.learning_rate=1e-2", "optimiser.epochs=2",
-        "optimiser.warmup_steps=0", "lora.dropout=0.1",
-        "knowledge.style_steps=2", "knowledge.interval=3")
+FAST = (
+    "dtype=float32",
+    "optimiser.learning_rate=1e-2",
+    "optimiser.epochs=2",
+    "optimiser.warmup_steps=0",
+    "lora.dropout=0.1",
+    "knowledge.style_steps=2",
+    "knowledge.interval=3",
+)
 
 
 @given(
@@ -93,14 +99,23 @@ def set_threshold(job, value):
 
 
 @pytest.mark.parametrize(
-    ("known", "unknown"), [("regularise", "plain"), ("drop", "plain"), ("plain", "regularise"),
-                           ("regularise", "regularise")]
+    ("known", "unknown"),
+    [
+        ("regularise", "plain"),
+        ("drop", "plain"),
+        ("plain", "regularise"),
+        ("regularise", "regularise"),
+    ],
 )
 def test_known_and_unknown_rows_are_treated_as_the_recipe_says(
     tmp_path, tiny, prepared, known, unknown
 ):
     recipe, job, batch = job_and_batch(
-        tmp_path, tiny, prepared, "lora.dropout=0", f"knowledge.known={known}",
+        tmp_path,
+        tiny,
+        prepared,
+        "lora.dropout=0",
+        f"knowledge.known={known}",
         f"knowledge.unknown={unknown}",
     )
     job.model.train()
@@ -157,8 +172,13 @@ def test_the_threshold_is_that_of_the_calibration_rows_under_the_model_of_that_s
     tmp_path, tiny, prepared
 ):
     output = tmp_path / "adapter"
-    tune("cogcalib_ls", tiny, prepared, output,
-         (*FAST, "knowledge.style_steps=0", "knowledge.interval=null"))
+    tune(
+        "cogcalib_ls",
+        tiny,
+        prepared,
+        output,
+        (*FAST, "knowledge.style_steps=0", "knowledge.interval=null"),
+    )
     (entry,) = json.loads((output / "indicator.json").read_text())
     _, job, _ = job_and_batch(tmp_path, tiny, prepared)
     job.model.eval()
@@ -209,8 +229,9 @@ def test_a_run_without_calibration_rows_is_refused(tmp_path, tiny):
 
 def test_a_run_that_ends_before_the_first_threshold_is_refused(tmp_path, tiny, prepared):
     with pytest.raises(ValueError, match="style_steps is 10, but 40 rows make only 10 steps"):
-        tune("cogcalib_ls", tiny, prepared, tmp_path / "adapter",
-             (*FAST, "knowledge.style_steps=10"))
+        tune(
+            "cogcalib_ls", tiny, prepared, tmp_path / "adapter", (*FAST, "knowledge.style_steps=10")
+        )
 
 
 @pytest.mark.parametrize("name", ["ls", "mbls", "ecp"])

@@ -21,6 +21,7 @@ TASK = ("--tasks", "calib_worldfacts", "--limit", "2")
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch):
     """Loading one is a mistake of its own here."""
+
     def load(*_, **__):
         raise AssertionError("the model was loaded")
 

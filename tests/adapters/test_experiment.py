@@ -82,8 +82,14 @@ def write_log(file, rows):
     for method, confidence, correct, options in rows:
         number = asked[method]
         asked[method] += 1
-        record = {**base, "id": str(number), "method": method, "confidence": confidence,
-                  "correct": correct, "signature": "x|grading:option"}
+        record = {
+            **base,
+            "id": str(number),
+            "method": method,
+            "confidence": confidence,
+            "correct": correct,
+            "signature": "x|grading:option",
+        }
         resps = [[[str(value), "False"]] for value in options]
         row = {"doc_id": number, "filter": method, "filtered_resps": [json.dumps(record)]}
         lines.append(json.dumps({**row, "resps": resps}))
@@ -95,9 +101,14 @@ def test_a_temperature_divides_the_log_odds(tmp_path):
     nine = 0.9  # odds of 9; at temperature 2 they are 3, a confidence of .75
     log = write_log(
         tmp_path / "log.jsonl",
-        [("zero_shot_classifier", nine, 1, []), ("zero_shot_classifier", nine, 0, []),
-         ("zero_shot_classifier", None, 0, []), ("verbalized", 0.1, 1, []),
-         ("verbalized", 0.1, 0, []), ("verbalized", 0.1, 0, [])],
+        [
+            ("zero_shot_classifier", nine, 1, []),
+            ("zero_shot_classifier", nine, 0, []),
+            ("zero_shot_classifier", None, 0, []),
+            ("verbalized", 0.1, 1, []),
+            ("verbalized", 0.1, 0, []),
+            ("verbalized", 0.1, 0, []),
+        ],
     )
     plain = measure(log, "zero_shot_classifier")
     assert (plain["n"], plain["missing"]) == (3, 1)
@@ -156,8 +167,10 @@ def test_the_readme_has_mean_and_standard_deviation_over_seeds(tmp_path):
     text = readme.read_text(encoding="utf-8")
     assert "old" not in text and text.startswith("# Title") and text.endswith("The end.\n")
     # The standard deviation of .1, .2 and .3 is .1.
-    assert ("| test | LoRA + Prompt | 50 | 3 | 0.500 ± 0.000 | 0.200 ± 0.100 | undefined | "
-            "0.200 ± 0.000 |") in text
+    assert (
+        "| test | LoRA + Prompt | 50 | 3 | 0.500 ± 0.000 | 0.200 ± 0.100 | undefined | "
+        "0.200 ± 0.000 |"
+    ) in text
     readme.write_text("# Title\n", encoding="utf-8")
     with pytest.raises(ValueError, match="has no lines <!-- tables -->"):
         write_tables(tmp_path)
@@ -191,8 +204,12 @@ def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path
     for name, values in (("sft", (0.4, 0.2)), ("ls", (0.1, 0.15))):
         folder = experiment(tmp_path / name, SEVERAL.format(label=name.upper()))
         summary = {
-            task: {"n": 30, "seeds": 1, "ece": {"mean": ece, "sd": None},
-                   "acc": {"mean": 0.5, "sd": None}}
+            task: {
+                "n": 30,
+                "seeds": 1,
+                "ece": {"mean": ece, "sd": None},
+                "acc": {"mean": 0.5, "sd": None},
+            }
             for task, ece in zip(("task_a", "task_b"), values, strict=True)
         }
         config = load_config(folder).model_dump(mode="json")

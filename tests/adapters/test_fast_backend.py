@@ -103,9 +103,7 @@ def test_the_tokenizers_padding_side_changes_nothing(tiny, stock, side):
     lm = CalibHFLM(tiny, tokenizer=tokenizer, batch_size=7, **CPU)
     assert lm.generate_until(generations(QUESTIONS)) == stock.generate_until(generations(QUESTIONS))
     pairs = [(q, t) for q in QUESTIONS for t in (" Lima", " It is four, of course")]
-    check_scores(
-        lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs))
-    )
+    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
 
 
 # --------------------------------------------------------------------------------------- requests
@@ -343,7 +341,10 @@ def counted(monkeypatch):
 @pytest.mark.parametrize(
     "generation",
     [
-        {"repetition_penalty": 1.3}, {"num_beams": 2}, {"until": ["a\nb", "\n"]}, {"until": [""]},
+        {"repetition_penalty": 1.3},
+        {"num_beams": 2},
+        {"until": ["a\nb", "\n"]},
+        {"until": [""]},
     ],  # fmt: skip
     ids=["repetition_penalty", "num_beams", "stops_within_stops", "empty_stop"],
 )

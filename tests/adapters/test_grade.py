@@ -61,13 +61,15 @@ def test_one_task_asked_in_two_ways_is_refused(tmp_path):
 def test_answers_about_which_nothing_could_be_asked_are_left_out_and_counted(tmp_path, caplog):
     reason = "the prompt and its reply take 99 tokens, the model's window has 60"
     long = {k: v for k, v in record("Peru").items() if k not in ("context", "query", "yes", "no")}
-    run = write_run(tmp_path / "run", [record("France"), {**long, "confidence": None,
-                                                          "reason": reason}])
+    run = write_run(
+        tmp_path / "run", [record("France"), {**long, "confidence": None, "reason": reason}]
+    )
     graded = grade([run], tmp_path / "graded")
     assert graded["train"]["id"] == ["capital:France"]
     assert load_graded(tmp_path / "graded")[1]["unasked"] == 1
-    assert f"1 answers were left out: nothing was asked about them; 1 without a question, mostly since {reason}" in (
-        caplog.text
+    assert (
+        "1 answers were left out: nothing was asked about them; 1 without a question, mostly since "
+        f"{reason}" in caplog.text
     )
 
 

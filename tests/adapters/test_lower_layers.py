@@ -40,9 +40,7 @@ def test_training_from_kept_states_ends_with_the_weights_of_whole_rows(
     kept = trained(tiny, graded, tmp_path / "kept")
     monkeypatch.setattr(lower, "MOST", 0)
     whole = trained(tiny, graded, tmp_path / "whole")
-    found, expected = (
-        load_file(folder / "adapter_model.safetensors") for folder in (kept, whole)
-    )
+    found, expected = (load_file(folder / "adapter_model.safetensors") for folder in (kept, whole))
     assert found.keys() == expected.keys()
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, rtol=1e-4, atol=1e-6, msg=name)

@@ -24,15 +24,23 @@ class Hub(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.calls.append((self.path, body))
         if "/preupload/" in self.path:
-            files = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
-                     for file in json.loads(body)["files"]]
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
             self.reply({"files": files})
         elif "/commit/" in self.path:
             url = f"{self.server.url}/me/adapter/commit/0"
             self.reply({"commitUrl": url, "commitOid": "0" * 40, "success": True})
         else:
-            self.reply({"url": f"{self.server.url}/me/adapter", "id": "me/adapter", "errors": [],
-                        "warnings": []})
+            self.reply(
+                {
+                    "url": f"{self.server.url}/me/adapter",
+                    "id": "me/adapter",
+                    "errors": [],
+                    "warnings": [],
+                }
+            )
 
     def reply(self, content, status=200):
         text = json.dumps(content).encode()
@@ -59,8 +67,11 @@ def hub(monkeypatch):
 
 
 def test_all_files_of_the_folder_arrive_in_a_private_repository(tmp_path, hub):
-    files = {"README.md": b"# An adapter\n", "adapter_model.safetensors": bytes(range(256)),
-             "runs/events.out": b"log"}
+    files = {
+        "README.md": b"# An adapter\n",
+        "adapter_model.safetensors": bytes(range(256)),
+        "runs/events.out": b"log",
+    }
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -70,8 +81,11 @@ def test_all_files_of_the_folder_arrive_in_a_private_repository(tmp_path, hub):
     assert made["visibility"] == "private"
     commit = next(body for path, body in hub.calls if "/commit/" in path)
     lines = [json.loads(line) for line in commit.splitlines()]
-    arrived = {line["value"]["path"]: base64.b64decode(line["value"]["content"])
-               for line in lines if line["key"] == "file"}
+    arrived = {
+        line["value"]["path"]: base64.b64decode(line["value"]["content"])
+        for line in lines
+        if line["key"] == "file"
+    }
     assert arrived == files
 
 

@@ -52,7 +52,11 @@ def confidences(model, cache=None, task="calib_worldfacts", methods=METHODS):
     torch.manual_seed(0)
     metadata = {"methods": methods, "k": 3}
     _, samples = evaluate(
-        task, model, metadata=metadata, limit=3, use_cache=cache and str(cache),
+        task,
+        model,
+        metadata=metadata,
+        limit=3,
+        use_cache=cache and str(cache),
         torch_random_seed=1,
     )
     return [
@@ -130,8 +134,14 @@ def test_one_changed_weight_is_another_identity(tiny):
 
 @pytest.mark.parametrize(
     "options",
-    [{"add_bos_token": True}, {"dtype": "bfloat16"}, {"softmax_dtype": "float64"},
-     {"max_length": 64}, {"prefix_token_id": 5}, {"chat_template_args": {"a": 1}}],
+    [
+        {"add_bos_token": True},
+        {"dtype": "bfloat16"},
+        {"softmax_dtype": "float64"},
+        {"max_length": 64},
+        {"prefix_token_id": 5},
+        {"chat_template_args": {"a": 1}},
+    ],
 )
 def test_options_that_decide_a_response_are_part_of_the_identity(tiny, options):
     plain = response_cache.model_identity(HFLM(tiny, **CPU))

@@ -211,8 +211,13 @@ def test_a_run_gives_a_prepared_data_set_of_new_tasks_with_their_provenance(seed
 
 def test_an_instruction_adapter_is_trained_on_what_the_teacher_wrote(seeds, tmp_path, tiny):
     self_instruct(seeds, tmp_path / "data", plan())
-    output = tune("instruct", tiny, tmp_path / "data", tmp_path / "adapter",
-                  ("dtype=float32", "optimiser.epochs=1"))
+    output = tune(
+        "instruct",
+        tiny,
+        tmp_path / "data",
+        tmp_path / "adapter",
+        ("dtype=float32", "optimiser.epochs=1"),
+    )
     training = json.loads((output / "training.json").read_text())["data"]
     assert training["train"] + training["validation"] == 30
     (epoch,) = json.loads((output / "calibration.json").read_text())["epochs"]
@@ -245,8 +250,9 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(seeds, tmp_path, mon
     with log.open("a") as lines:
         lines.write('{"tasks": ["half a li')
     self_instruct(seeds, tmp_path / "broken", plan())
-    whole, broken = (json.loads((tmp_path / n / "prepared.json").read_text()) for n in
-                     ("whole", "broken"))
+    whole, broken = (
+        json.loads((tmp_path / n / "prepared.json").read_text()) for n in ("whole", "broken")
+    )
     assert broken == whole
     assert not list(tmp_path.glob(".broken.*"))
 

@@ -94,8 +94,11 @@ def test_a_row_counts_as_written_when_greedy_decoding_writes_an_accepted_answer(
     assert tokenizer(prompt + text)["input_ids"] == written.tolist()  # else nothing is tested
     assert text == text.rstrip()
     lead = text[: len(text) - len(text.lstrip())]
-    rows = [row(prompt, text), row(prompt, lead + "Zoe"),
-            row(prompt, lead + "Zoe", answers=["Zoe", text.strip()])]
+    rows = [
+        row(prompt, text),
+        row(prompt, lead + "Zoe"),
+        row(prompt, lead + "Zoe", answers=["Zoe", text.strip()]),
+    ]
     greedy = table_of(model, encode(rows, tokenizer, candidates=True))[:, SUMMARY - 1]
     assert greedy.tolist() == [1.0, 0.0, 1.0]
 
@@ -120,15 +123,21 @@ def test_classes_are_the_tokens_of_the_options_that_agree_so_far(tokenizer):
     options = [" red", " pale blue", " pale green"]
     found = encode([row("Colour:", " pale blue", options)], tokenizer)[0]["classes"]
     assert [{tokenizer.decode(t) for t in part} for part in found] == [
-        {" red", " pale"}, {" blue", " green"}
+        {" red", " pale"},
+        {" blue", " green"},
     ]
 
 
 def test_chat_rows_are_what_the_template_writes_and_end_as_its_turns_do(tiny):
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     tokenizer.chat_template = TEMPLATE
-    turns = [("system", "Be short."), ("user", "Hi"), ("assistant", "Ho"), ("user", "And?"),
-             ("assistant", "So.")]
+    turns = [
+        ("system", "Be short."),
+        ("user", "Hi"),
+        ("assistant", "Ho"),
+        ("user", "And?"),
+        ("assistant", "So."),
+    ]
     messages = [{"role": role, "content": content} for role, content in turns]
     chat = encode([row("And?", " So.", messages=messages)], tokenizer)[0]
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
@@ -146,7 +155,7 @@ def test_a_reply_that_occurs_in_the_templates_own_marks_is_learnt_as_it_is(tiny,
     tokenizer.chat_template = TEMPLATE
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": reply}]
     chat = encode([row("Hi", reply, messages=messages)], tokenizer)[0]
-    learnt = chat["input_ids"][chat["start"]:]
+    learnt = chat["input_ids"][chat["start"] :]
     assert tokenizer.decode(learnt) == f"{reply}<|im_end|>"
     assert learnt[-1:] == [tokenizer.convert_tokens_to_ids("<|im_end|>")] and chat["ends"] == 1
     assert tokenizer.decode(chat["input_ids"][: chat["start"]]) == (
@@ -364,8 +373,13 @@ def test_open_answers_and_several_tasks_are_trained_together(tmp_path, tiny):
     ]
     data = write_prepared(tmp_path / "data", rows)
     weights = "data.weights={choice: 1, open: 3}"
-    output = tune("multi_task", tiny, data, tmp_path / "adapter",
-                  ("dtype=float32", "optimiser.epochs=1", weights))
+    output = tune(
+        "multi_task",
+        tiny,
+        data,
+        tmp_path / "adapter",
+        ("dtype=float32", "optimiser.epochs=1", weights),
+    )
     calibration = json.loads((output / "calibration.json").read_text())
     assert "acc" in calibration["tasks"]["choice"]
     assert "exact" in calibration["tasks"]["open"]

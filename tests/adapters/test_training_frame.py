@@ -104,12 +104,23 @@ def test_processes_share_the_batches_that_one_process_has():
 
 def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
     output = tmp_path / "adapter"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2",
-              "--config_file", HARDWARE / "cpu.yaml", "--main_process_port", "0"]
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        "2",
+        "--config_file",
+        HARDWARE / "cpu.yaml",
+        "--main_process_port",
+        "0",
+    ]
     arguments = command(tiny, graded, output, PLAIN)
     done = subprocess.run(
         [*map(str, launch), "-m", "calibench", *arguments],
-        capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr
     hardware = json.loads((output / "training.json").read_text())["hardware"]
@@ -159,8 +170,14 @@ def test_training_stops_after_epochs_that_are_no_better_even_if_killed_there(
     tmp_path, tiny, graded, monkeypatch
 ):
     # Steps far too large: the first epoch is the best.
-    settings = (*PLAIN, "optimiser.learning_rate=0.3", "optimiser.epochs=9",
-                "evaluation.patience=2", "optimiser.warmup_steps=0", "seed=1")
+    settings = (
+        *PLAIN,
+        "optimiser.learning_rate=0.3",
+        "optimiser.epochs=9",
+        "evaluation.patience=2",
+        "optimiser.warmup_steps=0",
+        "seed=1",
+    )
 
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -117,8 +117,10 @@ def test_the_kept_states_give_the_base_models_distribution(tiny, graded):
     base = LlamaForCausalLM.from_pretrained(tiny).eval()
     with torch.no_grad():
         expected = torch.cat(
-            [base(input_ids=torch.tensor([row["answer_ids"]])).logits[0, row["answer_positions"]]
-             for row in rows]
+            [
+                base(input_ids=torch.tensor([row["answer_ids"]])).logits[0, row["answer_positions"]]
+                for row in rows
+            ]
         )
         torch.testing.assert_close(base.lm_head(states), expected, rtol=1e-4, atol=1e-4)
 
@@ -131,9 +133,15 @@ def test_the_trained_confidence_is_the_one_that_lm_eval_reads(tiny, graded, adap
     rows = load_graded(graded)[0]["validation"]
     lm = HFLM(pretrained=tiny, peft=str(adapter), device="cpu", dtype="float32", batch_size=4)
     scored = {
-        reply: [x[0] for x in lm.loglikelihood(
-            [Instance("loglikelihood", row, (row["query"], row[reply]), i) for i, row in
-             enumerate(rows)])]
+        reply: [
+            x[0]
+            for x in lm.loglikelihood(
+                [
+                    Instance("loglikelihood", row, (row["query"], row[reply]), i)
+                    for i, row in enumerate(rows)
+                ]
+            )
+        ]
         for reply in ("yes", "no")
     }
     model = PeftModel.from_pretrained(LlamaForCausalLM.from_pretrained(tiny), adapter).eval()
@@ -159,9 +167,13 @@ def test_the_folder_holds_an_adapter_its_card_and_its_provenance(adapter):
     training = json.loads((adapter / "training.json").read_text())
     hardware = training["hardware"]
     for fact in (
-        (adapter / "recipe.yaml").read_text(), training["data"]["fingerprint"][:12], "40 rows",
-        f"{training['seconds']:.0f} s", f"{training['peak_memory_bytes'] / 1e9:.2f} GB",
-        f"{hardware['device']} ({hardware['name']}", "`calib_x` by `wording:yes_no`",
+        (adapter / "recipe.yaml").read_text(),
+        training["data"]["fingerprint"][:12],
+        "40 rows",
+        f"{training['seconds']:.0f} s",
+        f"{training['peak_memory_bytes'] / 1e9:.2f} GB",
+        f"{hardware['device']} ({hardware['name']}",
+        "`calib_x` by `wording:yes_no`",
         *(f"{name} {number}" for name, number in training["versions"].items()),
     ):
         assert fact in card.text
@@ -227,9 +239,11 @@ def test_temperature_equals_logistic_regression_without_intercept():
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 4, 500)
     correct = (rng.random(500) < 1 / (1 + np.exp(-odds / 2.5))).astype(int)
-    slope = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(
-        odds[:, None], correct
-    ).coef_[0, 0]
+    slope = (
+        LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
+        .fit(odds[:, None], correct)
+        .coef_[0, 0]
+    )
     fitted = fit_temperature(odds, correct)
     assert fitted["temperature"] == pytest.approx(1 / slope, rel=1e-4)
     assert fitted["nll_after"] < fitted["nll_before"]
@@ -302,8 +316,13 @@ def test_a_folder_that_is_no_graded_dataset_is_refused(tmp_path, tiny):
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny, graded):
     with pytest.raises(ValueError, match="loss became (nan|inf).*learning_rate"):
-        tune(RECIPE, tiny, graded, tmp_path / "adapter",
-             (*FAST, "optimiser.learning_rate=1e30", "optimiser.max_grad_norm=1e30"))
+        tune(
+            RECIPE,
+            tiny,
+            graded,
+            tmp_path / "adapter",
+            (*FAST, "optimiser.learning_rate=1e30", "optimiser.max_grad_norm=1e30"),
+        )
     assert not (tmp_path / "adapter").exists()
 
 

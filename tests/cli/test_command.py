@@ -38,8 +38,16 @@ def test_options_can_be_spelled_with_dashes_and_underscores(spelling, tmp_path):
 def test_a_choice_with_a_dash_is_taken_as_it_is_written(tmp_path):
     (tmp_path / "store").mkdir()
     done = CliRunner().invoke(
-        cli, ["leaderboard", "export", "model-index", "--store", str(tmp_path / "store"),
-              "-o", str(tmp_path / "out")],
+        cli,
+        [
+            "leaderboard",
+            "export",
+            "model-index",
+            "--store",
+            str(tmp_path / "store"),
+            "-o",
+            str(tmp_path / "out"),
+        ],
     )
     assert done.exit_code != 2, done.output
 
@@ -47,7 +55,9 @@ def test_a_choice_with_a_dash_is_taken_as_it_is_written(tmp_path):
 def test_a_shell_completes_commands_and_recipes():
     def complete(words):
         found = run(
-            SCRIPT, _CALIBENCH_COMPLETE="bash_complete", COMP_WORDS=words,
+            SCRIPT,
+            _CALIBENCH_COMPLETE="bash_complete",
+            COMP_WORDS=words,
             COMP_CWORD=str(len(words.split()) - 1),
         )
         return [line.split(",")[1] for line in found.splitlines()]

@@ -7,9 +7,7 @@ import pytest
 
 from calibench.quiet import LOGGED, hush
 
-LIMIT = (
-    "--limit SHOULD ONLY BE USED FOR TESTING. REAL METRICS SHOULD NOT BE COMPUTED USING LIMIT."
-)
+LIMIT = "--limit SHOULD ONLY BE USED FOR TESTING. REAL METRICS SHOULD NOT BE COMPUTED USING LIMIT."
 KWARGS = (
     "calib_worldfacts: Custom kwargs can be passed to `--metadata` in console (as json string) or "
     "to the TaskManager.\nFor example --metadata='{\"max_seq_lengths\":[4096, 8192]}'. For details "

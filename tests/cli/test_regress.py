@@ -46,15 +46,27 @@ def again(folder, name, harm):
         columns = zip(samples.keys, asked, confidence, correct, strict=True)
         for place, (key, question, c, right) in enumerate(columns):
             record = {
-                "task": TASK, "split": "test", "id": question["id"], "method": method,
-                "question": question["question"], "answer": "", "correct": int(right),
-                "confidence": float(c), "reason": None, "signature": column.elicitation,
+                "task": TASK,
+                "split": "test",
+                "id": question["id"],
+                "method": method,
+                "question": question["question"],
+                "answer": "",
+                "correct": int(right),
+                "confidence": float(c),
+                "reason": None,
+                "signature": column.elicitation,
             }
-            rows.append({
-                "doc_id": place, "filter": method, "doc_hash": key.rpartition(" ")[2],
-                "filtered_resps": [json.dumps(record)],
-                "metrics": [], "acc": int(right),
-            })
+            rows.append(
+                {
+                    "doc_id": place,
+                    "filter": method,
+                    "doc_hash": key.rpartition(" ")[2],
+                    "filtered_resps": [json.dumps(record)],
+                    "metrics": [],
+                    "acc": int(right),
+                }
+            )
     shots, limit = baseline["num_fewshot"], baseline["limit"]
     return write_run(folder / "new", rows, shots=shots, limit=limit)
 
@@ -62,9 +74,7 @@ def again(folder, name, harm):
 def outcome(tmp_path, name, harm):
     """The gate's exit status, and the scores (method metric) that it calls worse."""
     report = tmp_path / "gate.json"
-    code, said = run_gate(
-        BASELINES / f"{name}.yaml", again(tmp_path, name, harm), "--json", report
-    )
+    code, said = run_gate(BASELINES / f"{name}.yaml", again(tmp_path, name, harm), "--json", report)
     judged = json.loads(report.read_text())["judgements"]
     assert len(judged) > 3 and "cannot decide" not in {j["verdict"] for j in judged}, said
     worse = {f"{j['filter']} {j['metric']}" for j in judged if j["verdict"] == "regression"}
@@ -141,7 +151,10 @@ def test_baselines_are_of_the_questions_that_make_regress_asks():
     """The first rows of the test split, with the limit of the Makefile."""
     planned = subprocess.run(
         ["make", "--dry-run", "regress", "REGRESS=absent"],  # what exists would not be planned
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     limits = dict(re.findall(r"--output_path \S*/absent/(\w+) .*--limit (\d+)", planned))
     assert set(limits) == {"base", "train", "validation", "tuned"}

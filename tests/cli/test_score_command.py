@@ -94,7 +94,8 @@ def test_every_format_gives_the_hand_worked_scores(tmp_path, kind, suffix):
 def test_columns_are_read_as_they_were_written(tmp_path, kind, rows):
     confidence, correct = map(list, zip(*rows, strict=True))
     columns = {
-        "confidence": pa.array(confidence, pa.float64()), "correct": pa.array(correct),
+        "confidence": pa.array(confidence, pa.float64()),
+        "correct": pa.array(correct),
     }
     found = read_rows(write(tmp_path / f"file.{kind}", kind, columns))
     np.testing.assert_array_equal(found.confidence, np.array(confidence, dtype=float))
@@ -169,8 +170,16 @@ def test_signatures_and_intervals_are_those_of_score(tmp_path):
     path = write(tmp_path / "answers.csv", "csv", MANY)
     output = run(path, *options)
     expected = score(
-        MANY["confidence"], MANY["correct"], ("ece", "auroc"), method="mine",
-        bins=5, strategy="mass", norm="l2", seed=7, interval="bca", resamples=300,
+        MANY["confidence"],
+        MANY["correct"],
+        ("ece", "auroc"),
+        method="mine",
+        bins=5,
+        strategy="mass",
+        norm="l2",
+        seed=7,
+        interval="bca",
+        resamples=300,
     )
     assert "answers.csv, mine\n" in output
     for found in expected.values():
@@ -301,7 +310,8 @@ def test_bad_option_is_a_sentence(tmp_path, options, words):
 def test_error_is_one_line_and_exit_code_1(tmp_path):
     found = subprocess.run(
         [sys.executable, "-m", "calibench", "score", a_file(tmp_path, "a,b\n1,2\n")],
-        capture_output=True, text=True,
+        capture_output=True,
+        text=True,
     )
     assert found.returncode == 1 and found.stdout == ""
     assert re.fullmatch(r"calibench: .*answers.csv: there is no column .*\n", found.stderr)
@@ -323,8 +333,14 @@ def a_log(tmp_path):
             "filtered_resps": [
                 str(
                     Record(
-                        task="t", split="test", id=str(place), method=method, question="q",
-                        answer="a", correct=correct, confidence=confidence,
+                        task="t",
+                        split="test",
+                        id=str(place),
+                        method=method,
+                        question="q",
+                        answer="a",
+                        correct=correct,
+                        confidence=confidence,
                         reason=None if confidence is not None else "no number",
                     )
                 ),
@@ -390,8 +406,12 @@ def test_a_log_without_a_grade_or_a_question_of_its_own_is_no_traceback(tmp_path
     assert values(run(path, "--method", "likelihood", *FEW)).items() >= EXPECTED.items()
     with pytest.raises(ValueError, match="no field 'relation'"):
         run(path, "--group", "relation")
-    ungraded = [line.replace('correct\\": 1', 'correct\\": null').replace(
-        'correct\\": 0', 'correct\\": null') for line in lines]
+    ungraded = [
+        line.replace('correct\\": 1', 'correct\\": null').replace(
+            'correct\\": 0', 'correct\\": null'
+        )
+        for line in lines
+    ]
     path.write_text("\n".join(ungraded), encoding="utf-8")
     with pytest.raises(ValueError, match="no answer in it is graded"):
         run(path)

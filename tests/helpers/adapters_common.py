@@ -32,9 +32,17 @@ def tiny_model(
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2,
-        tie_word_embeddings=True, pad_token_id=2, eos_token_id=2, bos_token_id=1,
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.2,
+        tie_word_embeddings=True,
+        pad_token_id=2,
+        eos_token_id=2,
+        bos_token_id=1,
     )
     model = LlamaForCausalLM(config)
     if line_ends > 1:
@@ -67,17 +75,25 @@ def prepared_row(number: int, split: str, *, options: bool = True, task: str = "
     """A row of a prepared data set; its completion can be read off its prompt."""
     letters = [" A", " B", " C"]
     prompt = f"Question: which letter has number {number % 3}?\nAnswer:"
-    return {"id": f"{task}-{number}", "task": task, "split": split, "prompt": prompt,
-            "completion": letters[number % 3], "options": letters if options else None,
-            "messages": None}
+    return {
+        "id": f"{task}-{number}",
+        "task": task,
+        "split": split,
+        "prompt": prompt,
+        "completion": letters[number % 3],
+        "options": letters if options else None,
+        "messages": None,
+    }
 
 
 PREPARED_FEATURES = datasets.Features(
-    {**dict.fromkeys(("id", "task", "split", "prompt", "completion"), datasets.Value("string")),
-     "options": datasets.List(datasets.Value("string")),
-     "messages": datasets.List(
-         {"role": datasets.Value("string"), "content": datasets.Value("string")}
-     )}
+    {
+        **dict.fromkeys(("id", "task", "split", "prompt", "completion"), datasets.Value("string")),
+        "options": datasets.List(datasets.Value("string")),
+        "messages": datasets.List(
+            {"role": datasets.Value("string"), "content": datasets.Value("string")}
+        ),
+    }
 )
 
 
@@ -85,12 +101,20 @@ def write_prepared(folder: Path, rows: list[dict]) -> Path:
     """A prepared data set of `rows`, by their splits, in `folder`."""
     splits = dict.fromkeys(row["split"] for row in rows)
     data = datasets.DatasetDict(
-        {name: datasets.Dataset.from_list(
-            [row for row in rows if row["split"] == name], features=PREPARED_FEATURES
-        ) for name in splits}
+        {
+            name: datasets.Dataset.from_list(
+                [row for row in rows if row["split"] == name], features=PREPARED_FEATURES
+            )
+            for name in splits
+        }
     )
-    description = {"fingerprint": fingerprint(data), "sources": ["toy"], "versions": {}, "seed": 0,
-                   "splits": {name: len(part) for name, part in data.items()}}
+    description = {
+        "fingerprint": fingerprint(data),
+        "sources": ["toy"],
+        "versions": {},
+        "seed": 0,
+        "splits": {name: len(part) for name, part in data.items()},
+    }
     save_data(data, {PREPARED: description}, folder)
     return folder
 

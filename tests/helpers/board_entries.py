@@ -75,18 +75,31 @@ def make_entry(
     fields: dict[str, Any] = {
         "format": "calibench-entry/1",
         "model": {
-            "name": model, "revision": None, "sha": None, "parameters": parameters,
+            "name": model,
+            "revision": None,
+            "sha": None,
+            "parameters": parameters,
             "dtype": "bfloat16",
-            "adapter": adapter and {
-                "name": adapter, "revision": None, "sha256": None, "use": "peft",
+            "adapter": adapter
+            and {
+                "name": adapter,
+                "revision": None,
+                "sha256": None,
+                "use": "peft",
             },
         },
         "task": {
-            "name": task, "version": "1.0", "split": "test", "form": "generate_until",
+            "name": task,
+            "version": "1.0",
+            "split": "test",
+            "form": "generate_until",
             "source": source,
         },
         "setting": {
-            "slug": setting, "num_fewshot": 3, "chat_template": False, "system_prompt": False,
+            "slug": setting,
+            "num_fewshot": 3,
+            "chat_template": False,
+            "system_prompt": False,
             "answers": "own",
         },
         "n": n,
@@ -97,11 +110,20 @@ def make_entry(
         "provenance": {
             "note": None,
             "command": command or f"lm_eval run --model hf --model_args pretrained={model}",
-            "backend": "hf", "model_args": {"pretrained": model}, "device": "cpu",
-            "batch_size": "32", "seeds": {"random_seed": 0}, "versions": {"lm_eval": "0.4.13"},
-            "hardware": {"cpu": "a processor"}, "date": "2026-01-02", "wall_time_seconds": 61.0,
-            "prompts_sha256": sha, "chat_template_sha": None, "system_instruction_sha": None,
-            "data_fingerprint": _sha(task), "answers_fingerprint": None,
+            "backend": "hf",
+            "model_args": {"pretrained": model},
+            "device": "cpu",
+            "batch_size": "32",
+            "seeds": {"random_seed": 0},
+            "versions": {"lm_eval": "0.4.13"},
+            "hardware": {"cpu": "a processor"},
+            "date": "2026-01-02",
+            "wall_time_seconds": 61.0,
+            "prompts_sha256": sha,
+            "chat_template_sha": None,
+            "system_instruction_sha": None,
+            "data_fingerprint": _sha(task),
+            "answers_fingerprint": None,
             "results": {"file": "results.json", "sha256": sha},
             "samples": {"file": "samples.jsonl", "sha256": sha, "rows": n},
         },
@@ -148,15 +170,25 @@ def write_store(
             for name in names:
                 ece, auroc, brier = 0.4 * rng.random(), 0.4 + 0.5 * rng.random(), rng.random() / 3
                 scores[name] = {
-                    "acc": (0.45, 0.42, 0.48), "ece": (ece, ece - 0.02, ece + 0.03),
+                    "acc": (0.45, 0.42, 0.48),
+                    "ece": (ece, ece - 0.02, ece + 0.03),
                     "auroc": (auroc, auroc - 0.03, auroc + 0.03),
-                    "brier": (brier, brier - 0.01, brier + 0.01), "answered": (1.0, 1.0, 1.0),
+                    "brier": (brier, brier - 0.01, brier + 0.01),
+                    "answered": (1.0, 1.0, 1.0),
                 }
-            files.append(put(store, make_entry(
-                model=f"org{i % 40}/model-{i:03d}", task=f"calib_task_{j}", methods=scores,
-                adapter="tuned" if i % 3 == 0 else None, parameters=10**6 * (100 + 37 * i),
-                samples=kept[(i + j) % len(kept)],
-            )))
+            files.append(
+                put(
+                    store,
+                    make_entry(
+                        model=f"org{i % 40}/model-{i:03d}",
+                        task=f"calib_task_{j}",
+                        methods=scores,
+                        adapter="tuned" if i % 3 == 0 else None,
+                        parameters=10**6 * (100 + 37 * i),
+                        samples=kept[(i + j) % len(kept)],
+                    ),
+                )
+            )
     return files
 
 
@@ -172,14 +204,18 @@ def charts_of(samples: Samples, method: str) -> tuple[dict[str, Any], dict[str, 
         for column in (confidence, correct)
     ]
     reliability = {
-        "lower": edges[:-1], "upper": edges[1:], "count": count.tolist(),
-        "confidence": means[0], "accuracy": means[1],
+        "lower": edges[:-1],
+        "upper": edges[1:],
+        "count": count.tolist(),
+        "confidence": means[0],
+        "accuracy": means[1],
     }
     wrong = 1 - correct[np.argsort(-confidence, kind="stable")]
     risk = np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
     chosen = np.unique(np.linspace(0, len(wrong) - 1, 101).astype(int))
     curve = {
-        "coverage": ((chosen + 1) / len(wrong)).tolist(), "risk": risk[chosen].tolist(),
+        "coverage": ((chosen + 1) / len(wrong)).tolist(),
+        "risk": risk[chosen].tolist(),
     }
     return reliability, curve
 
@@ -195,17 +231,24 @@ def _score(
     known = samples is not None and method in samples.confidence
     reliability, curve = charts_of(samples, method) if known else (None, None)
     return {
-        "method": method, "label": label.get(method) or METHODS.get(method, method),
-        "elicitation": "", "n": n, "n_missing": 0,
+        "method": method,
+        "label": label.get(method) or METHODS.get(method, method),
+        "elicitation": "",
+        "n": n,
+        "n_missing": 0,
         "metrics": {
             name: {
-                "value": value, "low": low, "high": high, "stderr": None,
+                "value": value,
+                "low": low,
+                "high": high,
+                "stderr": None,
                 "higher_is_better": higher.get(name),
                 "signature": f"{name}|conf:{method}|n:{n}|boot:1000|seed:0",
             }
             for name, (value, low, high) in scores.items()
         },
-        "reliability": reliability, "risk_coverage": curve,
+        "reliability": reliability,
+        "risk_coverage": curve,
         "cost": {"requests_per_question": 2.0},
     }
 

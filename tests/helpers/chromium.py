@@ -36,14 +36,25 @@ class Chromium:
 
         self._process = subprocess.Popen(
             [
-                program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                "--disable-dev-shm-usage", "--disable-extensions", "--remote-debugging-pipe",
-                "--disable-background-networking", "--hide-scrollbars",
+                program,
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-dev-shm-usage",
+                "--disable-extensions",
+                "--remote-debugging-pipe",
+                "--disable-background-networking",
+                "--hide-scrollbars",
                 # No request may leave the machine.
-                "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={self._folder}",
+                "--host-resolver-rules=MAP * ~NOTFOUND",
+                f"--user-data-dir={self._folder}",
             ],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=place, close_fds=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=place,
+            close_fds=False,
         )
         os.close(to_read)
         os.close(to_write)
@@ -80,7 +91,10 @@ class Chromium:
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
         result = self.send(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True,
+            "Runtime.evaluate",
+            expression=script,
+            returnByValue=True,
+            awaitPromise=True,
             userGesture=True,
         )
         if "exceptionDetails" in result:
@@ -123,7 +137,10 @@ class Chromium:
     def resize(self, width: int, height: int) -> None:
         """Set the size of the page in CSS pixels."""
         self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
             mobile=False,
         )
 

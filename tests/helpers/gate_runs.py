@@ -11,8 +11,19 @@ STAMP = "2025-01-02T03-04-05.678901"
 
 
 def write_run(
-    folder, rows, *, task=TASK, printed=None, version=1.0, shots=3, limit=None, answers=None,
-    chat_template=None, directions=None, stamp=STAMP, dtype="float32",
+    folder,
+    rows,
+    *,
+    task=TASK,
+    printed=None,
+    version=1.0,
+    shots=3,
+    limit=None,
+    answers=None,
+    chat_template=None,
+    directions=None,
+    stamp=STAMP,
+    dtype="float32",
 ):
     """Write results_*.json and samples_*.jsonl, named as lm-eval names them; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -23,8 +34,12 @@ def write_run(
         "n-shot": {task: shots},
         "n-samples": {},
         "higher_is_better": {task: directions or {}},
-        "config": {"model": "hf", "model_args": {"pretrained": "/m/Tiny", "dtype": "auto"},
-                   "model_dtype": dtype and f"torch.{dtype}", "limit": limit},
+        "config": {
+            "model": "hf",
+            "model_args": {"pretrained": "/m/Tiny", "dtype": "auto"},
+            "model_dtype": dtype and f"torch.{dtype}",
+            "limit": limit,
+        },
         "chat_template_sha": chat_template,
         "system_instruction_sha": None,
     }

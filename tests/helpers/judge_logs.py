@@ -6,23 +6,36 @@ import json
 def record(id, answer, **fields):
     """A logged row of a confidence task."""
     written = {
-        "task": "t", "split": "test", "id": id, "method": "likelihood",
+        "task": "t",
+        "split": "test",
+        "id": id,
+        "method": "likelihood",
         "question": f"What is {id}?",
-        "answer": answer, "correct": 0, "confidence": 0.5, "reason": None,
-        "signature": "norm:tokens|grading:exact", **fields,
+        "answer": answer,
+        "correct": 0,
+        "confidence": 0.5,
+        "reason": None,
+        "signature": "norm:tokens|grading:exact",
+        **fields,
     }
     return {
-        "doc": {"id": id}, "doc_hash": f"hash of {id}", "target": f"['{id}', 'the {id}']",
-        "resps": [[answer]], "filtered_resps": [json.dumps(written)],
+        "doc": {"id": id},
+        "doc_hash": f"hash of {id}",
+        "target": f"['{id}', 'the {id}']",
+        "resps": [[answer]],
+        "filtered_resps": [json.dumps(written)],
     }
 
 
 def generated(id, text):
     """A logged row of a stock task that generates text."""
     return {
-        "doc": {"question": f"What is {id}?"}, "doc_hash": f"hash of {id}", "target": id,
+        "doc": {"question": f"What is {id}?"},
+        "doc_hash": f"hash of {id}",
+        "target": id,
         "arguments": {"gen_args_0": {"arg_0": "prompt", "arg_1": {}}},
-        "resps": [[text]], "filtered_resps": [text],
+        "resps": [[text]],
+        "filtered_resps": [text],
     }
 
 

@@ -109,5 +109,6 @@ def tree(folder):
     """Every file below a folder, hidden ones too, and its bytes."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*") if path.is_file()
+        for path in folder.rglob("*")
+        if path.is_file()
     }

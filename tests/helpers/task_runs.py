@@ -38,15 +38,19 @@ def labelled(i, options, **columns):
     labels = "ABCDE"[:options]
     texts = [f"option {label} of {i}" for label in labels]
     return {
-        "id": f"id-{i}", "choices": {"text": texts, "label": list(labels)},
-        "answerKey": labels[number("gold", i) % options], **columns,
+        "id": f"id-{i}",
+        "choices": {"text": texts, "label": list(labels)},
+        "answerKey": labels[number("gold", i) % options],
+        **columns,
     }
 
 
 def mmlu_row(i):
     return {
-        "question": f" What is {i}?", "subject": ["anatomy", "world_religions"][i % 2],
-        "choices": [f"{i} a", f"{i} b", f"{i} c", f"{i} d"], "answer": number(i) % 4,
+        "question": f" What is {i}?",
+        "subject": ["anatomy", "world_religions"][i % 2],
+        "choices": [f"{i} a", f"{i} b", f"{i} c", f"{i} d"],
+        "answer": number(i) % 4,
     }
 
 
@@ -61,42 +65,59 @@ ROWS = {
     "allenai/ai2_arc": lambda i: labelled(i, 3 + i % 3, question=f"What is {i}?"),
     "tau/commonsense_qa": lambda i: labelled(i, 5, question=f"What is {i}? "),
     "allenai/winogrande": lambda i: {
-        "sentence": f"Ann met Bea {i} times, so _ smiled.", "option1": "Ann", "option2": "Bea",
+        "sentence": f"Ann met Bea {i} times, so _ smiled.",
+        "option1": "Ann",
+        "option2": "Bea",
         "answer": str(1 + number(i) % 2),
     },
     "aps/super_glue": lambda i: {
-        "question": f"is {i} even", "passage": f"About {i}.", "idx": i, "label": number(i) % 2,
+        "question": f"is {i} even",
+        "passage": f"About {i}.",
+        "idx": i,
+        "label": number(i) % 2,
     },
     "baber/piqa": lambda i: {
-        "goal": f"Count to {i}", "sol1": f"Aloud {i}.", "sol2": f"Silently {i}.",
+        "goal": f"Count to {i}",
+        "sol1": f"Aloud {i}.",
+        "sol2": f"Silently {i}.",
         "label": number(i) % 2,
     },
     "allenai/sciq": lambda i: {
-        "question": f"What is {i}?", "correct_answer": f"right {i}", "support": "",
+        "question": f"What is {i}?",
+        "correct_answer": f"right {i}",
+        "support": "",
         **{f"distractor{k}": f"wrong {k} {i}" for k in (1, 2, 3)},
     },
     "google-research-datasets/nq_open": lambda i: {
-        "question": f"what is {i}", "answer": ["right", f"correct {i}"],
+        "question": f"what is {i}",
+        "answer": ["right", f"correct {i}"],
     },
     "mandarjoshi/trivia_qa": lambda i: {
-        "question": f"What is {i}?", "question_id": f"q{i}",
+        "question": f"What is {i}?",
+        "question_id": f"q{i}",
         "answer": {"value": "right", "aliases": ["right", f"correct {i}"]},
     },
     "hotpotqa/hotpot_qa": lambda i: {
-        "id": f"h{i}", "question": f"What is {i}?", "answer": "right",
+        "id": f"h{i}",
+        "question": f"What is {i}?",
+        "answer": "right",
         "context": {"title": ["t"], "sentences": [["long"]]},
     },
     "truthfulqa/truthful_qa": lambda i: {
-        **truth_row(i), "best_answer": "It is right.",
+        **truth_row(i),
+        "best_answer": "It is right.",
         "correct_answers": ["Right.", "It is right."],
         "incorrect_answers": ["It is wrong."],
     },
     "openai/gsm8k": lambda i: {
-        "question": f"Add {i} and 1,000.", "answer": f"It is <<1000+{i}>>.\n#### {1000 + i:,}",
+        "question": f"Add {i} and 1,000.",
+        "answer": f"It is <<1000+{i}>>.\n#### {1000 + i:,}",
     },
     "lighteval/SimpleQA": lambda i: {"problem": f"What is {i}?", "answer": "right"},
     "yinzhangyue/SelfAware": lambda i: {
-        "question_id": i, "question": f"What is {i}?", "answerable": i % 2 == 0,
+        "question_id": i,
+        "question": f"What is {i}?",
+        "answerable": i % 2 == 0,
         "answer": ["right"] if i % 2 == 0 else None,
     },
 }
@@ -117,8 +138,13 @@ def run(*tasks, include, model=None, metadata=None, limit=N, **options):
         include_path=include, include_defaults=False, metadata={"k": 2, **(metadata or {})}
     )
     return simple_evaluate(
-        model=model or Hashed(), tasks=list(tasks), task_manager=manager, limit=limit,
-        log_samples=True, bootstrap_iters=0, **options,
+        model=model or Hashed(),
+        tasks=list(tasks),
+        task_manager=manager,
+        limit=limit,
+        log_samples=True,
+        bootstrap_iters=0,
+        **options,
     )
 
 

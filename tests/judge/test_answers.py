@@ -7,8 +7,11 @@ from helpers.judge_logs import generated, log, record
 
 
 def test_each_answer_of_a_confidence_task_is_judged_once_with_its_accepted_answers(tmp_path):
-    rows = [record(*given, method=method) for method in ("likelihood", "verbalized")
-            for given in (("a", "b"), ("c", "c"))]
+    rows = [
+        record(*given, method=method)
+        for method in ("likelihood", "verbalized")
+        for given in (("a", "b"), ("c", "c"))
+    ]
     documents = answers.load(answers=str(log(tmp_path / "run", rows)))["test"]
     assert documents["id"] == ["a", "c"]
     assert documents["question"] == ["What is a?", "What is c?"]

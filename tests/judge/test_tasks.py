@@ -26,8 +26,11 @@ def test_every_judge_task_runs_in_lm_eval_and_counts_unreadable_replies(tmp_path
     tasks = ("ratings", "verdict", "pairwise")
     tasks = [name + kind for name in tasks for kind in ("", "_likelihood")]
     results = lm_eval.simple_evaluate(
-        model="dummy", tasks=[f"calib_judge_{name}" for name in tasks], task_manager=manager,
-        bootstrap_iters=0, log_samples=True,
+        model="dummy",
+        tasks=[f"calib_judge_{name}" for name in tasks],
+        task_manager=manager,
+        bootstrap_iters=0,
+        log_samples=True,
     )
     groups = {"calib_judge_ratings", "calib_judge_ratings_likelihood"}
     assert set(results["samples"]) == set(manager.all_tasks) - groups

@@ -13,7 +13,9 @@ from helpers.board_entries import make_entry, make_samples, put
 
 SCORES = {
     "likelihood": {
-        "acc": (0.45, 0.4, 0.5), "ece": (0.1, 0.05, 0.2), "auroc": (0.8, 0.7, 0.9),
+        "acc": (0.45, 0.4, 0.5),
+        "ece": (0.1, 0.05, 0.2),
+        "auroc": (0.8, 0.7, 0.9),
         "brier": (None, None, None),
     },
 }
@@ -37,8 +39,13 @@ def test_eee_files_lie_where_the_schema_says_and_state_each_score(store, tmp_pat
         record = json.loads(file.read_text(encoding="utf-8"))
         # What the schema requires (eval.schema.json, version 0.3.0).
         assert record.keys() >= {
-            "schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata",
-            "model_info", "eval_library", "evaluation_results",
+            "schema_version",
+            "evaluation_id",
+            "retrieved_timestamp",
+            "source_metadata",
+            "model_info",
+            "eval_library",
+            "evaluation_results",
         }
         assert record["schema_version"] == "0.3.0"
         assert record["model_info"].keys() >= {"name", "id", "additional_details"}
@@ -50,7 +57,10 @@ def test_eee_files_lie_where_the_schema_says_and_state_each_score(store, tmp_pat
         ece = results["ece"]
         assert ece["score_details"]["score"] == 0.1 and ece["metric_config"]["lower_is_better"]
         assert ece["score_details"]["uncertainty"]["confidence_interval"] == {
-            "lower": 0.05, "upper": 0.2, "confidence_level": 0.95, "method": "bootstrap",
+            "lower": 0.05,
+            "upper": 0.2,
+            "confidence_level": 0.95,
+            "method": "bootstrap",
         }
         assert not results["auroc"]["metric_config"]["lower_is_better"]
         for part in (record["model_info"], record["eval_library"], ece["source_data"]):
@@ -68,7 +78,8 @@ def test_eee_records_name_the_adapter_and_the_command():
 def test_the_yaml_of_a_model_is_read_back_from_a_card_by_huggingface_hub(store, tmp_path):
     files = export(store, "model-index", tmp_path / "out")
     assert [file.relative_to(tmp_path / "out").as_posix() for file in files] == [
-        "org__a/main.yaml", "org__a/tuned.yaml",
+        "org__a/main.yaml",
+        "org__a/tuned.yaml",
     ]
     card = ModelCard(f"---\n{files[1].read_text(encoding='utf-8')}---\n# Card\n")
     assert card.data.model_name == "tuned" and card.data.base_model == "org/a"
@@ -84,7 +95,8 @@ def test_the_dataset_folder_loads_with_datasets(store, tmp_path, monkeypatch):
     export(store, "dataset", tmp_path / "out")
     header = (tmp_path / "out/README.md").read_text(encoding="utf-8").split("---\n")[1]
     assert [part["config_name"] for part in yaml.safe_load(header)["configs"]] == [
-        "scores", "samples",
+        "scores",
+        "samples",
     ]
 
     def load(name):
@@ -94,7 +106,9 @@ def test_the_dataset_folder_loads_with_datasets(store, tmp_path, monkeypatch):
 
     scores = load("scores").to_list()
     assert {(row["adapter"], row["metric"], row["value"]) for row in scores} >= {
-        (None, "ece", 0.1), ("tuned", "auroc", 0.8), ("tuned", "brier", None),
+        (None, "ece", 0.1),
+        ("tuned", "auroc", 0.8),
+        ("tuned", "brier", None),
     }
     expected = make_samples(["likelihood"], 30, 0)
     samples = load("samples")

@@ -33,17 +33,28 @@ def confidence_rows(methods, correct, *, task=TASK, signature="wording:yes_no", 
         for i, (value, right) in enumerate(zip(confidence, correct, strict=True)):
             value = None if value is None or np.isnan(value) else float(value)
             record = {
-                "task": task, "split": "test", "id": f"q{i}", "method": method,
-                "question": f"Question {i}?", "answer": f"a{i}{right}", "correct": int(right),
-                "confidence": value, "reason": None, "signature": signature,
+                "task": task,
+                "split": "test",
+                "id": f"q{i}",
+                "method": method,
+                "question": f"Question {i}?",
+                "answer": f"a{i}{right}",
+                "correct": int(right),
+                "confidence": value,
+                "reason": None,
+                "signature": signature,
                 "context": f"{context} Question {i}?",
             }
             yield {
-                "doc_id": i, "filter": method, "doc_hash": digest(f"doc {i}"),
+                "doc_id": i,
+                "filter": method,
+                "doc_hash": digest(f"doc {i}"),
                 "prompt_hash": digest(f"prompt {i}"),
                 "filtered_resps": [json.dumps(record), "None"],
                 "metrics": ["acc", "brier", "answered"],
-                "acc": int(right), "brier": [value, int(right)], "answered": int(value is not None),
+                "acc": int(right),
+                "brier": [value, int(right)],
+                "answered": int(value is not None),
             }
 
 
@@ -51,10 +62,15 @@ def plain_rows(filters, metric="acc", wording=""):
     for name, values in filters.items():
         for i, value in enumerate(values):
             yield {
-                "doc_id": i, "doc": {"q": f"doc {i}"}, "target": "x", "filter": name,
+                "doc_id": i,
+                "doc": {"q": f"doc {i}"},
+                "target": "x",
+                "filter": name,
                 "doc_hash": digest(f"doc {i}"),
                 "prompt_hash": digest(f"prompt {wording} {i}"),
-                "filtered_resps": [["-1.2", "False"]], "metrics": [metric], metric: float(value),
+                "filtered_resps": [["-1.2", "False"]],
+                "metrics": [metric],
+                metric: float(value),
             }
 
 
@@ -210,9 +226,12 @@ def test_frozen_answers_that_are_the_baselines_can_be_compared(baseline, tmp_pat
 
 
 def test_a_regression_outweighs_a_score_that_cannot_be_compared(baseline, tmp_path):
-    edit(baseline, lambda data: data["tasks"].append(
-        {"name": "absent", "metrics": [{"name": "acc", "value": 0.5}]}
-    ))
+    edit(
+        baseline,
+        lambda data: data["tasks"].append(
+            {"name": "absent", "metrics": [{"name": "acc", "value": 0.5}]}
+        ),
+    )
     rows = confidence_rows({METHOD: sharpen(*model())[0]}, model()[1])
     code, said = run_gate(baseline, write_run(tmp_path / "new", rows))
     assert code == 1
@@ -344,7 +363,11 @@ num_fewshot: 5
 def gsm8k(folder, strict, flexible):
     filters = {"strict-match": strict, "flexible-extract": flexible}
     return write_run(
-        folder, plain_rows(filters, "exact_match"), task="gsm8k", limit=250.0, shots=5,
+        folder,
+        plain_rows(filters, "exact_match"),
+        task="gsm8k",
+        limit=250.0,
+        shots=5,
         directions={"exact_match": True},
     )
 
@@ -506,9 +529,13 @@ def test_output_of_lm_eval_itself_is_read(tmp_path):
     data = tmp_path / "data.jsonl"
     data.write_text("".join(json.dumps({"q": f"Is {i}?", "gold": i % 2}) + "\n" for i in range(40)))
     config = {
-        "task": "tiny_stock", "dataset_path": "json", "test_split": "test",
+        "task": "tiny_stock",
+        "dataset_path": "json",
+        "test_split": "test",
         "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(tmp_path / "c")},
-        "output_type": "multiple_choice", "doc_to_text": "{{q}}", "doc_to_target": "gold",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{q}}",
+        "doc_to_target": "gold",
         "doc_to_choice": ["yes", "no"],
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
         "metadata": {"version": 2.0},

@@ -42,8 +42,11 @@ def test_sign_flip_agrees_with_scipys_exact_permutation_test(seed):
     rng = np.random.default_rng(seed)
     base, new = rng.normal(size=10), rng.normal(0.5, 1.0, 10)
     exact = permutation_test(
-        (new, base), lambda a, b: np.mean(a - b), permutation_type="samples",
-        alternative="greater", n_resamples=np.inf,
+        (new, base),
+        lambda a, b: np.mean(a - b),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=np.inf,
     ).pvalue
     (p,) = sign_flip(new - base, 40_000, seed)
     assert p == pytest.approx(exact, abs=4 * math.sqrt(exact / 40_000))

@@ -159,8 +159,11 @@ def build(runs, out, **options):
 def scores_of(out, **wanted):
     """metric -> line of leaderboard.csv, of the rows that have all the wanted values."""
     with (out / "leaderboard.csv").open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines)
-                if all(row[name] == value for name, value in wanted.items())]
+        rows = [
+            row
+            for row in csv.DictReader(lines)
+            if all(row[name] == value for name, value in wanted.items())
+        ]
     assert len({row["metric"] for row in rows}) == len(rows), "not one row"
     return {row["metric"]: row for row in rows}
 
@@ -172,8 +175,9 @@ def values_of(out, **wanted):
 def labels_of(out, task=TASK):
     """label -> line of leaderboard.csv about its accuracy; in the order of the file."""
     with (out / "leaderboard.csv").open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines)
-                if (row["metric"], row["task"]) == ("acc", task)]
+        rows = [
+            row for row in csv.DictReader(lines) if (row["metric"], row["task"]) == ("acc", task)
+        ]
     return {row["label"]: row for row in rows}
 
 

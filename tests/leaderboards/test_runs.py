@@ -48,10 +48,15 @@ def test_the_log_that_lm_eval_writes_is_found_whatever_the_task_is_called(
     data = tmp_path / "data.jsonl"
     data.write_text("".join(json.dumps({"q": f"Is {i}?", "gold": i % 2}) + "\n" for i in range(9)))
     config = {
-        "task": task, "dataset_path": "json", "test_split": "test", "output_type":
-        "multiple_choice", "doc_to_text": "{{q}}", "doc_to_target": "gold",
+        "task": task,
+        "dataset_path": "json",
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{q}}",
+        "doc_to_target": "gold",
         "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(tmp_path / "c")},
-        "doc_to_choice": ["yes", "no"], "metric_list": [{"metric": "acc"}],
+        "doc_to_choice": ["yes", "no"],
+        "metric_list": [{"metric": "acc"}],
     }
     results = simple_evaluate(Hashed(), tasks=[config], bootstrap_iters=0)
     samples = results.pop("samples")
@@ -96,7 +101,7 @@ def test_a_run_is_read_once_and_never_changes(ours):
 
 def test_a_confidence_adapter_is_on_for_yes_no_questions_alone(ours):
     arguments = {"pretrained": "/m/base-b179c9523d0e", "confidence_adapter": "/x/mine"}
-    change_results(ours, lambda r: r["config"].update(model_args=arguments))
+    change_results(ours, lambda r: r["config"].update(model_args=arguments, model_sha=None))
     (run,) = find_runs([ours])
     assert run.model.name == run.model.short == "base" and run.model.sha == "b179c9523d0e"
     assert run.adapter_of() == "mine" and run.adapted("zero_shot_classifier")

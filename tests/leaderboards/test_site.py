@@ -25,34 +25,63 @@ def site(tmp_path_factory):
 
     def scores(ece, auroc, brier):
         return {
-            "acc": (0.45, 0.42, 0.48), "ece": (ece, ece - 0.02, ece + 0.03),
+            "acc": (0.45, 0.42, 0.48),
+            "ece": (ece, ece - 0.02, ece + 0.03),
             "auroc": (auroc, auroc - 0.03, auroc + 0.03),
             "brier": (brier, brier - 0.01, brier + 0.01),
         }
 
-    put(store, make_entry(
-        model="org/a", parameters=135_000_000,
-        samples=make_samples(["likelihood", "sampling"], 200, 1),
-        methods={"likelihood": scores(0.13, 0.79, 0.20), "sampling": scores(0.27, 0.60, 0.25)},
-    ))
-    put(store, make_entry(
-        model="org/b", parameters=7_000_000_000, adapter="tuned", setting="0-shot_chat",
-        samples=make_samples(["likelihood"], 200, 2),
-        methods={"likelihood": scores(0.05, 0.91, 0.12)},
-    ))
-    put(store, make_entry(
-        model=HOSTILE, parameters=None, methods={"question_only": scores(0.04, 0.5, 0.24)},
-        label={"question_only": HOSTILE}, samples=make_samples(["question_only"], 200, 3),
-    ))
-    put(store, make_entry(
-        model="org/a", task="calib_other", methods={"likelihood": scores(0.2, 0.7, 0.2)},
-    ))
+    put(
+        store,
+        make_entry(
+            model="org/a",
+            parameters=135_000_000,
+            samples=make_samples(["likelihood", "sampling"], 200, 1),
+            methods={"likelihood": scores(0.13, 0.79, 0.20), "sampling": scores(0.27, 0.60, 0.25)},
+        ),
+    )
+    put(
+        store,
+        make_entry(
+            model="org/b",
+            parameters=7_000_000_000,
+            adapter="tuned",
+            setting="0-shot_chat",
+            samples=make_samples(["likelihood"], 200, 2),
+            methods={"likelihood": scores(0.05, 0.91, 0.12)},
+        ),
+    )
+    put(
+        store,
+        make_entry(
+            model=HOSTILE,
+            parameters=None,
+            methods={"question_only": scores(0.04, 0.5, 0.24)},
+            label={"question_only": HOSTILE},
+            samples=make_samples(["question_only"], 200, 3),
+        ),
+    )
+    put(
+        store,
+        make_entry(
+            model="org/a",
+            task="calib_other",
+            methods={"likelihood": scores(0.2, 0.7, 0.2)},
+        ),
+    )
     for seed, model in enumerate(("org/a", "org/b")):
-        put(store, make_entry(
-            model=model, task="squad", source="lm_eval", label={"none": "none"},
-            methods={"none": {"f1": (61.5 + seed, 60.0, 63.0)}}, higher={"f1": True},
-            samples=make_stock_samples("f1,none", 100, seed),
-        ))
+        put(
+            store,
+            make_entry(
+                model=model,
+                task="squad",
+                source="lm_eval",
+                label={"none": "none"},
+                methods={"none": {"f1": (61.5 + seed, 60.0, 63.0)}},
+                higher={"f1": True},
+                samples=make_stock_samples("f1,none", 100, seed),
+            ),
+        )
     build_store(store, folder / "out")
     return folder / "out" / "site"
 
@@ -213,9 +242,7 @@ def test_two_rows_are_compared_question_by_question(page, site):
     losses = [(confidence - correct) ** 2 for correct, confidence in pairs]
     drawn = np.random.default_rng(0).integers(0, 200, (4000, 200))
     low, high = np.quantile((losses[1] - losses[0])[drawn].mean(axis=1), [0.025, 0.975])
-    shown = [
-        float(part.replace("−", "-")) for part in found["Brier ↓"][3].split(" to ")
-    ]
+    shown = [float(part.replace("−", "-")) for part in found["Brier ↓"][3].split(" to ")]
     assert shown == pytest.approx([low, high], abs=0.004)
     assert "200 questions in common" in page.run("document.getElementById('status').textContent")
     again = page.run("document.getElementById('differences').innerText")
@@ -254,10 +281,15 @@ def test_a_model_opens_with_charts_and_its_command(page):
 def test_entries_of_a_long_page_are_folded_until_one_is_asked_for(page, tmp_path):
     """A page of hundreds of charts opens fast, and still leads to each of them."""
     for task in "abcde":
-        put(tmp_path / "store", make_entry(
-            model="org/a", task=task, samples=make_samples(["likelihood"], 50, 1),
-            methods={"likelihood": {"ece": (0.1, 0.0, 0.2)}},
-        ))
+        put(
+            tmp_path / "store",
+            make_entry(
+                model="org/a",
+                task=task,
+                samples=make_samples(["likelihood"], 50, 1),
+                methods={"likelihood": {"ece": (0.1, 0.0, 0.2)}},
+            ),
+        )
     build_store(tmp_path / "store", tmp_path / "out")
     page.open(tmp_path / "out/site/model/org__a.html")
     opened = "[...document.querySelectorAll('article > details')].map((part) => part.open)"
@@ -272,10 +304,16 @@ def test_entries_of_a_long_page_are_folded_until_one_is_asked_for(page, tmp_path
 
 def test_long_names_stay_inside_a_narrow_window_and_leave_the_scores_in_sight(page, tmp_path):
     name = "calibration_tuning_lora_prompt"
-    row = {"ece": (0.1, 0.0, 0.2), "auroc": (0.8, 0.7, 0.9), "brier": (0.2, 0.1, 0.3),
-           "acc": (0.4, 0.3, 0.5)}
+    row = {
+        "ece": (0.1, 0.0, 0.2),
+        "auroc": (0.8, 0.7, 0.9),
+        "brier": (0.2, 0.1, 0.3),
+        "acc": (0.4, 0.3, 0.5),
+    }
     entry, packed = make_entry(
-        model="HuggingFaceTB/SmolLM2-135M-Instruct", adapter=name, methods={"likelihood": row},
+        model="HuggingFaceTB/SmolLM2-135M-Instruct",
+        adapter=name,
+        methods={"likelihood": row},
         setting="3-shot_frozen-03c2f605",
     )
     score = entry.scores[0].model_copy(update={"elicitation": "wording:yes_no|" * 6})
@@ -303,8 +341,11 @@ def test_hostile_names_are_text_on_every_page(page, site):
     assert page.run("document.querySelector('h1').textContent") == HOSTILE
     for name in ("index.html", "compare.html"):
         page.open(site / name)
-        page.wait(f"document.querySelector('main').textContent.includes({HOSTILE!r})"
-                  if name == "index.html" else "document.querySelector('#a option')")
+        page.wait(
+            f"document.querySelector('main').textContent.includes({HOSTILE!r})"
+            if name == "index.html"
+            else "document.querySelector('#a option')"
+        )
         assert page.run("window.pwned === undefined && !document.querySelector('main img')")
 
 

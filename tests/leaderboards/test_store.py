@@ -522,8 +522,10 @@ def test_adds_at_once_lose_nothing(evaluated, tmp_path):
         except ValueError as error:
             errors.append(str(error))
 
-    runs = [with_model(evaluated, tmp_path / f"{i}", pretrained=f"org/{name}")
-            for i, name in enumerate(names)]
+    runs = [
+        with_model(evaluated, tmp_path / f"{i}", pretrained=f"org/{name}")
+        for i, name in enumerate(names)
+    ]
     threads = [threading.Thread(target=work, args=(run,)) for run in runs]
     for thread in threads:
         thread.start()

@@ -24,9 +24,27 @@ from helpers.store_runs import (
 
 FEW = {"resamples": 20}
 NAMES = [
-    "../../x", "..", ".", "/etc/passwd", "a/../../b", "..\\..\\x", "C:\\x\\..\\y", "~root/x",
-    "<script>alert(1)</script>", "a b|c`d$(e)", "x\ny\x00z", ".hidden", "-rf", "模型/\u202eabc",
-    "\ud800", "name.json", "n" * 900, "a//b", "a/b/c", "org__name", "con.",
+    "../../x",
+    "..",
+    ".",
+    "/etc/passwd",
+    "a/../../b",
+    "..\\..\\x",
+    "C:\\x\\..\\y",
+    "~root/x",
+    "<script>alert(1)</script>",
+    "a b|c`d$(e)",
+    "x\ny\x00z",
+    ".hidden",
+    "-rf",
+    "模型/\u202eabc",
+    "\ud800",
+    "name.json",
+    "n" * 900,
+    "a//b",
+    "a/b/c",
+    "org__name",
+    "con.",
 ]
 
 
@@ -58,8 +76,11 @@ def test_a_hostile_model_name_stays_in_the_store(ours, tmp_path, name):
     paths = add([ours], store, **FEW)
     made = tree(tmp_path).keys() - before.keys()
     assert all(path.startswith("a/b/store/") for path in made)
-    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", part)
-               for path in paths for part in path.relative_to(store).parts)
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", part)
+        for path in paths
+        for part in path.relative_to(store).parts
+    )
     assert len(read_entries(store)) == 2
 
 
@@ -137,8 +158,15 @@ def test_a_broken_results_file_is_named(ours, tmp_path, content, message):
 
 
 SECTIONS = ["results", "configs", "config", "versions", "n-shot", "n-samples"]
-OPTIONAL = ["higher_is_better", "task_hashes", "date", "pretty_env_info", "chat_template_sha",
-            "total_evaluation_time_seconds", "lm_eval_version"]
+OPTIONAL = [
+    "higher_is_better",
+    "task_hashes",
+    "date",
+    "pretty_env_info",
+    "chat_template_sha",
+    "total_evaluation_time_seconds",
+    "lm_eval_version",
+]
 
 
 @pytest.mark.parametrize("odd", [None, "x", -1.5, {"x": []}], ids=repr)
@@ -147,10 +175,22 @@ def test_a_part_of_the_results_that_is_another_kind_of_thing_never_crashes(ours,
     change_results(ours, lambda r: r["results"].pop(CHOICE))
     original = results_file(ours).read_bytes()
     changes = [lambda r, key=key: r.update({key: odd}) for key in SECTIONS + OPTIONAL]
-    changes += [lambda r, key=key: r[key].update({OURS: odd})
-                for key in SECTIONS + OPTIONAL[:2] if key != "config"]
-    for key in ("model_args", "model", "model_dtype", "model_num_parameters", "gen_kwargs", "limit",
-                "batch_size", "random_seed", "peft_sha"):
+    changes += [
+        lambda r, key=key: r[key].update({OURS: odd})
+        for key in SECTIONS + OPTIONAL[:2]
+        if key != "config"
+    ]
+    for key in (
+        "model_args",
+        "model",
+        "model_dtype",
+        "model_num_parameters",
+        "gen_kwargs",
+        "limit",
+        "batch_size",
+        "random_seed",
+        "peft_sha",
+    ):
         changes.append(lambda r, key=key: r["config"].update({key: odd}))
     for key in ("metadata", "metric_list", "output_type", "test_split"):
         changes.append(lambda r, key=key: r["configs"][OURS].update({key: odd}))
@@ -295,8 +335,10 @@ def test_another_encoding_is_named(ours, tmp_path, which, encoding):
 def test_a_byte_order_mark_does_no_harm(ours, evaluated, tmp_path):
     recode(results_file(ours), "utf-8-sig")
     recode(log_file(ours), "utf-8-sig")
-    got, expected = [entry_of(add([run], tmp_path / f"s{i}", **FEW)[0])["scores"]
-                     for i, run in enumerate((ours, evaluated))]
+    got, expected = [
+        entry_of(add([run], tmp_path / f"s{i}", **FEW)[0])["scores"]
+        for i, run in enumerate((ours, evaluated))
+    ]
     assert got == expected
 
 

@@ -21,7 +21,7 @@ from helpers.board_entries import make_entry, make_samples, put, write_store
 
 # Parquet's bytes and the digest depend on the versions of the code.
 UNSTABLE = (".parquet", "build.json")
-HOSTILE = '</script><script>alert(1)</script>|`x`'
+HOSTILE = "</script><script>alert(1)</script>|`x`"
 
 
 def ranks(values, name="ece", method="likelihood"):
@@ -36,7 +36,8 @@ def ranks(values, name="ece", method="likelihood"):
 def contents(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*") if path.is_file()
+        for path in folder.rglob("*")
+        if path.is_file()
     }
 
 
@@ -60,7 +61,8 @@ def test_rows_without_an_interval_or_there_to_be_beaten_have_no_rank():
     two = {"likelihood": {"ece": (0.5, 0.4, 0.6)}, "question_only": {"ece": (0.1, 0.05, 0.2)}}
     rows = table_rows([make_entry(methods=two)[0]])
     assert {row.score.method: row.ranks["ece"] for row in rows} == {
-        "likelihood": 1, "question_only": None,
+        "likelihood": 1,
+        "question_only": None,
     }
     assert [row.score.method for row in best_first(rows, "ece")] == ["likelihood", "question_only"]
 
@@ -84,11 +86,14 @@ def test_csv_and_parquet_hold_every_score_of_every_entry(tmp_path):
     lines = list(csv.DictReader(io.StringIO(text)))
     table = pyarrow.parquet.read_table(tmp_path / "out/leaderboard.parquet").to_pylist()
     assert [(row["method"], row["metric"], row["value"], row["rank"]) for row in table] == [
-        ("likelihood", "ece", 0.1, 1), ("likelihood", "auroc", 0.8, 1),
+        ("likelihood", "ece", 0.1, 1),
+        ("likelihood", "auroc", 0.8, 1),
         ("verbalized", "ece", None, None),
     ]
     assert [(row["method"], row["metric"], row["value"]) for row in lines] == [
-        ("likelihood", "ece", "0.1"), ("likelihood", "auroc", "0.8"), ("verbalized", "ece", ""),
+        ("likelihood", "ece", "0.1"),
+        ("likelihood", "auroc", "0.8"),
+        ("verbalized", "ece", ""),
     ]
     assert table[0]["adapter"] == "=tuned()" and table[0]["higher_is_better"] is False
     assert lines[0]["adapter"] == "'=tuned()"  # no formula in a spreadsheet
@@ -96,25 +101,36 @@ def test_csv_and_parquet_hold_every_score_of_every_entry(tmp_path):
 
 def test_scores_of_stock_tasks_stand_in_the_same_tables(tmp_path):
     put(tmp_path / "store", make_entry(methods={"likelihood": {"ece": (0.1, 0.05, 0.2)}}))
-    put(tmp_path / "store", make_entry(
-        task="truthfulqa_mc2", source="lm_eval", methods={"none": {"acc": (0.41, 0.38, 0.44)}},
-        label={"none": "none"},
-    ))
+    put(
+        tmp_path / "store",
+        make_entry(
+            task="truthfulqa_mc2",
+            source="lm_eval",
+            methods={"none": {"acc": (0.41, 0.38, 0.44)}},
+            label={"none": "none"},
+        ),
+    )
     page = build_store(tmp_path / "store", tmp_path / "out").read_text(encoding="utf-8")
     assert "## truthfulqa_mc2" in page and "0.410 (0.380–0.440), rank 1" in page
     text = (tmp_path / "out/leaderboard.csv").read_text(encoding="utf-8")
     assert {row["task"] for row in csv.DictReader(io.StringIO(text))} == {
-        "calib_worldfacts", "truthfulqa_mc2",
+        "calib_worldfacts",
+        "truthfulqa_mc2",
     }
     assert "truthfulqa\\_mc2" in (tmp_path / "out/leaderboard.tex").read_text(encoding="utf-8")
 
 
 def test_the_page_of_a_model_has_its_command_and_charts(tmp_path):
     samples = make_samples(["likelihood"], 30, 0)
-    put(tmp_path / "store", make_entry(
-        model="org/a", methods={"likelihood": {"ece": (0.1, 0.05, 0.2)}}, samples=samples,
-        command="lm_eval run --model_args 'a=1'",
-    ))
+    put(
+        tmp_path / "store",
+        make_entry(
+            model="org/a",
+            methods={"likelihood": {"ece": (0.1, 0.05, 0.2)}},
+            samples=samples,
+            command="lm_eval run --model_args 'a=1'",
+        ),
+    )
     build_store(tmp_path / "store", tmp_path / "out")
     page = (tmp_path / "out/site/model/org__a.html").read_text(encoding="utf-8")
     assert "lm_eval run --model_args &#39;a=1&#39;" in page
@@ -188,10 +204,18 @@ def test_hostile_names_stay_text_in_every_file(tmp_path):
     samples = make_samples(["likelihood"], 30, 0)
     scores = {"likelihood": {"ece": (0.1, 0.05, 0.2), "auroc": (0.8, 0.7, 0.9)}}
     for name in (HOSTILE, "../../x"):
-        put(store, make_entry(
-            model=name, task=HOSTILE, adapter=HOSTILE, methods=scores, samples=samples,
-            label={"likelihood": HOSTILE}, command=HOSTILE,
-        ))
+        put(
+            store,
+            make_entry(
+                model=name,
+                task=HOSTILE,
+                adapter=HOSTILE,
+                methods=scores,
+                samples=samples,
+                label={"likelihood": HOSTILE},
+                command=HOSTILE,
+            ),
+        )
     build_store(store, out)
     files = contents(tmp_path)
     assert {name.split("/")[0] for name in files} == {"store", "out"}
@@ -236,29 +260,38 @@ def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
         made = [
             make_entry(methods=dict([item]), model=model, adapter=adapter, setting=setting)[0]
             for item, (model, adapter, setting) in zip(
-                list(scores.items()) * 2, entries, strict=False  # as many as there are entries
+                list(scores.items()) * 2,
+                entries,
+                strict=False,  # as many as there are entries
             )
         ]
         return sorted(bar_rows(table_rows(made))[0])
 
     # Each method once: still, nobody could tell whose a bar is without the model's name.
     assert labels(("org/a", None, "0-shot"), ("org/b", None, "0-shot")) == [
-        ("Likelihood", "org/a"), ("Sampling", "org/b"),
+        ("Likelihood", "org/a"),
+        ("Sampling", "org/b"),
     ]
     assert labels(("org/a", None, "0-shot"), ("org/a", None, "0-shot_chat")) == [
-        ("Likelihood", "0-shot"), ("Sampling", "0-shot_chat"),
+        ("Likelihood", "0-shot"),
+        ("Sampling", "0-shot_chat"),
     ]
     assert labels(("org/a", "x", "0-shot"), ("org/a", "y", "0-shot")) == [
-        ("Likelihood", "x"), ("Sampling", "y"),
+        ("Likelihood", "x"),
+        ("Sampling", "y"),
     ]
     assert labels(("org/a", None, "0-shot"), ("org/a", "x", "0-shot_frozen-1")) == [
-        ("Likelihood", ""), ("Sampling", ""),
+        ("Likelihood", ""),
+        ("Sampling", ""),
     ]
 
 
 def test_sizes_and_labels_are_short_and_tell_apart():
     assert [size_text(n) for n in (None, 134_515_008, 1_000_000_000, 7_241_732_096)] == [
-        "", "135M", "1B", "7.2B",
+        "",
+        "135M",
+        "1B",
+        "7.2B",
     ]
     rows = [("Fine-Tuned", "a", "own"), ("Fine-Tuned", "a", "frozen"), ("Sampling", "a", "own")]
     assert distinct(rows) == ["Fine-Tuned (own)", "Fine-Tuned (frozen)", "Sampling"]

@@ -73,7 +73,11 @@ class Scoring(ChatApi):
 def run(model, task="calib_worldfacts", **metadata):
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     return simple_evaluate(
-        model=model, tasks=[task], task_manager=manager, limit=2, log_samples=True,
+        model=model,
+        tasks=[task],
+        task_manager=manager,
+        limit=2,
+        log_samples=True,
         bootstrap_iters=0,
     )
 

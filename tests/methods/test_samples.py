@@ -26,7 +26,8 @@ def make_question(answer, options=None):
         answer=lambda: answer,
         answered_by="generate_until",
         agrees=(lambda text, option: choose(text, options) == option)
-        if options else lambda text, gold: exact(text, [gold]),
+        if options
+        else lambda text, gold: exact(text, [gold]),
         options=(lambda: dict.fromkeys(options, 1 / len(options))) if options else None,
         labels=options or (),
         generation={"until": ["\n"], "max_gen_toks": 16},
@@ -75,7 +76,9 @@ def test_each_distinct_sample_is_scored_once_for_all_methods_that_weigh():
     logprobs = {"Paris": math.log(0.6), "Lyon": math.log(0.2)}
     methods = ["sampling", "semantic_clusters", "semantic_entropy"]
     readings, requests = ask(
-        methods, ["Paris", "Lyon", "Lyon", ""], logprobs={**logprobs, "": -1.0},
+        methods,
+        ["Paris", "Lyon", "Lyon", ""],
+        logprobs={**logprobs, "": -1.0},
         weighting="likelihood",
     )
     assert sum(len(added) for added in requests.values()) == 5  # the samples and four scores
@@ -122,7 +125,9 @@ def test_multiple_choice_samples_mean_the_same_if_they_name_the_same_option():
 
 
 @pytest.mark.parametrize("method", SHARING)
-@pytest.mark.parametrize("samples", [[""] * 4, [" \n"] * 4, ["The answer", "The answer is:", "", "Answer:"]])
+@pytest.mark.parametrize(
+    "samples", [[""] * 4, [" \n"] * 4, ["The answer", "The answer is:", "", "Answer:"]]
+)
 def test_samples_that_say_nothing_agree_on_nothing(method, samples):
     readings, _ = ask([method], samples)
     assert readings[method].confidence is None
@@ -166,10 +171,13 @@ def test_samples_that_name_no_option_are_not_agreement():
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        ("the city of New York", "New York city", True), ("New York", "York", False),
+        ("the city of New York", "New York city", True),
+        ("New York", "York", False),
         ("Battle of the Bulge in 1944", "Battle of the Bulge in 1945", False),
         ("a lack of Vitamin A in food", "a lack of Vitamin B in food", False),
-        ("The US", "The United Kingdom", False), ("東京都", "京都", False), ("서울시", "서울", False),
+        ("The US", "The United Kingdom", False),
+        ("東京都", "京都", False),
+        ("서울시", "서울", False),
         ("it is 5% of all", "it is 5 of all", False),
     ],
 )
@@ -264,9 +272,15 @@ def make_cross_encoder(folder, labels, likeliest):
     )
     tokenizer.save_pretrained(folder)
     config = BertConfig(
-        vocab_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
-        intermediate_size=8, max_position_embeddings=32, num_labels=len(labels),
-        id2label=dict(enumerate(labels)), label2id={label: i for i, label in enumerate(labels)},
+        vocab_size=4,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        max_position_embeddings=32,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
     )
     model = BertForSequenceClassification(config)
     with torch.no_grad():

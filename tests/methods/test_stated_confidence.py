@@ -199,9 +199,9 @@ WORDS = sorted(KNOWN | BOUNDS | LABELS | NEGATIONS | REASONS | WRONG) + [
 ]  # fmt: skip
 LETTERS = st.text(st.characters(categories=["L"]), min_size=1, max_size=8)
 MARKS = st.sampled_from(list(" \n.,;:!?()-–=~*_\"'`>") + ["\n\n", " - ", "...", "**", ": "])
-PHRASES = st.lists(
-    st.tuples(st.one_of(st.sampled_from(WORDS), LETTERS), MARKS), max_size=6
-).map(lambda pairs: "".join(word + (mark if mark.strip() else " " + mark) for word, mark in pairs))
+PHRASES = st.lists(st.tuples(st.one_of(st.sampled_from(WORDS), LETTERS), MARKS), max_size=6).map(
+    lambda pairs: "".join(word + (mark if mark.strip() else " " + mark) for word, mark in pairs)
+)
 
 
 @given(PHRASES, numbers(), PHRASES)

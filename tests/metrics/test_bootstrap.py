@@ -156,8 +156,9 @@ def test_groups_are_drawn_whole():
     for of_groups, value in zip(
         counts, resampled_metric("brier", cells, BINNING)(drawn), strict=True
     ):
-        rows = np.concatenate([np.flatnonzero(groups == g) for g in range(7) for _ in
-                               range(int(of_groups[g]))])
+        rows = np.concatenate(
+            [np.flatnonzero(groups == g) for g in range(7) for _ in range(int(of_groups[g]))]
+        )
         assert value == pytest.approx(brier(confidence[rows], correct[rows]), abs=1e-12)
 
 
@@ -231,8 +232,13 @@ def test_standard_error_of_ece_and_auroc_is_scipys():
     found = score(confidence, correct, ("ece", "auroc"), resamples=5000)
     for name, function in (("ece", ece), ("auroc", auroc)):
         scipys = scipy.stats.bootstrap(
-            (confidence, correct), function, paired=True, vectorized=False, n_resamples=2000,
-            method="percentile", rng=np.random.default_rng(5),
+            (confidence, correct),
+            function,
+            paired=True,
+            vectorized=False,
+            n_resamples=2000,
+            method="percentile",
+            rng=np.random.default_rng(5),
         )
         assert found[name].stderr == pytest.approx(scipys.standard_error, rel=0.08)
 
@@ -286,7 +292,9 @@ def test_scores_are_the_same_in_another_process_with_other_threads(tmp_path):
         found = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "rows.json")],
             env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
-            check=True, capture_output=True, text=True,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         assert json.loads(found.stdout) == here
 

@@ -115,9 +115,14 @@ def test_shared_difficulty_makes_the_interval_cover_zero_as_often_as_it_says():
 def test_columns_that_are_equal_to_the_last_bit_are_found():
     nan = float("nan")
     columns = {
-        "a": [0.1, 0.2, nan], "b": [0.1, 0.2 + 1e-17, nan], "c": [0.1, 0.2, None],
-        "d": [0.1, 0.2], "e": [nan, nan, 0.5], "f": [nan, nan, 0.5],
-        "g": [0.0, 0.5, 1.0], "h": [-0.0, 0.5, 1.0],
+        "a": [0.1, 0.2, nan],
+        "b": [0.1, 0.2 + 1e-17, nan],
+        "c": [0.1, 0.2, None],
+        "d": [0.1, 0.2],
+        "e": [nan, nan, 0.5],
+        "f": [nan, nan, 0.5],
+        "g": [0.0, 0.5, 1.0],
+        "h": [-0.0, 0.5, 1.0],
     }
     assert 0.2 + 1e-17 == 0.2  # so that b is a's twin too
     columns["i"] = [0.1, np.nextafter(0.2, 1), nan]

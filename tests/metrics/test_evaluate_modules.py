@@ -131,9 +131,7 @@ def test_unknown_names_are_refused(load):
     with pytest.raises(ValueError, match="'accuracy'.*ece"):
         modules.path("accuracy")
     with pytest.raises(TypeError, match="n_bins"):
-        evaluate.load(modules.path("ece")).compute(
-            predictions=[0.9], references=[1], n_bins=15
-        )
+        evaluate.load(modules.path("ece")).compute(predictions=[0.9], references=[1], n_bins=15)
 
 
 def test_without_calib_metrics_evaluate_says_what_to_install():

@@ -88,8 +88,14 @@ def test_reliability_diagram_states_its_ece_and_n(tmp_path):
 def test_reliability_diagram_states_the_ece_it_is_given_and_its_subtitle(tmp_path):
     known = a_score("ece", 0.123, 0.111, 0.135, n=300)
     _, svg = reliability_diagram(
-        CONFIDENCE, CORRECT, tmp_path / "figure", title="Sampling", found=known,
-        strategy="mass", model="SmolLM2", task="WorldFacts",
+        CONFIDENCE,
+        CORRECT,
+        tmp_path / "figure",
+        title="Sampling",
+        found=known,
+        strategy="mass",
+        model="SmolLM2",
+        task="WorldFacts",
     )
     shown = texts(svg)
     assert "ECE 0.123 [0.111, 0.135]" in shown and "SmolLM2  ·  WorldFacts" in shown

@@ -119,9 +119,7 @@ def test_isotonic_is_the_max_min_of_block_means(data):
     levels = np.unique(confidence)
     for i, level in enumerate(levels):
         expected = max(
-            min(
-                correct[(low <= confidence) & (confidence <= high)].mean() for high in levels[i:]
-            )
+            min(correct[(low <= confidence) & (confidence <= high)].mean() for high in levels[i:])
             for low in levels[: i + 1]
         )
         assert found[confidence == level] == pytest.approx(expected, abs=1e-12)

@@ -184,7 +184,10 @@ README = Path(calib_metrics.__file__).with_name("README.md").read_text(encoding=
 def test_readme_examples_run_as_pasted(block, tmp_path):
     found = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:calib_metrics", "-c", block],
-        check=True, cwd=tmp_path, capture_output=True, text=True,
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     if "verbalized" in block:
         (shown,) = re.findall(r"^    (ece .*)…$", README, re.MULTILINE)

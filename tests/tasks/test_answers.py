@@ -17,9 +17,19 @@ from helpers.task_runs import TASKS, Hashed, records, run
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ("A", "A"), ("A. Paris", "A"), ("(a) Paris", "A"), ("B", "B"), ("**C**", "C"), ("D\nor", "D"),
-        ("B Paris", "B"), ("b) is right", "B"), ("Answer", None), ("", None), ("E", None),
-        ("A cat sat there", None), ("But no", None),
+        ("A", "A"),
+        ("A. Paris", "A"),
+        ("(a) Paris", "A"),
+        ("B", "B"),
+        ("**C**", "C"),
+        ("D\nor", "D"),
+        ("B Paris", "B"),
+        ("b) is right", "B"),
+        ("Answer", None),
+        ("", None),
+        ("E", None),
+        ("A cat sat there", None),
+        ("But no", None),
     ],
 )
 def test_a_reply_chooses_the_letter_that_it_begins_with(text, option):
@@ -29,11 +39,21 @@ def test_a_reply_chooses_the_letter_that_it_begins_with(text, option):
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ("New York", "New York"), ("new york city", "New York City"), ("New York, I think", "New York"),
-        ("New York City.", "New York City"), ("The US", "US"), ("US", "US"), ("the U.S.", "US"),
-        ("The United Kingdom", "United Kingdom"), ("The United States", None),
-        ("New York Times", None), ("Guinea-Bissau", None), ("Guinea Bissau", None),
-        ("Guinea", "Guinea"), ("New Yorker", None), ("The", None),
+        ("New York", "New York"),
+        ("new york city", "New York City"),
+        ("New York, I think", "New York"),
+        ("New York City.", "New York City"),
+        ("The US", "US"),
+        ("US", "US"),
+        ("the U.S.", "US"),
+        ("The United Kingdom", "United Kingdom"),
+        ("The United States", None),
+        ("New York Times", None),
+        ("Guinea-Bissau", None),
+        ("Guinea Bissau", None),
+        ("Guinea", "Guinea"),
+        ("New Yorker", None),
+        ("The", None),
     ],
 )
 def test_an_option_that_another_text_begins_with_is_not_its_match(text, option):
@@ -44,7 +64,13 @@ def test_an_option_that_another_text_begins_with_is_not_its_match(text, option):
 
 @pytest.mark.parametrize(
     ("text", "option"),
-    [("Yes, it is", "yes"), ("yesterday", None), ("No.", "no"), ("No one knows", None), ("NO", "no")],
+    [
+        ("Yes, it is", "yes"),
+        ("yesterday", None),
+        ("No.", "no"),
+        ("No one knows", None),
+        ("NO", "no"),
+    ],
 )
 def test_yes_and_no_are_read_as_whole_replies(text, option):
     assert choose(text, ["no", "yes"]) == option
@@ -62,9 +88,16 @@ def test_yes_and_no_are_read_as_whole_replies(text, option):
         ("#### -4", "-4"),
         ("The answer is unclear, about 9 or 10", "9"),
         ("no number here", ""),
-        ("#### 1.5", "1.5"), ("#### −5", "-5"), ("so 10-5", "10-5"), ("the answer is 3 to 4", "3-4"),
-        ("The answer is 1/2 of it", "1/2"), ("#### 12:30", "12:30"), ("so 50% of them", "50"),
-        ("The answer is 2 million.", "2000000"), ("It is 7 on the 3rd day", "7"), ("#### €3,50", "3.50"),
+        ("#### 1.5", "1.5"),
+        ("#### −5", "-5"),
+        ("so 10-5", "10-5"),
+        ("the answer is 3 to 4", "3-4"),
+        ("The answer is 1/2 of it", "1/2"),
+        ("#### 12:30", "12:30"),
+        ("so 50% of them", "50"),
+        ("The answer is 2 million.", "2000000"),
+        ("It is 7 on the 3rd day", "7"),
+        ("#### €3,50", "3.50"),
         ("", ""),
     ],
 )
@@ -72,7 +105,7 @@ def test_the_final_number_is_read_from_the_reasoning(text, answer):
     assert final_number(text) == answer
 
 
-@given(st.integers(-10**9, 10**9), st.text())
+@given(st.integers(-(10**9), 10**9), st.text())
 def test_a_stated_number_is_read_after_any_reasoning(value, reasoning):
     assert final_number(f"{reasoning}\n#### {value:,}") == str(value)
 
@@ -87,8 +120,10 @@ def test_only_the_number_of_a_reasoned_answer_is_judged(hub):
     assert {record["answer"] for record in found} == {"1003"}
     assert [record["correct"] for record in found] == [0, 0, 0, 1, 0]
     assert {record["confidence"] for record in found} == {1.0}
-    (query,) = {r["query"].rsplit("Answer: ", 1)[1]
-                for r in records(results, "calib_gsm8k", "zero_shot_classifier")}
+    (query,) = {
+        r["query"].rsplit("Answer: ", 1)[1]
+        for r in records(results, "calib_gsm8k", "zero_shot_classifier")
+    }
     assert query.startswith("1003\n\nIs the proposed answer correct?")
 
 
@@ -106,8 +141,12 @@ def test_without_examples_an_empty_first_line_does_not_end_the_answer(hub):
     answers = {}
     for shots in (0, 2):
         results = run(
-            "calib_trivia_qa", include=TASKS / "trivia_qa", model=Stops(), limit=2,
-            num_fewshot=shots, metadata={"methods": ["zero_shot_classifier"]},
+            "calib_trivia_qa",
+            include=TASKS / "trivia_qa",
+            model=Stops(),
+            limit=2,
+            num_fewshot=shots,
+            metadata={"methods": ["zero_shot_classifier"]},
         )
         found = records(results, "calib_trivia_qa", "zero_shot_classifier")
         answers[shots] = {record["answer"] for record in found}
@@ -117,12 +156,43 @@ def test_without_examples_an_empty_first_line_does_not_end_the_answer(hub):
 @pytest.mark.parametrize(
     "answer",
     [
-        "I don't know", "Unknown.", "", "I'm not sure.", "Sorry, I do not know that.", "Nobody knows",
-        "It is unknown", "N/A", "n/a.", "idk", "IDK!", "We don't know", "We do not know.", "No idea",
-        "As an AI, I cannot say", "I do not know who that is.", "I can't say.", "\u200b",
-        "Ich weiß nicht.", "Keine Ahnung", "Je ne sais pas.", "No lo sé", "Lo siento, no lo sé.",
-        "Não sei", "Non lo so", "Ik weet het niet", "Nie wiem", "Jag vet inte", "Не знаю.", "Bilmiyorum",
-        "لا أعرف", "मुझे नहीं पता", "我不知道。", "わかりません。", "모르겠습니다.", "Tôi không biết", "Saya tidak tahu",
+        "I don't know",
+        "Unknown.",
+        "",
+        "I'm not sure.",
+        "Sorry, I do not know that.",
+        "Nobody knows",
+        "It is unknown",
+        "N/A",
+        "n/a.",
+        "idk",
+        "IDK!",
+        "We don't know",
+        "We do not know.",
+        "No idea",
+        "As an AI, I cannot say",
+        "I do not know who that is.",
+        "I can't say.",
+        "\u200b",
+        "Ich weiß nicht.",
+        "Keine Ahnung",
+        "Je ne sais pas.",
+        "No lo sé",
+        "Lo siento, no lo sé.",
+        "Não sei",
+        "Non lo so",
+        "Ik weet het niet",
+        "Nie wiem",
+        "Jag vet inte",
+        "Не знаю.",
+        "Bilmiyorum",
+        "لا أعرف",
+        "मुझे नहीं पता",
+        "我不知道。",
+        "わかりません。",
+        "모르겠습니다.",
+        "Tôi không biết",
+        "Saya tidak tahu",
     ],
 )
 def test_an_abstention_is_one_in_the_main_languages(answer):
@@ -132,10 +202,25 @@ def test_an_abstention_is_one_in_the_main_languages(answer):
 @pytest.mark.parametrize(
     "answer",
     [
-        "The Unknown Soldier", "Paris", "Not Sure Records", "Don't Know Much", "Unknown Pleasures",
-        "Idk You Yet", "Na", "NA", "None", "No", "Namibia", "Passau", "Uncertain Principle",
-        "I Don't Know How to Love Him", "Non so più cosa son", "Inconnu à cette adresse", "未知との遭遇",
-        "不明解", "Nowhere Man",
+        "The Unknown Soldier",
+        "Paris",
+        "Not Sure Records",
+        "Don't Know Much",
+        "Unknown Pleasures",
+        "Idk You Yet",
+        "Na",
+        "NA",
+        "None",
+        "No",
+        "Namibia",
+        "Passau",
+        "Uncertain Principle",
+        "I Don't Know How to Love Him",
+        "Non so più cosa son",
+        "Inconnu à cette adresse",
+        "未知との遭遇",
+        "不明解",
+        "Nowhere Man",
     ],
 )
 def test_a_title_or_a_name_is_no_abstention(answer):
@@ -218,17 +303,22 @@ def test_a_judges_verdicts_replace_string_grading(hub, tmp_path):
     first = run("calib_trivia_qa", include=TASKS / "trivia_qa", metadata=method, limit=3)
     verdicts = [True, False, None]
     lines = [
-        json.dumps({
-            "doc_id": row["doc_id"], "filter": "none",
-            "doc": {"judged": row["doc_hash"], "answer": row["filtered_resps"][0]["answer"]},
-            "judged_correct": verdict,
-        })
+        json.dumps(
+            {
+                "doc_id": row["doc_id"],
+                "filter": "none",
+                "doc": {"judged": row["doc_hash"], "answer": row["filtered_resps"][0]["answer"]},
+                "judged_correct": verdict,
+            }
+        )
         for row, verdict in zip(first["samples"]["calib_trivia_qa"], verdicts, strict=True)
     ]
     log = tmp_path / "samples_calib_judge_verdict.jsonl"
     log.write_text("\n".join(lines), encoding="utf-8")
     judged = run(
-        "calib_trivia_qa", include=TASKS / "trivia_qa", limit=3,
+        "calib_trivia_qa",
+        include=TASKS / "trivia_qa",
+        limit=3,
         metadata={**method, "grading": f"judge:{log}"},
     )
     found = records(judged, "calib_trivia_qa", "zero_shot_classifier")

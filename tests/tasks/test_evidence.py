@@ -18,8 +18,13 @@ def write_run(folder, rows, metadata, results=()):
     base = {"task": TASK, "split": "test", "question": "?", "answer": "a", "reason": None}
     lines = []
     for number, (method, confidence, correct) in enumerate(rows):
-        record = {**base, "id": str(number), "method": method, "confidence": confidence,
-                  "correct": correct}
+        record = {
+            **base,
+            "id": str(number),
+            "method": method,
+            "confidence": confidence,
+            "correct": correct,
+        }
         row = {"doc_id": number, "filter": method, "filtered_resps": [json.dumps(record)]}
         lines.append(json.dumps(row))
     (folder / f"samples_{TASK}_{STAMP}.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -27,15 +32,23 @@ def write_run(folder, rows, metadata, results=()):
         "results": {TASK: {"name": TASK, "alias": TASK, **dict(results)}},
         "configs": {TASK: {"metadata": parse_settings(TASK, metadata).model_dump(mode="json")}},
         "n-shot": {TASK: 5},
-        "config": {"model": "hf", "batch_size": "20", "limit": 4.0,
-                   "model_args": {"pretrained": "/somebody/model", "dtype": "bfloat16"}},
+        "config": {
+            "model": "hf",
+            "batch_size": "20",
+            "limit": 4.0,
+            "model_args": {"pretrained": "/somebody/model", "dtype": "bfloat16"},
+        },
     }
     (folder / f"results_{STAMP}.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
-FOUR = [("verbalized", 0.5, 1), ("verbalized", 0.5, 0), ("verbalized", 1.0, 1),
-        ("verbalized", None, 0)]
+FOUR = [
+    ("verbalized", 0.5, 1),
+    ("verbalized", 0.5, 0),
+    ("verbalized", 1.0, 1),
+    ("verbalized", None, 0),
+]
 
 
 def test_scores_are_those_of_the_logged_answers(tmp_path):

@@ -12,9 +12,23 @@ from helpers.task_runs import TASKS, Hashed, records, run
 
 STOCK = Path(lm_eval.__file__).parent / "tasks"
 FILES = sorted(
-    file for name in (
-        "arc", "boolq", "commonsense_qa", "gsm8k", "hotpotqa", "mmlu", "nq_open", "openbookqa",
-        "piqa", "sciq", "selfaware", "simpleqa", "trivia_qa", "truthfulqa", "winogrande",
+    file
+    for name in (
+        "arc",
+        "boolq",
+        "commonsense_qa",
+        "gsm8k",
+        "hotpotqa",
+        "mmlu",
+        "nq_open",
+        "openbookqa",
+        "piqa",
+        "sciq",
+        "selfaware",
+        "simpleqa",
+        "trivia_qa",
+        "truthfulqa",
+        "winogrande",
     )
     for file in (TASKS / name).glob("calib_*.yaml")
     if "group:" not in file.read_text(encoding="utf-8")
@@ -58,7 +72,9 @@ def test_the_groups_name_tasks_that_exist():
 SAME_PROMPT = {
     "calib_mmlu_anatomy_mc": (TASKS / "mmlu", STOCK / "mmlu/default", "mmlu_anatomy"),
     "calib_commonsense_qa_mc": (
-        TASKS / "commonsense_qa", STOCK / "commonsense_qa", "commonsense_qa"
+        TASKS / "commonsense_qa",
+        STOCK / "commonsense_qa",
+        "commonsense_qa",
     ),
     "calib_boolq_mc": (TASKS / "boolq", STOCK / "super_glue/boolq", "boolq"),
     "calib_piqa_cloze": (TASKS / "piqa", STOCK / "piqa", "piqa"),
@@ -71,7 +87,10 @@ def test_with_lm_evals_prompt_the_accuracy_is_lm_evals(ours, hub):
     folder, stock_folder, stock = SAME_PROMPT[ours]
     shots = 2 if "mmlu" in ours else 0  # lm-eval draws the other two tasks' examples at random
     results = run(
-        ours, stock, include=[folder, stock_folder], metadata={"methods": ["likelihood"]},
+        ours,
+        stock,
+        include=[folder, stock_folder],
+        metadata={"methods": ["likelihood"]},
         num_fewshot=shots,
     )
     scores = results["results"]
@@ -98,8 +117,11 @@ def test_a_stock_task_file_becomes_a_confidence_task_with_the_same_accuracy(stoc
         encoding="utf-8",
     )
     results = run(
-        "calib_stock", stock, include=[tmp_path, (STOCK / file).parent],
-        metadata={"methods": ["zero_shot_classifier"]}, num_fewshot=0,
+        "calib_stock",
+        stock,
+        include=[tmp_path, (STOCK / file).parent],
+        metadata={"methods": ["zero_shot_classifier"]},
+        num_fewshot=0,
     )["results"]
     filters = ("acc,none", "exact_match,remove_whitespace")
     (expected,) = (results[stock][name] for name in filters if name in results[stock])
@@ -116,7 +138,10 @@ def test_a_final_number_behind_the_marker_is_graded_as_lm_evals_gsm8k_does(hub):
             return f" Add them, 7 at a time.\n#### {1000 + asked + asked % 2:,}"
 
     results = run(
-        "calib_gsm8k", "gsm8k", include=[TASKS / "gsm8k", STOCK / "gsm8k"], model=Solves(),
+        "calib_gsm8k",
+        "gsm8k",
+        include=[TASKS / "gsm8k", STOCK / "gsm8k"],
+        model=Solves(),
         metadata={"methods": ["zero_shot_classifier"]},
     )["results"]
     stock = results["gsm8k"]["exact_match,strict-match"]

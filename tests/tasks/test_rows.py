@@ -22,8 +22,12 @@ def test_options_stand_under_letters_however_many_there_are(hub):
 def test_a_cloze_form_asks_options_of_the_same_text_once(hub, monkeypatch):
     plain = ROWS["allenai/sciq"]
     monkeypatch.setitem(ROWS, "allenai/sciq", lambda i: {**plain(i), "distractor3": f"wrong 1 {i}"})
-    results = run("calib_sciq_cloze", include=TASKS / "sciq", num_fewshot=0,
-                  metadata={"methods": ["likelihood"]})
+    results = run(
+        "calib_sciq_cloze",
+        include=TASKS / "sciq",
+        num_fewshot=0,
+        metadata={"methods": ["likelihood"]},
+    )
     for row in results["samples"]["calib_sciq_cloze"]:
         asked = [argument[1] for argument in row["arguments"]]
         i = row["doc_id"]

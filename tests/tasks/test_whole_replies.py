@@ -80,7 +80,10 @@ def test_a_cut_answer_stays_cut_when_it_is_frozen(tmp_path):
         def generate_until(self, requests):
             replies = super().generate_until(requests)
             prompt = requests[0].args[0]
-            return [" on" * 16 if r.args[0] == prompt else x for r, x in zip(requests, replies, strict=True)]
+            return [
+                " on" * 16 if r.args[0] == prompt else x
+                for r, x in zip(requests, replies, strict=True)
+            ]
 
     methods = ["zero_shot_classifier"]
     file = write_samples(worldfacts(Once(), methods=methods), TASK, tmp_path)
@@ -152,8 +155,14 @@ def test_a_further_turn_that_does_not_fit_gives_no_confidence(caplog, monkeypatc
 
 def test_a_yes_no_question_behind_the_options_that_does_not_fit_is_missing():
     def confidences(window):
-        found = run("calib_worldfacts_mc", include=TASKS / "worldfacts", limit=1, num_fewshot=0,
-                    model=Words(max_length=window), metadata={"methods": ["p_ik", "likelihood"]})
+        found = run(
+            "calib_worldfacts_mc",
+            include=TASKS / "worldfacts",
+            limit=1,
+            num_fewshot=0,
+            model=Words(max_length=window),
+            metadata={"methods": ["p_ik", "likelihood"]},
+        )
         return [records(found, "calib_worldfacts_mc", m)[0] for m in ("p_ik", "likelihood")]
 
     knows, _ = confidences(400)
@@ -198,7 +207,7 @@ class Newlines(Words):
         scored = []
         for prompt, continuation in (request.args for request in requests):
             bare = prompt.rstrip()
-            tokens = self.tok_encode(prompt + continuation)[len(self.tok_encode(bare)):]
+            tokens = self.tok_encode(prompt + continuation)[len(self.tok_encode(bare)) :]
             scored.append((-float(sum(5 if t == "⏎" else len(t) for t in tokens)), False))
         return scored
 

@@ -14,8 +14,17 @@ SPLITS = ("train", "validation", "test", "test_ood")
 IN_DOMAIN = SPLITS[:3]
 KEYS = ["id", "relation", "subject", "question", "answers", "choices", "gold"]
 COUNTRY_RELATIONS = {
-    "calling_code", "capital", "capital_country", "continent", "currency", "currency_code",
-    "demonym", "demonym_country", "language", "neighbour", "tld",
+    "calling_code",
+    "capital",
+    "capital_country",
+    "continent",
+    "currency",
+    "currency_code",
+    "demonym",
+    "demonym_country",
+    "language",
+    "neighbour",
+    "tld",
 }
 
 

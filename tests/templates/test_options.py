@@ -94,12 +94,13 @@ def test_one_role_cannot_be_given_two_columns(tmp_path):
 @example('key: "{{a}}" # 🌍 مرحبا\n- !function os.system\t@task@')
 def test_any_text_is_read_from_the_task_file_as_it_was_given(text):
     assert yaml.safe_load(f"doc_to_text: {quoted(text)}\nnext: 1") == {
-        "doc_to_text": text, "next": 1,
+        "doc_to_text": text,
+        "next": 1,
     }
 
 
 def test_labels_and_prompts_that_look_like_yaml_or_jinja_stay_text(tmp_path):
-    labels = ["{{x}}", "{% raw %}", "no", "a: b # c", "ن\u2028🌍\x85\"", "{# note #}"]
+    labels = ["{{x}}", "{% raw %}", "no", "a: b # c", 'ن\u2028🌍\x85"', "{# note #}"]
     rows = [{"text": f"text {label}", "label": label} for label in labels]
     write_task("classification", jsonl(tmp_path / "a.jsonl", rows), tmp_path / "labels")
     prompt = "say: \"{{a}}\" {{ '{{' }} # no comment @task@\u2028\x7f"
@@ -114,6 +115,6 @@ def test_labels_and_prompts_that_look_like_yaml_or_jinja_stay_text(tmp_path):
     for label in labels:
         assert label in samples["labels"][0]["arguments"][0][0].split("fits:")[1]
     assert [sample["arguments"][0][0] for sample in samples["mine"]] == [
-        "say: \"{{b}}\" {{ # no comment @task@\u2028\x7f",
-        "say: \"{% if %}\" {{ # no comment @task@\u2028\x7f",
+        'say: "{{b}}" {{ # no comment @task@\u2028\x7f',
+        'say: "{% if %}" {{ # no comment @task@\u2028\x7f',
     ]

@@ -125,9 +125,9 @@ def test_a_parquet_file_without_rows_or_with_one_name_twice_is_refused(tmp_path)
 def test_a_csv_from_a_spreadsheet_keeps_quotes_lines_and_scripts(tmp_path):
     file = tmp_path / "my.csv"  # a byte order mark, CRLF, a cell of two lines, a blank line
     file.write_text(
-        '\ufeffprompt,reference\r\n"say ""hi"",\r\n{{x}}",🌍\r\n\r\n'
-        "ما عاصمة مصر؟,القاهرة\r\n",
-        encoding="utf-8", newline="",
+        '\ufeffprompt,reference\r\n"say ""hi"",\r\n{{x}}",🌍\r\n\r\nما عاصمة مصر؟,القاهرة\r\n',
+        encoding="utf-8",
+        newline="",
     )
     assert read_table(file) == [
         {"prompt": 'say "hi",\r\n{{x}}', "reference": "🌍"},

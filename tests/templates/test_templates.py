@@ -11,16 +11,25 @@ from helpers.template_rows import PAIRS, jsonl
 
 TABLES = {
     "general": PAIRS,
-    "llm_as_judge": [{"prompt": "Write a poem.", "answer": "Roses."},
-                     {"prompt": "And a joke.", "answer": "Knock, knock."}],
+    "llm_as_judge": [
+        {"prompt": "Write a poem.", "answer": "Roses."},
+        {"prompt": "And a joke.", "answer": "Knock, knock."},
+    ],
     "truthfulqa": [
-        {"question": "Do pigs fly?", "correct_answers": ["No", "They do not"],
-         "incorrect_answers": ["Yes"]},
-        {"question": "Is it {{late}}?", "correct_answers": ["It may be"],
-         "incorrect_answers": ["Always", "Never"]},
+        {
+            "question": "Do pigs fly?",
+            "correct_answers": ["No", "They do not"],
+            "incorrect_answers": ["Yes"],
+        },
+        {
+            "question": "Is it {{late}}?",
+            "correct_answers": ["It may be"],
+            "incorrect_answers": ["Always", "Never"],
+        },
     ],
     "classification": [
-        {"text": "I love it", "label": "good"}, {"text": "I hate it", "label": "bad: {x}"}
+        {"text": "I love it", "label": "good"},
+        {"text": "I hate it", "label": "bad: {x}"},
     ],
     "confidence": [{"question": row["prompt"], "reference": row["reference"]} for row in PAIRS],
     "custom": [{"a": 1, "b": 2, "reference": "3"}, {"a": 2, "b": 2, "reference": "4"}],
@@ -63,11 +72,19 @@ def test_every_template_gives_a_task_that_lm_eval_runs_on_every_row(ran):
 @pytest.mark.parametrize(
     ("task", "metrics"),
     [
-        ("my_general", {"exact_match", "f1", "bleu", "chrf", "rouge1", "rouge2", "rougeL",
-                        "rougeLsum"}),
+        (
+            "my_general",
+            {"exact_match", "f1", "bleu", "chrf", "rouge1", "rouge2", "rougeL", "rougeLsum"},
+        ),
         ("my_classification", {"acc", "precision", "recall", "f1", "cross_entropy", "ece"}),
-        ("my_truthfulqa_gen", {f"{name}_{kind}" for name in ("bleu", "rouge1", "rouge2", "rougeL")
-                               for kind in ("max", "acc", "diff")}),
+        (
+            "my_truthfulqa_gen",
+            {
+                f"{name}_{kind}"
+                for name in ("bleu", "rouge1", "rouge2", "rougeL")
+                for kind in ("max", "acc", "diff")
+            },
+        ),
         ("my_truthfulqa_mc1", {"acc"}),
         ("my_truthfulqa_mc2", {"acc"}),
         ("my_custom", {"exact_match", "bleu"}),

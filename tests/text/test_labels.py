@@ -124,9 +124,7 @@ def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
 
 
 @given(
-    st.lists(
-        st.tuples(st.floats(-500, 0), st.text("aé \n", min_size=1, max_size=20)), min_size=1
-    )
+    st.lists(st.tuples(st.floats(-500, 0), st.text("aé \n", min_size=1, max_size=20)), min_size=1)
 )
 @settings(deadline=None)
 def test_perplexities_equal_lm_eval(rows):

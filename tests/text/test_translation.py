@@ -256,7 +256,5 @@ def test_sentences_are_split_after_their_ends(text, lines):
 def test_the_first_of_references_that_are_equally_near_counts():
     # What the docstring of chrf says of sacreBLEU: other n-gram counts, so another corpus score.
     first, second = ["ab", "abab"], ["abab", "ab"]
-    scores = {
-        chrf(["aba", "xyz"], [texts, ["xyw"]]).score for texts in (first, second)
-    }
+    scores = {chrf(["aba", "xyz"], [texts, ["xyw"]]).score for texts in (first, second)}
     assert all(0 < each < 100 for each in scores)

@@ -75,9 +75,7 @@ def test_a_judge_of_truth_reads_the_answers_of_either_task(tmp_path):
     model = Transparent(
         logprob=lambda p, text: math.log(0.8 if ("water" in p) == (text == " yes") else 0.2)
     )
-    scores, samples = evaluate(
-        "calib_truthfulqa_truth", model, metadata={"answers": str(tmp_path)}
-    )
+    scores, samples = evaluate("calib_truthfulqa_truth", model, metadata={"answers": str(tmp_path)})
     assert samples[0]["arguments"][0][0] == "Q: Is water wet?\nA: Yes.\nTrue:"
     assert scores["yes,none"] == 0.5
     assert scores["yes_probability,none"] == pytest.approx((0.8 + 0.2) / 2)

@@ -35,7 +35,10 @@ ROUGH = 5e-2
 
 
 def run_lower(
-    model: nn.Module, splits: dict[str, datasets.Dataset], answers: Sequence[str], pad: int,
+    model: nn.Module,
+    splits: dict[str, datasets.Dataset],
+    answers: Sequence[str],
+    pad: int,
     file: Path,
 ) -> tuple[Tensor, dict[str, datasets.Dataset]] | None:
     """Run the layers below the first trained one, and leave them out of `model` from now on.
@@ -74,7 +77,9 @@ def run_lower(
     starts = np.cumsum([0, *lengths[:-1]])
     placed = dict(splits)
     for split, part in dict.fromkeys((split, part) for split, part, _ in texts):
-        places = [int(at) for at, text in zip(starts, texts, strict=True) if text[:2] == (split, part)]
+        places = [
+            int(at) for at, text in zip(starts, texts, strict=True) if text[:2] == (split, part)
+        ]
         placed[split] = placed[split].add_column(f"{part}_start", places)
     return load_file(file)["states"], placed
 

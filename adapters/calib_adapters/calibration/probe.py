@@ -46,7 +46,9 @@ def probe(context: TrainingContext) -> Job:
     """The job of the method ``probe``; see `Job`."""
     graded = load_graded_rows(context)
     states = _states(graded, context)
-    head = CorrectnessHead(states["train"].shape[1], context.recipe.objective.sizes).to(context.device)
+    head = CorrectnessHead(states["train"].shape[1], context.recipe.objective.sizes).to(
+        context.device
+    )
     model = nn.ModuleDict({"head": head})
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:

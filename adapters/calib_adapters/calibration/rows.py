@@ -43,8 +43,8 @@ def load_graded_rows(context: TrainingContext) -> GradedRows:
     if len(set(graded["train"]["correct"])) < 2:
         raise ValueError(
             f"data.fraction={settings.fraction:g} and data.max_train={settings.max_train} leave "
-            f"{min(limits)} of {len(rows)} training answers in {context.data}, which do not hold both "
-            f"correct and wrong ones; take more of them."
+            f"{min(limits)} of {len(rows)} training answers in {context.data}, which do not hold "
+            f"both correct and wrong ones; take more of them."
         )
     facts = {
         "fingerprint": grading["fingerprint"],
@@ -78,9 +78,7 @@ def validation_scores(prediction: transformers.EvalPrediction) -> dict[str, floa
     return {name: found[name].value for name in METRICS}
 
 
-def finish(
-    trainer: transformers.Trainer, method: str = "zero_shot_classifier"
-) -> dict[str, Any]:
+def finish(trainer: transformers.Trainer, method: str = "zero_shot_classifier") -> dict[str, Any]:
     """A temperature fitted on the validation split, and its scores with intervals before that.
 
     `method` is the elicitation method that reads the confidence.

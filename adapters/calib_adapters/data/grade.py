@@ -97,7 +97,8 @@ def grade(
     if unasked:
         logging.getLogger(__name__).warning(
             "%d answers were left out: nothing was asked about them%s.",
-            len(unasked), _why(unasked),
+            len(unasked),
+            _why(unasked),
         )
     graded = _by_split(rows.values())
     provenance = {
@@ -145,7 +146,7 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
         if str(record["split"]).startswith("test"):
             raise ValueError(
                 f"{file} holds answers to the split {record['split']!r}. Training on test "
-                f'questions would make every later score void: run with --metadata '
+                f"questions would make every later score void: run with --metadata "
                 f'\'{{"split": "train"}}\'.'
             )
         if record["method"] == method:

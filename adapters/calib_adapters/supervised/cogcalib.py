@@ -74,7 +74,11 @@ def cogcalib(context: TrainingContext) -> Job:
 
     thresholds = Thresholds(indicator, tally, settings, prepared)
     return supervised_job(
-        context, prepared, loss, f"cogcalib-{penalty.regulariser}", "A fine-tuned version (CogCalib)",
+        context,
+        prepared,
+        loss,
+        f"cogcalib-{penalty.regulariser}",
+        "A fine-tuned version (CogCalib)",
         finish=lambda trainer: _finish(trainer, prepared, indicator, settings),
         save=lambda folder: _save(context, prepared, indicator, folder),
         callbacks=(thresholds,),
@@ -86,8 +90,8 @@ def _check_steps(context: TrainingContext, rows: int) -> None:
     steps = math.ceil(rows / optimiser.batch_size) * optimiser.epochs
     if context.recipe.knowledge.style_steps >= steps:
         raise ValueError(
-            f"knowledge.style_steps is {context.recipe.knowledge.style_steps}, but {rows} rows make "
-            f"only {steps} steps in all: nothing would be regularised. Lower it, or train longer."
+            f"knowledge.style_steps is {context.recipe.knowledge.style_steps}, but {rows} rows "
+            f"make only {steps} steps in all: nothing would be regularised. Lower it, or train longer."
         )
 
 
@@ -148,9 +152,7 @@ class Thresholds(transformers.TrainerCallback):
             self._renew(model, args, 0)
         self._write()
 
-    def on_step_end(
-        self, args: Any, state: Any, control: Any, model: nn.Module, **_: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, model: nn.Module, **_: Any) -> None:
         """Find a threshold where one is due; checkpoints of this step are written later."""
         since = state.global_step - self.settings.style_steps
         interval = self.settings.interval
@@ -215,7 +217,8 @@ def _finish(
     if entry is None:
         logging.getLogger(__name__).warning(
             "the epoch that is kept ended at step %d, before the first threshold: nothing was "
-            "regularised. Lower knowledge.style_steps.", step
+            "regularised. Lower knowledge.style_steps.",
+            step,
         )
         return found
     table, gold = np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids

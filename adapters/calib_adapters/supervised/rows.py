@@ -33,8 +33,12 @@ def load_prepared_rows(context: TrainingContext) -> tuple[datasets.DatasetDict, 
                 + " Prepare the data with both a train and a validation split."
             )
     chosen = mixture(
-        data["train"]["task"], settings.weights, settings.max_train, settings.fraction,
-        context.recipe.seed, context.data,
+        data["train"]["task"],
+        settings.weights,
+        settings.max_train,
+        settings.fraction,
+        context.recipe.seed,
+        context.data,
     )
     data["train"] = data["train"].select(chosen, keep_in_memory=True)
     facts = {

@@ -51,8 +51,9 @@ def full_scores(table: Table, gold: NDArray[np.int_], method: str) -> dict[str, 
 
     ``perplexity`` has the interval of ``nll``, exponentiated.
     """
-    nll = _interval(_ratio(table, np.ones((1, len(table))))[0], len(table),
-                    lambda counts: _ratio(table, counts))
+    nll = _interval(
+        _ratio(table, np.ones((1, len(table))))[0], len(table), lambda counts: _ratio(table, counts)
+    )
     found = {"nll": nll, "perplexity": _exponential(nll)}
     scores, right = _options(table, gold)
     if len(scores):
@@ -139,11 +140,14 @@ def _interval(value: float, n: int, statistic: Any) -> dict[str, Any]:
     bounds = {"low": low, "high": high, "stderr": standard_error(values) if n > 1 else np.nan}
     numbers = {"value": float(value), **bounds}
     return {
-        **{name: float(v) if np.isfinite(v) else None for name, v in numbers.items()}, "n": n,
+        **{name: float(v) if np.isfinite(v) else None for name, v in numbers.items()},
+        "n": n,
     }
 
 
 def _exponential(found: dict[str, Any]) -> dict[str, Any]:
-    bounds = {name: None if found[name] is None else float(np.exp(found[name]))
-              for name in ("value", "low", "high")}
+    bounds = {
+        name: None if found[name] is None else float(np.exp(found[name]))
+        for name in ("value", "low", "high")
+    }
     return {**bounds, "n": found["n"]}

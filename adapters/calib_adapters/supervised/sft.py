@@ -101,8 +101,8 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
     data, facts = load_prepared_rows(context)
     if calibration and ("calibration" not in data or not len(data["calibration"])):
         raise ValueError(
-            f"{context.data} has no rows in the split 'calibration', from which the threshold between "
-            f"known and unknown is found; prepare the data with one, such as "
+            f"{context.data} has no rows in the split 'calibration', from which the threshold "
+            f"between known and unknown is found; prepare the data with one, such as "
             f"--shares train=0.7,validation=0.1,calibration=0.2."
         )
     tokenizer = load_tokenizer(context.model, context.asked)
@@ -118,8 +118,8 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
         left_out[name] = len(data[name]) - len(splits[name])
         if not len(splits[name]):
             raise ValueError(
-                f"all {len(data[name])} rows in the split {name!r} of {context.data} are longer than "
-                f"{recipe.data.max_tokens or limit} tokens; raise data.max_tokens or shorten them."
+                f"all {len(data[name])} rows in the split {name!r} of {context.data} are longer "
+                f"than {recipe.data.max_tokens or limit} tokens; raise data.max_tokens or shorten them."
             )
         facts[name] = len(splits[name])
     facts["too_long"] = left_out
@@ -130,7 +130,12 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
 
 
 def supervised_job(
-    context: TrainingContext, prepared: Prepared, loss: Callable[..., Loss], title: str, what: str, **own: Any
+    context: TrainingContext,
+    prepared: Prepared,
+    loss: Callable[..., Loss],
+    title: str,
+    what: str,
+    **own: Any,
 ) -> Job:
     """The `Job` around a loss; `own` replaces or adds attributes of it."""
     recipe, splits = context.recipe, prepared.splits

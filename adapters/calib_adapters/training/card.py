@@ -25,7 +25,8 @@ TEXT = """
 ## Training
 
 {rows} rows, {seconds:.0f} s, {speed:.0f} tokens per second, at most {memory:.2f} GB of memory on
-{hardware}, base model in {dtype}, seed {seed}, data fingerprint `{fingerprint}`. Versions: {versions}.
+{hardware}, base model in {dtype}, seed {seed}, data fingerprint `{fingerprint}`.
+Versions: {versions}.
 {figure}
 
 ```yaml
@@ -76,9 +77,9 @@ def write_card(
         name=name,
         description=job.description.format(base=training["base_model"], asked=_asked(training)),
         table=_table(scores),
-        temperature="" if temperature is None else (
-            f"\nTemperature fitted on the same rows: {temperature:.3f}."
-        ),
+        temperature=""
+        if temperature is None
+        else (f"\nTemperature fitted on the same rows: {temperature:.3f}."),
         kept=KEPT[recipe.evaluation.keep].format(epochs=len(calibration["epochs"])),
         chosen=CHOSEN if recipe.evaluation.keep == "best" else "",
         n=training["data"]["validation"],

@@ -1,8 +1,8 @@
 """What a method hands to the training frame, and what the frame gives to every method.
 
-A method (``calibration/``, ``supervised/``) is a function that makes a `Job` of a `TrainingContext`:
-rows, a loss and a way to save. The frame (``tune.py``, ``trainer.py``) does everything else:
-batches, epochs, checkpoints, resuming, provenance, the card.
+A method (``calibration/``, ``supervised/``) is a function that makes a `Job` of a
+`TrainingContext`: rows, a loss and a way to save. The frame (``tune.py``, ``trainer.py``) does
+everything else: batches, epochs, checkpoints, resuming, provenance, the card.
 """
 
 from __future__ import annotations

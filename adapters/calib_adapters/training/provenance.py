@@ -20,8 +20,13 @@ def describe_machine(state: PartialState) -> dict[str, Any]:
     """Device, its name, cores, threads and processes."""
     device = state.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    return {"device": device.type, "name": name or platform.machine(), "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(), "processes": state.num_processes}
+    return {
+        "device": device.type,
+        "name": name or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processes": state.num_processes,
+    }
 
 
 def describe_versions() -> dict[str, str]:

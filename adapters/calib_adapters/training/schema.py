@@ -174,7 +174,8 @@ class _Supervised(_Recipe):
         if self.trains_the_base and self.dtype == "bfloat16":
             raise ValueError(
                 "lora is null, which trains all weights, and steps are too small for weights in "
-                "bfloat16: set dtype=float32 or leave it out (accelerate's mixed_precision makes it fast)"
+                "bfloat16: set dtype=float32 or leave it out (accelerate's mixed_precision makes "
+                "it fast)"
             )
         return self
 

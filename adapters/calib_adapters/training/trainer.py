@@ -55,11 +55,16 @@ class JobTrainer(transformers.Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """This process's share of every batch, see `EpochBatches`."""
         batches = EpochBatches(
-            self.train_dataset["length"], self.batch_size, self.args.seed,
-            self.args.process_index, self.args.world_size,
+            self.train_dataset["length"],
+            self.batch_size,
+            self.args.seed,
+            self.args.process_index,
+            self.args.world_size,
         )
         loader = DataLoader(
-            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator,
+            self.train_dataset,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
         # The batches are shared out already: for accelerate, this is the only process.
@@ -112,7 +117,10 @@ class JobTrainer(transformers.Trainer):
         super().log(logs, start_time)
 
     def prediction_step(
-        self, model: nn.Module, inputs: dict[str, Tensor], prediction_loss_only: bool,
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
         ignore_keys: Any = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, predictions and labels of a validation batch."""

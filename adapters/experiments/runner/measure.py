@@ -54,9 +54,7 @@ def measure(
     }
 
 
-def _scaled(
-    row: dict[str, Any], record: dict[str, Any], temperature: float | None
-) -> float | None:
+def _scaled(row: dict[str, Any], record: dict[str, Any], temperature: float | None) -> float | None:
     confidence = record["confidence"]
     if confidence is None or temperature is None:
         return confidence

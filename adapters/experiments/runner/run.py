@@ -84,7 +84,8 @@ def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
         for name, evaluation in config.evaluate.items():
             temperature = (
                 _temperature(config, evaluation, weights, data, steps)
-                if config.temperature else None
+                if config.temperature
+                else None
             )
             log = _evaluate(config, evaluation, weights, data, steps)
             tokens = _token_counter(steps) if evaluation.per_token else None
@@ -103,9 +104,7 @@ def _data(config: Config, steps: Steps) -> Path:
         asked = [_ask_split(config.data, split, steps) for split in ("train", "validation")]
         paths = [_local(path) for path in asked]
         return steps.run("graded", ["grade", *paths, "--method", config.data.method, "-o", OUT])
-    return steps.run(
-        "prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT]
-    )
+    return steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
 
 
 def _ask_split(data: Graded, split: str, steps: Steps) -> Path:
@@ -130,7 +129,11 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
 
 
 def _evaluate(
-    config: Config, evaluation: Evaluation, weights: Sequence[Path], data: Path, steps: Steps,
+    config: Config,
+    evaluation: Evaluation,
+    weights: Sequence[Path],
+    data: Path,
+    steps: Steps,
     rows: str = TEST_SAMPLES,
 ) -> Path:
     samples = ()
@@ -162,11 +165,17 @@ def _weights(config: Config, weights: Sequence[Path]) -> dict[str, str]:
 
 
 def _ask(
-    evaluation: Evaluation, metadata: dict[str, Any], model_args: dict[str, Any],
-    samples: Sequence[str], steps: Steps,
+    evaluation: Evaluation,
+    metadata: dict[str, Any],
+    model_args: dict[str, Any],
+    samples: Sequence[str],
+    steps: Steps,
 ) -> Path:
     arguments = {
-        "pretrained": MODEL, "dtype": DTYPE, "softmax_dtype": "float32", **model_args,
+        "pretrained": MODEL,
+        "dtype": DTYPE,
+        "softmax_dtype": "float32",
+        **model_args,
     }
     command = ["eval", "--model", "calib-hf", "--model_args"]
     command += [",".join(f"{key}={value}" for key, value in arguments.items())]

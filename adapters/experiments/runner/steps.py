@@ -69,7 +69,10 @@ class Steps:
         with log.open("a", encoding="utf-8") as output:
             status = subprocess.run(
                 [sys.executable, "-m", "calibench", *arguments],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
             ).returncode
         if status:
             raise RuntimeError(f"the command failed with status {status}; its log is {log}.")
@@ -84,4 +87,3 @@ def _quoted(word: str) -> str:
     if not re.search(r"""[\s"{}]""", word):
         return word
     return '"' + word.replace('"', '\\"') + '"'
-

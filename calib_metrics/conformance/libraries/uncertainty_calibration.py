@@ -16,9 +16,7 @@ def _ece(inputs: dict, options: dict) -> float:
 
     need(options, bins=ANY, strategy=["width", "mass"], norm=["l1"], debias=ANY)
     function = cal.get_ece if options["strategy"] == "width" else cal.get_ece_em
-    return function(
-        *rows(inputs), debias=options.get("debias", False), num_bins=options["bins"]
-    )
+    return function(*rows(inputs), debias=options.get("debias", False), num_bins=options["bins"])
 
 
 def _rms(inputs: dict, options: dict) -> float:

@@ -25,23 +25,46 @@ from harness_tasks.builders.worldfacts.sources import PACKAGES, Fact, Sources, l
 SEED = "worldfacts-1"
 # A relation is a function from the sources to its facts.
 IN_DOMAIN = (
-    countries.capitals, countries.capital_countries, countries.continents, countries.currencies,
-    countries.currency_codes, countries.languages, countries.adjectives,
-    countries.demonym_countries, countries.calling_codes, countries.top_level_domains,
-    countries.neighbours, cities.city_countries, cities.city_continents, cities.airport_cities,
-    things.elements, things.language_codes,
+    countries.capitals,
+    countries.capital_countries,
+    countries.continents,
+    countries.currencies,
+    countries.currency_codes,
+    countries.languages,
+    countries.adjectives,
+    countries.demonym_countries,
+    countries.calling_codes,
+    countries.top_level_domains,
+    countries.neighbours,
+    cities.city_countries,
+    cities.city_continents,
+    cities.airport_cities,
+    things.elements,
+    things.language_codes,
 )
 OUT_OF_DOMAIN = (
-    cities.us_states, cities.us_city_states, things.creative_works, things.small_tables,
+    cities.us_states,
+    cities.us_city_states,
+    things.creative_works,
+    things.small_tables,
     things.origins,
 )
 # Shares of the in-domain questions; the rest is train.
 SHARES = {"test": 800 / 3600, "validation": 400 / 3600}
 # At most this many questions of a relation, the best known first; others take all there are.
 # What the small model of the docs hardly ever knows is kept small, so that it stays a minority.
-CAPS = {"city_country": 1230, "city_continent": 320, "us_city_state": 60, "calling_code": 60,
-        "tld": 60, "currency_code": 60, "language_code": 60, "airport_city": 90,
-        "atomic_number": 60, "number_element": 60}
+CAPS = {
+    "city_country": 1230,
+    "city_continent": 320,
+    "us_city_state": 60,
+    "calling_code": 60,
+    "tld": 60,
+    "currency_code": 60,
+    "language_code": 60,
+    "airport_city": 90,
+    "atomic_number": 60,
+    "number_element": 60,
+}
 # The first rows of train: they serve as the few-shot examples of the tasks.
 FIRST = ("capital:ES", "symbol_element:O", "city_country:osaka")
 
@@ -63,11 +86,15 @@ def check_packages() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            raise RuntimeError(f"The package {name} is not installed; install "
-                               "calibench[worldfacts] to build WorldFacts.") from None
+            raise RuntimeError(
+                f"The package {name} is not installed; install "
+                "calibench[worldfacts] to build WorldFacts."
+            ) from None
         if found[name] != wanted:
-            raise RuntimeError(f"WorldFacts is built with {name}=={wanted} but {found[name]} is "
-                               "installed; install calibench[worldfacts] in a fresh environment.")
+            raise RuntimeError(
+                f"WorldFacts is built with {name}=={wanted} but {found[name]} is "
+                "installed; install calibench[worldfacts] in a fresh environment."
+            )
     return found
 
 
@@ -82,8 +109,9 @@ def collect(makers: Iterable, src: Sources) -> list[Fact]:
         facts.sort(key=lambda f: (-f.weight, draw("cap", relation, f.key)))
         kept += facts[: CAPS.get(relation, len(facts))]
     for what in ("question", "id"):
-        counts = Counter(f.question if what == "question" else f"{f.relation}:{f.key}"
-                         for f in kept)
+        counts = Counter(
+            f.question if what == "question" else f"{f.relation}:{f.key}" for f in kept
+        )
         if repeated := [text for text, n in counts.items() if n > 1]:
             raise RuntimeError(f"Two facts have the same {what}: {repeated[:5]}.")
     return kept
@@ -152,14 +180,27 @@ def choices(fact: Fact, pool: list[str]) -> tuple[list[str], int]:
 def rows(facts: list[Fact], pools: dict[str, list[str]]) -> list[dict]:
     """Rows of one split, in an order that depends on the seed alone."""
     first = {name: place for place, name in enumerate(FIRST)}
-    ordered = sorted(facts, key=lambda f: (first.get(f"{f.relation}:{f.key}", len(first)),
-                                           draw("order", f.relation, f.key)))
+    ordered = sorted(
+        facts,
+        key=lambda f: (
+            first.get(f"{f.relation}:{f.key}", len(first)),
+            draw("order", f.relation, f.key),
+        ),
+    )
     out = []
     for fact in ordered:
         options, gold = choices(fact, pools[fact.relation])
-        out.append({"id": f"{fact.relation}:{fact.key}", "relation": fact.relation,
-                    "subject": fact.subject, "question": fact.question,
-                    "answers": list(fact.answers), "choices": options, "gold": gold})
+        out.append(
+            {
+                "id": f"{fact.relation}:{fact.key}",
+                "relation": fact.relation,
+                "subject": fact.subject,
+                "question": fact.question,
+                "answers": list(fact.answers),
+                "choices": options,
+                "gold": gold,
+            }
+        )
     return out
 
 
@@ -204,8 +245,12 @@ def build(out: Path) -> dict[str, list[dict]]:
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Build the WorldFacts splits.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "worldfacts/data",
-                        help="folder of the four JSONL files (default: the package's own)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parents[2] / "worldfacts/data",
+        help="folder of the four JSONL files (default: the package's own)",
+    )
     try:
         build(parser.parse_args(argv).out)
     except RuntimeError as error:

@@ -56,10 +56,18 @@ def city_countries(src: Sources, smallest: int = 100_000, per_country: int = 45)
             continue
         parts = [tables.UK_PARTS[c["admin1code"]] for c in rivals if c["countrycode"] == "GB"]
         near = [names(src, c)[0] for c in region(src, code)][:15]
-        facts.append(Fact("city_country", key.replace(" ", "_"), name,
-                          f"In which country is the city of {name}?",
-                          unique([n for c in where for n in names(src, c)] + parts),
-                          (f"city:{key}",), unique(near), city["population"]))
+        facts.append(
+            Fact(
+                "city_country",
+                key.replace(" ", "_"),
+                name,
+                f"In which country is the city of {name}?",
+                unique([n for c in where for n in names(src, c)] + parts),
+                (f"city:{key}",),
+                unique(near),
+                city["population"],
+            )
+        )
     return facts
 
 
@@ -71,22 +79,43 @@ def city_continents(src: Sources) -> list[Fact]:
             capital = capital_names(src, fact.key)[0]
             group = namesakes.get(normalize(fold(capital)), [])
             own = max((c["population"] for c in group if c["countrycode"] == fact.key), default=0)
-            where = {src.countries[c["countrycode"]]["continentcode"] for c in group
-                     if c["population"] >= RIVAL * own}
+            where = {
+                src.countries[c["countrycode"]]["continentcode"]
+                for c in group
+                if c["population"] >= RIVAL * own
+            }
             if len(where) > 1:
                 src.drop("city_continent", capital, "shared by continents")
                 continue
-            facts.append(Fact("city_continent", normalize(fold(capital)).replace(" ", "_"), capital,
-                              f"On which continent is the city of {capital}?", fact.answers,
-                              fact.entities, fact.near, fact.weight))
+            facts.append(
+                Fact(
+                    "city_continent",
+                    normalize(fold(capital)).replace(" ", "_"),
+                    capital,
+                    f"On which continent is the city of {capital}?",
+                    fact.answers,
+                    fact.entities,
+                    fact.near,
+                    fact.weight,
+                )
+            )
     by_name = {names(src, f.key)[0]: f for f in continents(src)}
     for city in city_countries(src):
         country = by_name.get(city.answers[0])
         own = {*names(src, country.key), *tables.UK_PARTS.values()} if country else set()
         if country and set(city.answers) <= own:
-            facts.append(Fact("city_continent", city.key, city.subject,
-                              f"On which continent is the city of {city.subject}?",
-                              country.answers, city.entities, country.near, city.weight))
+            facts.append(
+                Fact(
+                    "city_continent",
+                    city.key,
+                    city.subject,
+                    f"On which continent is the city of {city.subject}?",
+                    country.answers,
+                    city.entities,
+                    country.near,
+                    city.weight,
+                )
+            )
     return facts
 
 
@@ -95,20 +124,35 @@ def airport_cities(src: Sources) -> list[Fact]:
     capitals_, facts = capital_keys(src), []
     for iata, (name, code) in tables.AIRPORTS.items():
         if src.airports[iata]["country"] != code:
-            raise ValueError(f"Airport {iata} is in {src.airports[iata]['country']} for "
-                             f"airportsdata and in {code} for tables.AIRPORTS; correct the table.")
+            raise ValueError(
+                f"Airport {iata} is in {src.airports[iata]['country']} for "
+                f"airportsdata and in {code} for tables.AIRPORTS; correct the table."
+            )
         key = normalize(fold(name))
         capital = capitals_.get(key) == code
         forms = capital_names(src, code) if capital else []
-        near = [display(src, c) for c in src.cities
-                if c["countrycode"] == code and normalize(fold(c["name"])) != key][:6]
-        near += [other for other, where in tables.AIRPORTS.values() if where != code
-                 and src.countries[where]["continentcode"] == src.countries[code]["continentcode"]]
-        facts.append(Fact("airport_city", iata, iata,
-                          f"Which city does the airport with the IATA code {iata} serve?",
-                          unique([name, *tables.CITIES.get(name, []), *forms]),
-                          (f"country:{code}" if capital else f"city:{key}", f"city:{key}"),
-                          unique(near[:14])))
+        near = [
+            display(src, c)
+            for c in src.cities
+            if c["countrycode"] == code and normalize(fold(c["name"])) != key
+        ][:6]
+        near += [
+            other
+            for other, where in tables.AIRPORTS.values()
+            if where != code
+            and src.countries[where]["continentcode"] == src.countries[code]["continentcode"]
+        ]
+        facts.append(
+            Fact(
+                "airport_city",
+                iata,
+                iata,
+                f"Which city does the airport with the IATA code {iata} serve?",
+                unique([name, *tables.CITIES.get(name, []), *forms]),
+                (f"country:{code}" if capital else f"city:{key}", f"city:{key}"),
+                unique(near[:14]),
+            )
+        )
     return facts
 
 
@@ -119,17 +163,38 @@ def us_states(src: Sources) -> list[Fact]:
         name = src.states[code]["name"]
         entity = (f"state:{code}", f"city:{normalize(capital)}")
         others = [c for c in sorted(works.US_STATE_CAPITAL) if c != code]
-        own = [c["name"] for c in src.cities if c["countrycode"] == "US"
-               and c["admin1code"] == code and capital not in c["name"]
-               and ("US", normalize(c["name"])) in towns][:3]
+        own = [
+            c["name"]
+            for c in src.cities
+            if c["countrycode"] == "US"
+            and c["admin1code"] == code
+            and capital not in c["name"]
+            and ("US", normalize(c["name"])) in towns
+        ][:3]
         answers = [capital] + (["St. Paul"] if capital == "Saint Paul" else [])
-        facts.append(Fact("us_state_capital", code, name,
-                          f"Which city is the capital of the U.S. state of {name}?",
-                          unique(answers), entity, tuple(own)))
+        facts.append(
+            Fact(
+                "us_state_capital",
+                code,
+                name,
+                f"Which city is the capital of the U.S. state of {name}?",
+                unique(answers),
+                entity,
+                tuple(own),
+            )
+        )
         near = [src.states[c]["name"] for c in others if c[0] == code[0]]
-        facts.append(Fact("us_state_abbreviation", code, code,
-                          f"Which U.S. state has the postal abbreviation {code}?", (name,),
-                          entity[:1], tuple(near)))
+        facts.append(
+            Fact(
+                "us_state_abbreviation",
+                code,
+                code,
+                f"Which U.S. state has the postal abbreviation {code}?",
+                (name,),
+                entity[:1],
+                tuple(near),
+            )
+        )
     return facts
 
 
@@ -156,7 +221,16 @@ def us_city_states(src: Sources, smallest: int = 100_000) -> list[Fact]:
         if set(normalize(" ".join(answers)).split()) & set(normalize(city["name"]).split()):
             src.drop("us_city_state", city["name"], "name gives the state away")
             continue
-        facts.append(Fact("us_city_state", key.replace(" ", "_"), city["name"],
-                          f"In which U.S. state is the city of {city['name']}?",
-                          unique(answers), (f"city:{key}",), (), city["population"]))
+        facts.append(
+            Fact(
+                "us_city_state",
+                key.replace(" ", "_"),
+                city["name"],
+                f"In which U.S. state is the city of {city['name']}?",
+                unique(answers),
+                (f"city:{key}",),
+                (),
+                city["population"],
+            )
+        )
     return facts

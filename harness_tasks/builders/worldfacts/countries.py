@@ -20,11 +20,19 @@ from harness_tasks.builders.worldfacts.sources import (
 )
 
 
-def _country_fact(src: Sources, relation: str, code: str, question: str, answers: list[str],
-                  near: list[str]) -> Fact:
-    return Fact(relation, code, names(src, code)[0], question.format(named(src, code)),
-                unique(answers), (f"country:{code}",), unique(near),
-                src.countries[code]["population"])
+def _country_fact(
+    src: Sources, relation: str, code: str, question: str, answers: list[str], near: list[str]
+) -> Fact:
+    return Fact(
+        relation,
+        code,
+        names(src, code)[0],
+        question.format(named(src, code)),
+        unique(answers),
+        (f"country:{code}",),
+        unique(near),
+        src.countries[code]["population"],
+    )
 
 
 def capitals(src: Sources) -> list[Fact]:
@@ -40,10 +48,14 @@ def capitals(src: Sources) -> list[Fact]:
             src.drop("capital", code, f"{answers[0]} against {theirs}")
             continue
         cities = [display(src, c) for c in src.cities if c["countrycode"] == code][:6]
-        elsewhere = [capital_names(src, c)[0] for c in region(src, code)
-                     if c not in tables.NO_CAPITAL][:12]
-        facts.append(_country_fact(src, "capital", code, "What is the capital of {}?", answers,
-                                   cities + elsewhere))
+        elsewhere = [
+            capital_names(src, c)[0] for c in region(src, code) if c not in tables.NO_CAPITAL
+        ][:12]
+        facts.append(
+            _country_fact(
+                src, "capital", code, "What is the capital of {}?", answers, cities + elsewhere
+            )
+        )
     return facts
 
 
@@ -57,10 +69,18 @@ def capital_countries(src: Sources) -> list[Fact]:
             src.drop("capital_country", capital, "name gives the country away")
             continue
         near = [names(src, c)[0] for c in region(src, code)][:15]
-        facts.append(Fact("capital_country", code, capital,
-                          f"Which country has {capital} as its capital?",
-                          unique(names(src, code) + (["England"] if code == "GB" else [])),
-                          fact.entities, unique(near), fact.weight))
+        facts.append(
+            Fact(
+                "capital_country",
+                code,
+                capital,
+                f"Which country has {capital} as its capital?",
+                unique(names(src, code) + (["England"] if code == "GB" else [])),
+                fact.entities,
+                unique(near),
+                fact.weight,
+            )
+        )
     return facts
 
 
@@ -69,15 +89,27 @@ def continents(src: Sources) -> list[Fact]:
     facts = []
     for code in tables.COUNTRIES:
         ours = src.countries[code]["continentcode"]
-        region = {"Americas": ("NA", "SA"), "Africa": ("AF",), "Asia": ("AS",),
-                  "Europe": ("EU",), "Oceania": ("OC",)}.get(src.witness[code]["region"], ())
+        region = {
+            "Americas": ("NA", "SA"),
+            "Africa": ("AF",),
+            "Asia": ("AS",),
+            "Europe": ("EU",),
+            "Oceania": ("OC",),
+        }.get(src.witness[code]["region"], ())
         if code in tables.NO_CONTINENT or ours not in region:
             src.drop("continent", code, tables.NO_CONTINENT.get(code, "sources disagree"))
             continue
         near = [forms[0] for forms in tables.CONTINENTS.values()]
-        facts.append(_country_fact(src, "continent", code, "On which continent is {}?",
-                                   tables.CONTINENTS[ours] + tables.ALSO_CONTINENT.get(code, []),
-                                   near))
+        facts.append(
+            _country_fact(
+                src,
+                "continent",
+                code,
+                "On which continent is {}?",
+                tables.CONTINENTS[ours] + tables.ALSO_CONTINENT.get(code, []),
+                near,
+            )
+        )
     return facts
 
 
@@ -87,7 +119,8 @@ def currency_forms(src: Sources, code: str) -> list[str]:
     unit = cldr.split()[-1].lower()
     first = cldr.split()[0]
     own = tables.CURRENCY_NAMES.get(code) or [
-        cldr if len(cldr.split()) == 1 else cldr[: -len(unit)] + unit]
+        cldr if len(cldr.split()) == 1 else cldr[: -len(unit)] + unit
+    ]
     bare = [] if first.lower() == unit else [unit]
     plural = [] if unit.endswith(("s", "z")) or code in ("EUR",) else [unit + "s"]
     return [*own, cldr, *bare, *plural, code]
@@ -112,10 +145,14 @@ def currencies(src: Sources) -> list[Fact]:
         answers = currency_forms(src, iso)
         for second in tables.SECOND_CURRENCY.get(code, []):
             answers += currency_forms(src, second)
-        near = [currency_forms(src, other)[0] for c in region(src, code)
-                if c not in tables.NO_CURRENCY and (other := _currency(src, c))]
-        facts.append(_country_fact(src, "currency", code, "What is the currency of {}?",
-                                   answers, near[:15]))
+        near = [
+            currency_forms(src, other)[0]
+            for c in region(src, code)
+            if c not in tables.NO_CURRENCY and (other := _currency(src, c))
+        ]
+        facts.append(
+            _country_fact(src, "currency", code, "What is the currency of {}?", answers, near[:15])
+        )
     return facts
 
 
@@ -130,9 +167,16 @@ def currency_codes(src: Sources) -> list[Fact]:
             continue
         near = [other for c in region(src, code) if (other := _currency(src, c))]
         near.sort(key=lambda other: other[0] != iso[0])
-        facts.append(_country_fact(src, "currency_code", code,
-                                   "What is the three-letter ISO code of the currency of {}?",
-                                   [iso], near[:10]))
+        facts.append(
+            _country_fact(
+                src,
+                "currency_code",
+                code,
+                "What is the three-letter ISO code of the currency of {}?",
+                [iso],
+                near[:10],
+            )
+        )
     return facts
 
 
@@ -153,12 +197,18 @@ def languages(src: Sources) -> list[Fact]:
         answers = []
         for tag in spoken:
             answers += [src.english.languages.get(tag, ""), *tables.LANGUAGE_ALIASES.get(tag, [])]
-        near = [src.english.languages.get(tag) for tag in
-                ("en", "fr", "es", "ar", "pt", "ru", "de", "sw", "hi", "zh", "nl", "it")]
-        question = ("What is the official language of {}?" if len(spoken) == 1
-                    else "What is one of the official languages of {}?")
-        facts.append(_country_fact(src, "language", code, question,
-                                   [a for a in answers if a], near))
+        near = [
+            src.english.languages.get(tag)
+            for tag in ("en", "fr", "es", "ar", "pt", "ru", "de", "sw", "hi", "zh", "nl", "it")
+        ]
+        question = (
+            "What is the official language of {}?"
+            if len(spoken) == 1
+            else "What is one of the official languages of {}?"
+        )
+        facts.append(
+            _country_fact(src, "language", code, question, [a for a in answers if a], near)
+        )
     return facts
 
 
@@ -166,11 +216,19 @@ def adjectives(src: Sources) -> list[Fact]:
     """Adjective of a country, by hand."""
     facts = []
     for code, forms in tables.ADJECTIVES.items():
-        near = [tables.ADJECTIVES[c].split("|")[0] for c in region(src, code)
-                if c in tables.ADJECTIVES]
-        facts.append(_country_fact(
-            src, "demonym", code, "What do you call a person from {}?", forms.split("|"),
-            near[:15]))
+        near = [
+            tables.ADJECTIVES[c].split("|")[0] for c in region(src, code) if c in tables.ADJECTIVES
+        ]
+        facts.append(
+            _country_fact(
+                src,
+                "demonym",
+                code,
+                "What do you call a person from {}?",
+                forms.split("|"),
+                near[:15],
+            )
+        )
     return facts
 
 
@@ -179,18 +237,30 @@ def demonym_countries(src: Sources) -> list[Fact]:
     facts = []
     for code, forms in tables.ADJECTIVES.items():
         adjective = forms.split("|")[0]
-        others = [c for c, theirs in tables.ADJECTIVES.items()
-                  if adjective in theirs.split("|") and c != code]
+        others = [
+            c
+            for c, theirs in tables.ADJECTIVES.items()
+            if adjective in theirs.split("|") and c != code
+        ]
         if others or code in tables.SHARED_ADJECTIVE:
-            src.drop("demonym_country", adjective,
-                     "belongs to several countries or only to a person")
+            src.drop(
+                "demonym_country", adjective, "belongs to several countries or only to a person"
+            )
             continue
         article = "an" if adjective[0] in "AEIO" or adjective.startswith("Uz") else "a"
         near = [names(src, c)[0] for c in region(src, code)][:15]
-        facts.append(Fact("demonym_country", code, adjective,
-                          f"Which country does {article} {adjective} person come from?",
-                          unique(names(src, code)), (f"country:{code}",), unique(near),
-                          src.countries[code]["population"]))
+        facts.append(
+            Fact(
+                "demonym_country",
+                code,
+                adjective,
+                f"Which country does {article} {adjective} person come from?",
+                unique(names(src, code)),
+                (f"country:{code}",),
+                unique(near),
+                src.countries[code]["population"],
+            )
+        )
     return facts
 
 
@@ -205,12 +275,24 @@ def calling_codes(src: Sources) -> list[Fact]:
         if theirs != [ours] or ours != str(country_code_for_region(code)) or ours in ("1", "7"):
             src.drop("calling_code", code, "shared or disputed code")
             continue
-        near = sorted((str(src.countries[c]["phone"]) for c in tables.COUNTRIES
-                       if str(src.countries[c]["phone"]).isdigit() and c != code),
-                      key=lambda other: (abs(int(other) - int(ours)), other))
-        facts.append(_country_fact(
-            src, "calling_code", code, "What is the international telephone calling code of {}?",
-            [f"+{ours}", ours, f"00{ours}"], [f"+{n}" for n in near[:10]]))
+        near = sorted(
+            (
+                str(src.countries[c]["phone"])
+                for c in tables.COUNTRIES
+                if str(src.countries[c]["phone"]).isdigit() and c != code
+            ),
+            key=lambda other: (abs(int(other) - int(ours)), other),
+        )
+        facts.append(
+            _country_fact(
+                src,
+                "calling_code",
+                code,
+                "What is the international telephone calling code of {}?",
+                [f"+{ours}", ours, f"00{ours}"],
+                [f"+{n}" for n in near[:10]],
+            )
+        )
     return facts
 
 
@@ -224,8 +306,11 @@ def top_level_domains(src: Sources) -> list[Fact]:
             continue
         near = [src.countries[c]["tld"] for c in tables.COUNTRIES if c != code]
         near.sort(key=lambda other: (other[1] != ours[1], other))
-        facts.append(_country_fact(src, "tld", code, "What is the internet top-level domain of {}?",
-                                   [ours], near[:8]))
+        facts.append(
+            _country_fact(
+                src, "tld", code, "What is the internet top-level domain of {}?", [ours], near[:8]
+            )
+        )
     return facts
 
 
@@ -240,13 +325,25 @@ def neighbours(src: Sources) -> list[Fact]:
         if not ours and not theirs:
             continue
         if code in overseas or ours != theirs or not ours <= set(tables.COUNTRIES):
-            src.drop("neighbour", code, "overseas borders" if code in overseas else
-                     f"disputed: {','.join(sorted(ours ^ theirs)) or 'status'}")
+            src.drop(
+                "neighbour",
+                code,
+                "overseas borders"
+                if code in overseas
+                else f"disputed: {','.join(sorted(ours ^ theirs)) or 'status'}",
+            )
             continue
         largest = sorted(ours, key=lambda c: -src.countries[c]["population"])
         near = [names(src, c)[0] for c in region(src, code) if c not in ours][:12]
-        facts.append(_country_fact(
-            src, "neighbour", code, "Which country borders {}?",
-            [form for c in largest for form in names(src, c)]
-            + (["Northern Ireland"] if "GB" in ours else []), near))
+        facts.append(
+            _country_fact(
+                src,
+                "neighbour",
+                code,
+                "Which country borders {}?",
+                [form for c in largest for form in names(src, c)]
+                + (["Northern Ireland"] if "GB" in ours else []),
+                near,
+            )
+        )
     return facts

@@ -1,4 +1,4 @@
-"""The form of a name that the ids of the facts are made of, and by which the build tells forms apart.
+"""The form of a name that ids of facts are made of, and by which the build tells forms apart.
 
 It must never change, since the published ids hang on it; how answers are graded is another matter.
 """

@@ -80,14 +80,17 @@ def load_sources() -> Sources:
     ):
         other = periodictable.elements[int(number)]
         if (other.symbol, other.name.lower()) != (symbol, name.lower()):
-            raise ValueError(f"Element {number}: mendeleev says {symbol} {name}, periodictable "
-                             f"{other.symbol} {other.name}; decide which is right.")
+            raise ValueError(
+                f"Element {number}: mendeleev says {symbol} {name}, periodictable "
+                f"{other.symbol} {other.name}; decide which is right."
+            )
         elements.append((int(number), str(symbol), str(name)))
     return Sources(
         countries=cache.get_countries(),
         witness=witness,
-        cities=sorted(cache.get_cities().values(),
-                      key=lambda c: (-c["population"], c["geonameid"])),
+        cities=sorted(
+            cache.get_cities().values(), key=lambda c: (-c["population"], c["geonameid"])
+        ),
         states=cache.get_us_states(),
         airports=airportsdata.load("IATA"),
         aerodromes=airportsdata.load("ICAO"),
@@ -127,8 +130,10 @@ def region(src: Sources, code: str) -> list[str]:
     """Other countries, those of the same continent first, large ones first."""
     continent = src.countries[code]["continentcode"]
     others = [c for c in tables.COUNTRIES if c != code]
-    return sorted((c for c in others if src.countries[c]["continentcode"] == continent),
-                  key=lambda c: -src.countries[c]["population"])
+    return sorted(
+        (c for c in others if src.countries[c]["continentcode"] == continent),
+        key=lambda c: -src.countries[c]["population"],
+    )
 
 
 def capital_names(src: Sources, code: str) -> list[str]:
@@ -138,7 +143,13 @@ def capital_names(src: Sources, code: str) -> list[str]:
 
 # Regions whose state is disputed: (country, GeoNames first-level division).
 DISPUTED = {("UA", code) for code in ("05", "08", "11", "14", "20", "26")} | {
-    ("RU", "72"), ("MD", "58"), ("IN", "12"), ("IN", "16"), ("IN", "30"), ("IN", "41")}
+    ("RU", "72"),
+    ("MD", "58"),
+    ("IN", "12"),
+    ("IN", "16"),
+    ("IN", "30"),
+    ("IN", "41"),
+}
 ASCII_CONTINENTS = ("AS", "AF")
 # A namesake with at least this share of the largest one's people is a right answer too.
 RIVAL = 0.15

@@ -6,30 +6,66 @@ from harness_tasks.builders.worldfacts import works
 from harness_tasks.builders.worldfacts.keys import normalize
 from harness_tasks.builders.worldfacts.sources import Fact, Sources, names, unique
 
-ELEMENT_ALIASES = {"Aluminum": ["aluminium"], "Cesium": ["caesium"], "Sulfur": ["sulphur"],
-                   "Tungsten": ["wolfram"]}
+ELEMENT_ALIASES = {
+    "Aluminum": ["aluminium"],
+    "Cesium": ["caesium"],
+    "Sulfur": ["sulphur"],
+    "Tungsten": ["wolfram"],
+}
 
 
 def elements(src: Sources) -> list[Fact]:
     """Name, symbol and atomic number of the chemical elements: mendeleev and periodictable."""
     facts, table = [], src.elements
     for i, (number, symbol, name) in enumerate(table):
-        near = sorted((row for row in table if row[0] != number),
-                      key=lambda row: (row[1][0] != symbol[0], abs(row[0] - number)))[:6]
+        near = sorted(
+            (row for row in table if row[0] != number),
+            key=lambda row: (row[1][0] != symbol[0], abs(row[0] - number)),
+        )[:6]
         close = [table[j] for j in range(max(0, i - 4), min(len(table), i + 5)) if j != i]
         forms = [name.lower(), *ELEMENT_ALIASES.get(name, [])]
         for relation, subject, question, answers, others in (
-            ("symbol_element", symbol, f"Which chemical element has the symbol {symbol}?", forms,
-             [row[2].lower() for row in near]),
-            ("element_symbol", forms[0], f"What is the chemical symbol of {forms[0]}?", [symbol],
-             [row[1] for row in near]),
-            ("atomic_number", forms[0], f"What is the atomic number of {forms[0]}?",
-             [str(number)], [str(row[0]) for row in close]),
-            ("number_element", str(number), f"Which chemical element has atomic number {number}?",
-             forms, [row[2].lower() for row in close]),
+            (
+                "symbol_element",
+                symbol,
+                f"Which chemical element has the symbol {symbol}?",
+                forms,
+                [row[2].lower() for row in near],
+            ),
+            (
+                "element_symbol",
+                forms[0],
+                f"What is the chemical symbol of {forms[0]}?",
+                [symbol],
+                [row[1] for row in near],
+            ),
+            (
+                "atomic_number",
+                forms[0],
+                f"What is the atomic number of {forms[0]}?",
+                [str(number)],
+                [str(row[0]) for row in close],
+            ),
+            (
+                "number_element",
+                str(number),
+                f"Which chemical element has atomic number {number}?",
+                forms,
+                [row[2].lower() for row in close],
+            ),
         ):
-            facts.append(Fact(relation, symbol, subject, question, unique(answers),
-                              (f"element:{symbol}",), unique(others), 119 - number))
+            facts.append(
+                Fact(
+                    relation,
+                    symbol,
+                    subject,
+                    question,
+                    unique(answers),
+                    (f"element:{symbol}",),
+                    unique(others),
+                    119 - number,
+                )
+            )
     return facts
 
 
@@ -41,14 +77,34 @@ LANGUAGE_CODES = (
 ).split()
 # Other names of those languages.
 CODE_ALIASES = {
-    "az": ["Azeri"], "be": ["Belarussian"], "bn": ["Bengali"], "ca": ["Valencian"],
-    "el": ["Modern Greek"], "es": ["Castilian"], "fa": ["Farsi"],
-    "ga": ["Irish Gaelic", "Gaelic"], "gd": ["Gaelic", "Scots Gaelic"], "ht": ["Haitian"],
-    "id": ["Bahasa Indonesia"], "ku": ["Kurmanji"], "ky": ["Kirghiz"], "lb": ["Letzeburgesch"],
-    "ms": ["Bahasa Melayu", "Bahasa Malaysia"], "my": ["Myanmar"],
-    "nb": ["Bokmål", "Norwegian"], "nl": ["Flemish"], "or": ["Oriya"], "pa": ["Panjabi"],
-    "ps": ["Pushto"], "si": ["Sinhalese"], "sl": ["Slovene"], "st": ["Sesotho", "Sotho"],
-    "sw": ["Kiswahili"], "tn": ["Setswana"], "to": ["Tonga"], "ug": ["Uighur"],
+    "az": ["Azeri"],
+    "be": ["Belarussian"],
+    "bn": ["Bengali"],
+    "ca": ["Valencian"],
+    "el": ["Modern Greek"],
+    "es": ["Castilian"],
+    "fa": ["Farsi"],
+    "ga": ["Irish Gaelic", "Gaelic"],
+    "gd": ["Gaelic", "Scots Gaelic"],
+    "ht": ["Haitian"],
+    "id": ["Bahasa Indonesia"],
+    "ku": ["Kurmanji"],
+    "ky": ["Kirghiz"],
+    "lb": ["Letzeburgesch"],
+    "ms": ["Bahasa Melayu", "Bahasa Malaysia"],
+    "my": ["Myanmar"],
+    "nb": ["Bokmål", "Norwegian"],
+    "nl": ["Flemish"],
+    "or": ["Oriya"],
+    "pa": ["Panjabi"],
+    "ps": ["Pushto"],
+    "si": ["Sinhalese"],
+    "sl": ["Slovene"],
+    "st": ["Sesotho", "Sotho"],
+    "sw": ["Kiswahili"],
+    "tn": ["Setswana"],
+    "to": ["Tonga"],
+    "ug": ["Uighur"],
     "zh": ["Mandarin"],
 }
 
@@ -58,12 +114,22 @@ def language_codes(src: Sources) -> list[Fact]:
     facts = []
     for tag in LANGUAGE_CODES:
         name = src.english.languages[tag]
-        near = [src.english.languages[t] for t in
-                sorted(LANGUAGE_CODES, key=lambda t: (t[0] != tag[0], t)) if t != tag][:8]
-        facts.append(Fact("language_code", tag, tag,
-                          f'Which language has the ISO 639-1 code "{tag}"?',
-                          unique([name, *CODE_ALIASES.get(tag, [])]), (f"language:{tag}",),
-                          unique(near)))
+        near = [
+            src.english.languages[t]
+            for t in sorted(LANGUAGE_CODES, key=lambda t: (t[0] != tag[0], t))
+            if t != tag
+        ][:8]
+        facts.append(
+            Fact(
+                "language_code",
+                tag,
+                tag,
+                f'Which language has the ISO 639-1 code "{tag}"?',
+                unique([name, *CODE_ALIASES.get(tag, [])]),
+                (f"language:{tag}",),
+                unique(near),
+            )
+        )
     return facts
 
 
@@ -84,8 +150,16 @@ def creative_works(src: Sources) -> list[Fact]:
         ("film_director", works.FILM_DIRECTOR, 'Who directed the film "{}"?'),
     ):
         for title, person in table.items():
-            facts.append(Fact(relation, normalize(title).replace(" ", "_"), title,
-                              question.format(title), person_forms(person), (f"work:{title}",)))
+            facts.append(
+                Fact(
+                    relation,
+                    normalize(title).replace(" ", "_"),
+                    title,
+                    question.format(title),
+                    person_forms(person),
+                    (f"work:{title}",),
+                )
+            )
     return facts
 
 
@@ -93,14 +167,24 @@ def small_tables(src: Sources) -> list[Fact]:
     """Roman counterparts of Greek figures and SI units, by hand."""
     facts = []
     for relation, table, question in (
-        ("roman_name", works.ROMAN_GOD,
-         "In Roman mythology, who is the counterpart of the Greek {}?"),
+        (
+            "roman_name",
+            works.ROMAN_GOD,
+            "In Roman mythology, who is the counterpart of the Greek {}?",
+        ),
         ("si_unit", works.SI_UNIT, "What is the SI unit of {}?"),
     ):
         for subject, answers in table.items():
-            facts.append(Fact(relation, normalize(subject).replace(" ", "_"), subject,
-                              question.format(subject), unique(answers),
-                              (f"{relation}:{subject}",)))
+            facts.append(
+                Fact(
+                    relation,
+                    normalize(subject).replace(" ", "_"),
+                    subject,
+                    question.format(subject),
+                    unique(answers),
+                    (f"{relation}:{subject}",),
+                )
+            )
     return facts
 
 
@@ -113,7 +197,14 @@ def origins(src: Sources) -> list[Fact]:
     ):
         for subject, where in table.items():
             code, *part = where.split()
-            facts.append(Fact(relation, normalize(subject).replace(" ", "_"), subject,
-                              question.format(subject), unique([*names(src, code), *part]),
-                              (f"{relation}:{subject}",)))
+            facts.append(
+                Fact(
+                    relation,
+                    normalize(subject).replace(" ", "_"),
+                    subject,
+                    question.format(subject),
+                    unique([*names(src, code), *part]),
+                    (f"{relation}:{subject}",),
+                )
+            )
     return facts

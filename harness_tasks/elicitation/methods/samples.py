@@ -146,7 +146,7 @@ def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
 def same_answer(question: Question, one: str, other: str) -> bool:
     """Whether two sampled texts are plainly the same answer; whole answers are compared.
 
-    Open-ended as `harness_tasks.elicitation.grading.same`; for multiple choice if they name the same option.
+    Open-ended as `grading.same` compares them; for multiple choice if they name the same option.
     """
     if question.labels:
         named = choose(one, question.labels)
@@ -155,7 +155,7 @@ def same_answer(question: Question, one: str, other: str) -> bool:
 
 
 def group(texts: Iterable[str], same: Callable[[str, str], bool]) -> list[list[str]]:
-    """Cluster `texts`, each once, by `same`, which is asked about a cluster's first member and a text.
+    """Cluster `texts`, each once, by `same` of a cluster's first member and a text.
 
     The greedy pass of Kuhn et al. (2023, algorithm 1): a text joins the first cluster that it
     matches, and otherwise begins one. Every text is in exactly one cluster.

@@ -193,7 +193,7 @@ class _Values:
         return Stated(round(sum(ends) / 2, 12), note, marked or not low.fraction)
 
     def _even(self, first: _Quantity) -> tuple[Stated, int] | None:
-        """"50/50", "50:50", "fifty-fifty", "fifty fifty"; "50-50" is a range."""
+        """Read "50/50", "50:50", "fifty-fifty", "fifty fifty"; "50-50" is a range."""
         if first.value != 50:
             return None
         spaced = first.spelt and self._token(first.end).text == "fifty"

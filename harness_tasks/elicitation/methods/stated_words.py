@@ -25,9 +25,7 @@ HEDGES = frozenset(
     " precisely just only somewhere anywhere say overall final".split()
 )
 # Beside these words alone a number without a sign is still the one that was asked for.
-SPEAKING = frozenset(
-    "i i'd i'll would put give estimate estimated guess my a an the of".split()
-)
+SPEAKING = frozenset("i i'd i'll would put give estimate estimated guess my a an the of".split())
 DEGREES = frozenset(
     "very highly quite fairly pretty extremely absolutely completely fully how".split()
 )
@@ -41,8 +39,8 @@ KNOWN = (
     | frozenset(
         "will can think believe feel rate judge assign have with at own level score rating it "
         "is i'm i've am we me it's that this that's there there's here here's are be was been "
-        "being for to in on as its your our proposed given stated and or so then thus therefore "
-        "hence ok okay yes well model high low medium moderate range percent reply e g times".split()
+        "being for to in on as its your our proposed given stated and or so then thus "
+        "therefore hence ok okay yes well model high low medium moderate range percent reply e g times".split()
     )
 )
 # Words that may not be the last before a number, or the first behind it.
@@ -67,9 +65,7 @@ BOUND_SIGNS = frozenset(["<", ">", "<=", ">=", "=>", "≤", "≥", "≦", "≧",
 REASONS = frozenset("because since given due based considering".split())
 
 _UNITS = "zero one two three four five six seven eight nine".split()
-_TEENS = (
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-)
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 UNITS = {word: value for value, word in enumerate(_UNITS)}
 TENS = {word: 10 * value for value, word in enumerate(_TENS, start=2)}

@@ -144,7 +144,8 @@ def _verdicts(
     """Correct the p of all tests together, and turn them into verdicts."""
     decided = list(judgements)
     tested = [
-        place for place, judgement in enumerate(judgements)
+        place
+        for place, judgement in enumerate(judgements)
         if judgement.evidence is not None and not judgement.reason
     ]
     p = [judgements[place].evidence.p for place in tested]
@@ -189,8 +190,13 @@ def _judge_task(
 
 
 def _judge(
-    judged: Judgement, metric: Metric, run: TaskRun, base: Samples | None, new: Samples,
-    resamples: int, seed: int,
+    judged: Judgement,
+    metric: Metric,
+    run: TaskRun,
+    base: Samples | None,
+    new: Samples,
+    resamples: int,
+    seed: int,
 ) -> Judgement:
     """The judgement with value and evidence, or with the reason why there is none."""
     try:

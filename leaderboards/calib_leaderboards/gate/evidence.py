@@ -77,7 +77,13 @@ def sign_flip(harm: Floats, resamples: int, seed: int) -> Floats:
 
 
 def paired_mean(
-    base: Floats, new: Floats, *, higher: bool, tolerance: float, resamples: int, seed: int,
+    base: Floats,
+    new: Floats,
+    *,
+    higher: bool,
+    tolerance: float,
+    resamples: int,
+    seed: int,
     missing: int = 0,
 ) -> Evidence:
     """Test the mean of a score that every question has, on the same questions, by `sign_flip`.
@@ -131,8 +137,15 @@ def paired_metric(
 
 
 def mean_against(
-    value: float, new: Floats, *, stderr: float, higher: bool, tolerance: float,
-    resamples: int, seed: int, missing: int = 0,
+    value: float,
+    new: Floats,
+    *,
+    stderr: float,
+    higher: bool,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+    missing: int = 0,
 ) -> Evidence:
     """Test a mean against a baseline of which only the value (and its standard error) is known.
 
@@ -153,8 +166,15 @@ def mean_against(
 
 
 def metric_against(
-    name: str, value: float, new: tuple[Floats, Floats], *, stderr: float, higher: bool,
-    tolerance: float, resamples: int, seed: int,
+    name: str,
+    value: float,
+    new: tuple[Floats, Floats],
+    *,
+    stderr: float,
+    higher: bool,
+    tolerance: float,
+    resamples: int,
+    seed: int,
 ) -> Evidence:
     """As `mean_against`, for a score of all questions together.
 
@@ -213,9 +233,7 @@ def _chance(
 ) -> tuple[float, tuple[float, float]]:
     """P(a perfectly calibrated model scores the error seen or more), and its floor."""
     error = score(confidence, correct, (name,), resamples=0)[name].value
-    errors = noise_errors(
-        confidence, norm=CALIBRATION_ERRORS[name], draws=resamples, seed=seed
-    )
+    errors = noise_errors(confidence, norm=CALIBRATION_ERRORS[name], draws=resamples, seed=seed)
     p = (1 + np.sum(errors >= error - 1e-12)) / (1 + errors.size)
     return float(p), (float(np.mean(errors)), float(np.quantile(errors, 0.95, method="higher")))
 

@@ -54,7 +54,13 @@ def definition(name: str, method: str, column: Column) -> str | None:
 
 
 def paired(
-    name: str, base: Column, new: Column, *, higher: bool, tolerance: float, resamples: int,
+    name: str,
+    base: Column,
+    new: Column,
+    *,
+    higher: bool,
+    tolerance: float,
+    resamples: int,
     seed: int,
 ) -> Evidence:
     """Test `new` against `base`, question by question.
@@ -77,8 +83,15 @@ def paired(
 
 
 def against_value(
-    name: str, value: float, new: Column, *, stderr: float, higher: bool, tolerance: float,
-    resamples: int, seed: int,
+    name: str,
+    value: float,
+    new: Column,
+    *,
+    stderr: float,
+    higher: bool,
+    tolerance: float,
+    resamples: int,
+    seed: int,
 ) -> Evidence:
     """Test `new` against a value, and its standard error, whose samples were not kept."""
     options = {"stderr": stderr, "higher": higher, "tolerance": tolerance}

@@ -15,7 +15,14 @@ from calib_leaderboards.gate.decide import REGRESSION, UNDECIDED, Judgement, Rep
 from calib_leaderboards.markdown import escape
 
 _HEAD = (
-    "method", "metric", "baseline", "new", "difference [95 % interval]", "p", "detects", "n",
+    "method",
+    "metric",
+    "baseline",
+    "new",
+    "difference [95 % interval]",
+    "p",
+    "detects",
+    "n",
     "verdict",
 )
 

@@ -44,9 +44,7 @@ def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
             )
 
 
-def check_questions(
-    task: Task, tested: TaskRun, base: Samples | None, new: Samples
-) -> None:
+def check_questions(task: Task, tested: TaskRun, base: Samples | None, new: Samples) -> None:
     """Raise CannotDecide unless both were asked the same and, if frozen, judge the same answers."""
     if base is not None and base.keys != new.keys:
         differ = sorted(set(base.keys) ^ set(new.keys))

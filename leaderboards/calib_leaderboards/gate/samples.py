@@ -153,11 +153,15 @@ def read_baseline_samples(path: Path, sha256: str) -> Samples:
         columns = [column for of in filters.values() for column in _arrays(of)]
         if any(column.shape != (len(document["keys"]),) for column in columns):
             raise ValueError("its columns are not of one length")
-        return Samples(
-            tuple(document["keys"]), filters, document["prompts"], document["answers"]
-        )
+        return Samples(tuple(document["keys"]), filters, document["prompts"], document["answers"])
     except (
-        OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
         zlib.error,
     ) as error:
         raise ValueError(

@@ -90,9 +90,11 @@ def bars(
     if chance is not None:
         parts.append(f'<path class="dash" d="M{x(chance)},24V{bottom}"/>')
         parts.append(f'<text class="soft mid" x="{x(chance)}" y="20">chance</text>')
-    parts.append(f'<text class="strong" x="{_LABEL}" y="18">{html.escape(title)}</text>'
-                 if chance is None else
-                 f'<text class="strong end" x="{_LABEL - 8}" y="18">{html.escape(title)}</text>')
+    parts.append(
+        f'<text class="strong" x="{_LABEL}" y="18">{html.escape(title)}</text>'
+        if chance is None
+        else f'<text class="strong end" x="{_LABEL - 8}" y="18">{html.escape(title)}</text>'
+    )
     return _svg(width, height, _described(title, rows), parts, alone)
 
 

@@ -44,22 +44,30 @@ def board_script(rows: Sequence[TableRow], pages: Mapping[str, str]) -> bytes:
     made = []
     for row in rows:
         entry = row.entry
-        number = entries.of((
-            models.of((entry.model.name, entry.model.parameters)),
-            adapters.of(row.adapter),
-            groups.of(row.group),
-            settings.of(entry.setting.slug),
-            int(entry.samples.file is not None),
-            row.key,
-        ))
+        number = entries.of(
+            (
+                models.of((entry.model.name, entry.model.parameters)),
+                adapters.of(row.adapter),
+                groups.of(row.group),
+                settings.of(entry.setting.slug),
+                int(entry.samples.file is not None),
+                row.key,
+            )
+        )
         scores = [
             _metric(places[name], metric, row.ranks.get(name))
             for name, metric in row.score.metrics.items()
         ]
-        made.append([
-            number, methods.of(row.score.method), labels.of(row.score.label), int(row.sanity),
-            row.score.n, scores,
-        ])
+        made.append(
+            [
+                number,
+                methods.of(row.score.method),
+                labels.of(row.score.label),
+                int(row.sanity),
+                row.score.n,
+                scores,
+            ]
+        )
     titles = group_names(groups.values)
     board = {
         "models": [[name, pages[name], size, size_text(size)] for name, size in models.values],

@@ -34,7 +34,8 @@ def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
                 {
                     "label": _drawable(f"{label} ({which})" if which else label),
                     "ece": _score(row, "ece"),
-                    "auroc": _score(row, "auroc"), "emphasise": bool(row.adapter),
+                    "auroc": _score(row, "auroc"),
+                    "emphasise": bool(row.adapter),
                 }
                 for (label, which), row in zip(labels, shown, strict=True)
             ]

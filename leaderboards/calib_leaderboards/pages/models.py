@@ -35,7 +35,8 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
         "name": name,
         "facts": [
             text.format(", ".join(sorted(filter(None, values))))
-            for text, values in facts.items() if any(values)
+            for text, values in facts.items()
+            if any(values)
         ],
         "folded": len({row.key for row in rows}) > _MOST_OPEN,
         "hub": f"https://huggingface.co/{name}" if _HUB_NAME.fullmatch(name) else None,
@@ -56,7 +57,8 @@ def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[Tabl
     known = [row for row in rows if "ece" in row.score.metrics and not row.sanity]
     frozen = {_who(row) for row in known if row.entry.setting.answers == "frozen"}
     known = [
-        row for row in known
+        row
+        for row in known
         if row.entry.setting.answers == "frozen" or not row.adapter or _who(row) not in frozen
     ]
     best = {id(row) for row in best_first(known, "ece")[:_MOST_BARS]}
@@ -96,8 +98,9 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
             (*label, row.score.metrics.get(name), bool(row.adapter))
             for label, row in zip(labels, shown, strict=True)
         ]
-        drawn.append(charts.bars(values, heading(name, direction(shown, name)), alone=alone,
-                                 **options))
+        drawn.append(
+            charts.bars(values, heading(name, direction(shown, name)), alone=alone, **options)
+        )
     return drawn
 
 
@@ -131,11 +134,13 @@ def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
     cells = []
     for name in names:
         metric = row.score.metrics.get(name)
-        cells.append({
-            "value": number(metric.value) if metric else "",
-            "interval": interval(metric) if metric else "",
-            "rank": row.ranks.get(name),
-        })
+        cells.append(
+            {
+                "value": number(metric.value) if metric else "",
+                "interval": interval(metric) if metric else "",
+                "rank": row.ranks.get(name),
+            }
+        )
     return {
         "id": anchor(row.key, row.score.method),
         "label": row.score.label,
@@ -189,17 +194,24 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     adapter = model.adapter
     seconds = origin.wall_time_seconds
     pairs: list[tuple[str, Any]] = [
-        ("Note", origin.note), ("Model revision", model.revision), ("Model sha", model.sha),
+        ("Note", origin.note),
+        ("Model revision", model.revision),
+        ("Model sha", model.sha),
         ("Dtype", model.dtype),
         ("Adapter", adapter and f"{adapter.name} ({adapter.use})"),
         ("Adapter revision", adapter and adapter.revision),
         ("Adapter weights, sha256", adapter and adapter.sha256),
         ("Task", f"{task.name}, version {task.version}, from {task.source}"),
-        ("Split", task.split), ("Answers", entry.setting.answers),
-        ("Backend", origin.backend), ("Device", origin.device),
-        ("Hardware", _named(origin.hardware)), ("Batch size", origin.batch_size),
-        ("Seeds", _named(origin.seeds)), ("Versions", _named(origin.versions)),
-        ("Date", origin.date), ("Wall time", None if seconds is None else f"{seconds:,.0f} s"),
+        ("Split", task.split),
+        ("Answers", entry.setting.answers),
+        ("Backend", origin.backend),
+        ("Device", origin.device),
+        ("Hardware", _named(origin.hardware)),
+        ("Batch size", origin.batch_size),
+        ("Seeds", _named(origin.seeds)),
+        ("Versions", _named(origin.versions)),
+        ("Date", origin.date),
+        ("Wall time", None if seconds is None else f"{seconds:,.0f} s"),
         ("Questions, fingerprint", origin.data_fingerprint),
         ("Answers, fingerprint", origin.answers_fingerprint),
         ("Prompts, sha256", origin.prompts_sha256),

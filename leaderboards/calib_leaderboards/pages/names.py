@@ -68,7 +68,8 @@ def distinct(labels: Sequence[Sequence[str]]) -> list[str]:
     for row in labels:
         same = [other for other in labels if other[0] == row[0]]
         more = [
-            part for place, part in enumerate(row[1:], start=1)
+            part
+            for place, part in enumerate(row[1:], start=1)
             if part and len({other[place] for other in same}) > 1
         ]
         texts.append(f"{row[0]} ({', '.join(more)})" if more else row[0])

@@ -200,4 +200,3 @@ def _remove(out: Path, name: str) -> None:
         path.parent.rmdir()
     except OSError:
         pass  # not empty
-

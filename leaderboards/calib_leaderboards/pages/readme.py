@@ -78,8 +78,10 @@ def _task(table: Table, figures: Sequence[str]) -> list[str]:
     for row in shown:
         label = escape(row.score.label)
         cells = [
-            escape(row.entry.model.name), escape(row.adapter),
-            f"*{label}*" if row.sanity else label, escape(row.entry.setting.slug),
+            escape(row.entry.model.name),
+            escape(row.adapter),
+            f"*{label}*" if row.sanity else label,
+            escape(row.entry.setting.slug),
         ]
         cells += [_score(row, name, name in ranked) for name in names]
         body.append([*cells, f"{row.score.n:,}"])

@@ -48,13 +48,18 @@ def files(
 
 
 def _site(
-    rows: list[TableRow], tables: list[Table],
+    rows: list[TableRow],
+    tables: list[Table],
     packed: Callable[[Entry], bytes],
 ) -> Iterator[tuple[str, bytes]]:
     # autoescape: names come from anyone's files.
     templates = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     templates.globals["preview"] = bool(preview(rows))
     templates.filters["breakable"] = breakable
@@ -71,12 +76,18 @@ def _site(
     for path in sorted((_HERE / "assets").iterdir()):
         yield f"site/assets/{path.name}", path.read_bytes()
     yield "site/data.js", board_script(rows, pages)
-    yield "site/index.html", page(
-        "index.html", root="", here="Leaderboard",
-        counts=[
-            counted(len(entries), "entry", "entries"), counted(len(of_model), "model"),
-            counted(len(tables), "task"),
-        ],
+    yield (
+        "site/index.html",
+        page(
+            "index.html",
+            root="",
+            here="Leaderboard",
+            counts=[
+                counted(len(entries), "entry", "entries"),
+                counted(len(of_model), "model"),
+                counted(len(tables), "task"),
+            ],
+        ),
     )
     yield "site/compare.html", page("compare.html", root="", here="Compare two")
     listed = [
@@ -84,8 +95,10 @@ def _site(
             "name": name,
             "page": pages[name],
             "facts": [
-                *filter(None, [size_text(max(row.entry.model.parameters or 0 for row in members)
-                                         or None)]),
+                *filter(
+                    None,
+                    [size_text(max(row.entry.model.parameters or 0 for row in members) or None)],
+                ),
                 counted(len({row.group for row in members}), "task"),
             ],
         }

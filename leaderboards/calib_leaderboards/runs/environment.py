@@ -25,8 +25,11 @@ def hardware_of(environment: Any) -> dict[str, str | None]:
     """Processor, cores and accelerator, as lm-eval's report on the environment names them."""
     report = str(environment or "")
     found = {}
-    for name, label in (("cpu", "Model name"), ("cores", r"CPU\(s\)"),
-                        ("gpu", "GPU models and configuration")):
+    for name, label in (
+        ("cpu", "Model name"),
+        ("cores", r"CPU\(s\)"),
+        ("gpu", "GPU models and configuration"),
+    ):
         match = re.search(rf"^{label}: *(.+)$", report, re.MULTILINE)
         value = match.group(1).strip() if match else None
         found[name] = None if value == "Could not collect" else value

@@ -175,9 +175,7 @@ def _take(state: _Reading, sample: Sample, task: str) -> None:
 
 def _confidence_row(row: dict[str, Any], record: dict[str, Any]) -> _Row:
     confidence, correct = record["confidence"], record["correct"]
-    values = {
-        metric: value for metric, value in _values(row).items() if metric not in METRICS
-    }
+    values = {metric: value for metric, value in _values(row).items() if metric not in METRICS}
     return _Row(
         short_sha256(str(record["question"])),
         sha256(json.dumps([str(record["question"]), row.get("target")])),
@@ -201,7 +199,8 @@ def _values(row: dict[str, Any]) -> dict[str, float]:
         raise ValueError(f"metrics is {names!r}, no list of names")
     texts = [name for name in names if isinstance(name, str) and name != "bypass"]
     return {
-        name: float(row[name]) for name in texts
+        name: float(row[name])
+        for name in texts
         if is_number(row.get(name)) or isinstance(row.get(name), bool)
     }
 
@@ -224,8 +223,9 @@ def _check_filters_agree(path: Path, state: _Reading) -> None:
                 f"'{path}': '{first}' and '{name}' differ in the question, its target or the "
                 f"answer to it, for id '{changed[0]}'; run the evaluation again."
             )
-        graded = [key for key, row in rows.items()
-                  if not _same(row.correct, reference[key].correct)]
+        graded = [
+            key for key, row in rows.items() if not _same(row.correct, reference[key].correct)
+        ]
         if graded:
             raise ValueError(
                 f"'{path}': the answer to '{graded[0]}' is graded differently under '{first}' and "
@@ -256,7 +256,8 @@ def _log(path: Path, digest: str, state: _Reading) -> Log:
     ]
     confidence = {
         name: np.array([rows[key].confidence for key in ids])
-        for name, rows in state.rows.items() if state.ours
+        for name, rows in state.rows.items()
+        if state.ours
     }
     return Log(
         path=path,

@@ -35,9 +35,7 @@ def read_model(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mode
     )
 
 
-def read_adapters(
-    results: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> tuple[Adapter, ...]:
+def read_adapters(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[Adapter, ...]:
     """All that was put on the model."""
     on_hub = bool(results["config"].get("peft_sha"))
     found = []

@@ -102,8 +102,14 @@ def _checked(run: Run, task: Task, *options: Any) -> tuple[Entry | None, bytes |
 
 
 def _make(
-    run: Run, task: Task, adapters: Mapping[str, Path], constant: float | None, note: str | None,
-    preview: bool, resamples: int, seed: int,
+    run: Run,
+    task: Task,
+    adapters: Mapping[str, Path],
+    constant: float | None,
+    note: str | None,
+    preview: bool,
+    resamples: int,
+    seed: int,
 ) -> tuple[Entry | None, bytes | None]:
     _check_whole(run, task, preview)
     log = load_log(run, task)
@@ -119,7 +125,10 @@ def _make(
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             _log.warning(
                 "%s: without %s%s, which are no mean of a number that its log holds for every "
-                "question.", task.name, ", ".join(names[:5]), more,
+                "question.",
+                task.name,
+                ", ".join(names[:5]),
+                more,
             )
     if not scores:
         _log.warning(
@@ -131,8 +140,11 @@ def _make(
     published = [(metric, score.method) for score in scores for metric in score.metrics]
     packed = pack_samples(samples_of(log, published))
     if len(packed) > LARGEST_SAMPLES:
-        _log.warning("%s: its samples are not kept; they have %s bytes, packed.", task.name,
-                     f"{len(packed):,}")
+        _log.warning(
+            "%s: its samples are not kept; they have %s bytes, packed.",
+            task.name,
+            f"{len(packed):,}",
+        )
         return entry, None
     kept = {
         "file": samples_path(entry_path(entry)).name,
@@ -142,7 +154,11 @@ def _make(
 
 
 def _fields(
-    run: Run, task: Task, log: Log, scores: list[Score], adapters: Mapping[str, Path],
+    run: Run,
+    task: Task,
+    log: Log,
+    scores: list[Score],
+    adapters: Mapping[str, Path],
     note: str | None,
 ) -> dict[str, Any]:
     ours = log.correct is not None

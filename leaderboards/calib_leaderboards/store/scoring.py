@@ -24,7 +24,13 @@ BINS = 10
 POINTS = 101  # of a risk-coverage curve
 # Whose aggregation lm-eval takes to be the mean where a task names none.
 _MEANS = (
-    "acc", "acc_norm", "acc_mutual_info", "acc_bytes", "acc_all", "exact_match", "likelihood",
+    "acc",
+    "acc_norm",
+    "acc_mutual_info",
+    "acc_bytes",
+    "acc_all",
+    "exact_match",
+    "likelihood",
 )
 
 
@@ -87,11 +93,10 @@ def stock_scores(
     scores, left_out = [], []
     for name in log.filters:
         metrics = _means(run, task, log, name, options)
-        printed = [
-            key.removesuffix(f",{name}") for key in task.printed if key.endswith(f",{name}")
-        ]
+        printed = [key.removesuffix(f",{name}") for key in task.printed if key.endswith(f",{name}")]
         left_out += [
-            (metric, name) for metric in printed
+            (metric, name)
+            for metric in printed
             if metric not in metrics and not metric.endswith("_stderr")
         ]
         if metrics:
@@ -132,9 +137,7 @@ def _score_columns(
     )
 
 
-def _means(
-    run: Run, task: Task, log: Log, filter_: str, options: Options
-) -> dict[str, Metric]:
+def _means(run: Run, task: Task, log: Log, filter_: str, options: Options) -> dict[str, Metric]:
     """The printed scores of a filter that are the mean of a value in the log."""
     stated = task.aggregations
     columns = {}
@@ -166,7 +169,10 @@ def _means(
     for name, column in columns.items():
         low, high, stderr = intervals.get(name, (None, None, None))
         metrics[name] = _metric(
-            value=float(np.mean(column)), low=low, high=high, stderr=stderr,
+            value=float(np.mean(column)),
+            low=low,
+            high=high,
+            stderr=stderr,
             higher_is_better=task.directions.get(name),
             signature=f"{name}|aggregation:mean|filter:{filter_}|n:{n}|v:{SIGNATURE_VERSION}"
             f"|boot:{options.resamples}|seed:{options.seed}",
@@ -174,9 +180,7 @@ def _means(
     return metrics
 
 
-def _check_printed(
-    run: Run, task: Task, log: Log, name: str, filter_: str, value: float
-) -> None:
+def _check_printed(run: Run, task: Task, log: Log, name: str, filter_: str, value: float) -> None:
     printed = task.printed.get(f"{name},{filter_}")
     if printed is not None and not agree(printed, value):
         raise ValueError(
@@ -198,7 +202,12 @@ def _check_filters(run: Run, task: Task, log: Log) -> None:
 
 
 def _metric(
-    value: Any, low: Any, high: Any, stderr: Any, higher_is_better: bool | None, signature: str,
+    value: Any,
+    low: Any,
+    high: Any,
+    stderr: Any,
+    higher_is_better: bool | None,
+    signature: str,
     **_: Any,
 ) -> Metric:
     return Metric(

@@ -16,11 +16,33 @@ from calib_leaderboards.store.entry import Adapter, Model, Setting
 
 # Model arguments that say who is asked or on what machine, but not how.
 _NOT_HOW = {
-    *NAMED_BY, *USES, "revision", "tokenizer", "dtype", "softmax_dtype", "device",
-    "batch_size", "max_batch_size", "parallelize", "device_map_option", "max_memory_per_gpu",
-    "max_cpu_memory", "offload_folder", "trust_remote_code", "use_fast_tokenizer", "backend",
-    "attn_implementation", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization",
-    "swap_space", "base_url", "num_concurrent", "max_retries", "timeout", "verify_certificate",
+    *NAMED_BY,
+    *USES,
+    "revision",
+    "tokenizer",
+    "dtype",
+    "softmax_dtype",
+    "device",
+    "batch_size",
+    "max_batch_size",
+    "parallelize",
+    "device_map_option",
+    "max_memory_per_gpu",
+    "max_cpu_memory",
+    "offload_folder",
+    "trust_remote_code",
+    "use_fast_tokenizer",
+    "backend",
+    "attn_implementation",
+    "tensor_parallel_size",
+    "data_parallel_size",
+    "gpu_memory_utilization",
+    "swap_space",
+    "base_url",
+    "num_concurrent",
+    "max_retries",
+    "timeout",
+    "verify_certificate",
 }
 _PREVIEW = re.compile(r"preview-(\d+)-of-(\d+)_")
 # Options of --metadata that are shown elsewhere: the methods are the rows of an entry.
@@ -110,9 +132,13 @@ def _adapter(run: Run, folders: Mapping[str, Path]) -> Adapter | None:
     hashes = [weights_sha256(folders[name]) for name in names if name in folders]
     sha256 = None
     if len(hashes) == len(names):
-        sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256(
-            "".join(f"{name} {sha}\n" for name, sha in zip(names, hashes, strict=True)).encode()
-        ).hexdigest()
+        sha256 = (
+            hashes[0]
+            if len(hashes) == 1
+            else hashlib.sha256(
+                "".join(f"{name} {sha}\n" for name, sha in zip(names, hashes, strict=True)).encode()
+            ).hexdigest()
+        )
     return Adapter(
         name="+".join(names), revision=run.adapter_sha, sha256=sha256, use=run.adapters[0].use
     )
@@ -123,10 +149,12 @@ def _options(task: Task) -> dict[str, Any]:
     from harness_tasks.elicitation.settings import Settings
 
     metadata = task.metadata
-    fields = {key: field.default for key, field in Settings.model_fields.items()
-              if key not in _SHOWN}
+    fields = {
+        key: field.default for key, field in Settings.model_fields.items() if key not in _SHOWN
+    }
     return {
-        key: metadata[key] for key, default in fields.items()
+        key: metadata[key]
+        for key, default in fields.items()
         if key in metadata and metadata[key] is not None and metadata[key] != default
     }
 

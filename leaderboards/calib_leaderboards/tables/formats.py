@@ -14,16 +14,56 @@ from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, interval, number
 
 _TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 COLUMNS = (
-    "model", "revision", "parameters", "dtype", "adapter", "adapter_use", "adapter_sha256", "task",
-    "task_version", "task_source", "split", "setting", "num_fewshot", "chat_template",
-    "system_prompt", "answers", "method", "label", "elicitation", "sanity", "metric", "value",
-    "low", "high", "stderr", "higher_is_better", "rank", "n", "n_missing", "signature", "date",
-    "data_fingerprint", "prompts_sha256", "samples_sha256", "entry",
+    "model",
+    "revision",
+    "parameters",
+    "dtype",
+    "adapter",
+    "adapter_use",
+    "adapter_sha256",
+    "task",
+    "task_version",
+    "task_source",
+    "split",
+    "setting",
+    "num_fewshot",
+    "chat_template",
+    "system_prompt",
+    "answers",
+    "method",
+    "label",
+    "elicitation",
+    "sanity",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "stderr",
+    "higher_is_better",
+    "rank",
+    "n",
+    "n_missing",
+    "signature",
+    "date",
+    "data_fingerprint",
+    "prompts_sha256",
+    "samples_sha256",
+    "entry",
 )
 
 
@@ -35,21 +75,49 @@ def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
         model, task, setting, origin = entry.model, entry.task, entry.setting, entry.provenance
         adapter = model.adapter
         before = (
-            model.name, model.revision, model.parameters, model.dtype,
+            model.name,
+            model.revision,
+            model.parameters,
+            model.dtype,
             *((adapter.name, adapter.use, adapter.sha256) if adapter else (None, None, None)),
-            task.name, task.version, task.source, task.split, setting.slug, setting.num_fewshot,
-            setting.chat_template, setting.system_prompt, setting.answers, score.method,
-            score.label, score.elicitation, row.sanity,
+            task.name,
+            task.version,
+            task.source,
+            task.split,
+            setting.slug,
+            setting.num_fewshot,
+            setting.chat_template,
+            setting.system_prompt,
+            setting.answers,
+            score.method,
+            score.label,
+            score.elicitation,
+            row.sanity,
         )
         after = (
-            origin.date, origin.data_fingerprint, origin.prompts_sha256, origin.samples.sha256,
+            origin.date,
+            origin.data_fingerprint,
+            origin.prompts_sha256,
+            origin.samples.sha256,
             row.key,
         )
         for name, m in score.metrics.items():
-            lines.append((
-                *before, name, m.value, m.low, m.high, m.stderr, m.higher_is_better,
-                row.ranks.get(name), score.n, score.n_missing, m.signature, *after,
-            ))
+            lines.append(
+                (
+                    *before,
+                    name,
+                    m.value,
+                    m.low,
+                    m.high,
+                    m.stderr,
+                    m.higher_is_better,
+                    row.ranks.get(name),
+                    score.n,
+                    score.n_missing,
+                    m.signature,
+                    *after,
+                )
+            )
     return lines
 
 
@@ -108,13 +176,25 @@ def to_latex(tables: Iterable[Table], limit: int) -> bytes:
         shape = "llll" + "r" * (len(names) + 1)
         note = f"; {table.preview}" if table.preview else ""
         top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
-        parts.append("\n".join([
-            r"\begin{table}", r"  \centering", r"  \small",
-            rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
-            r"95\,\% intervals in brackets.}",
-            rf"  \begin{{tabular}}{{{shape}}}", r"    \toprule", f"    {top} " + r"\\",
-            r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
-        ]))
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    r"  \centering",
+                    r"  \small",
+                    rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
+                    r"95\,\% intervals in brackets.}",
+                    rf"  \begin{{tabular}}{{{shape}}}",
+                    r"    \toprule",
+                    f"    {top} " + r"\\",
+                    r"    \midrule",
+                    *lines,
+                    r"    \bottomrule",
+                    r"  \end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
     return ("\n\n".join(parts) + "\n").encode("utf-8")
 
 

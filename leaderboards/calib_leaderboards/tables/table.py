@@ -64,9 +64,7 @@ def group_names(groups: Sequence[Group]) -> dict[Group, str]:
     return named
 
 
-def tables_of(
-    rows: Iterable[TableRow], titles: Mapping[Group, str] | None = None
-) -> list[Table]:
+def tables_of(rows: Iterable[TableRow], titles: Mapping[Group, str] | None = None) -> list[Table]:
     """The rows as one table per group: tasks with confidences first, then those with many rows.
 
     titles: what to call each group, where more tables than these are on the pages.

@@ -17,9 +17,7 @@ FEATURES = datasets.Features(
         **{name: datasets.Value("string") for name in ("prompt", "completion")},
         "options": _TEXTS,
         "answers": _TEXTS,
-        "messages": datasets.List(
-            {name: datasets.Value("string") for name in ("role", "content")}
-        ),
+        "messages": datasets.List({name: datasets.Value("string") for name in ("role", "content")}),
     }
 )
 

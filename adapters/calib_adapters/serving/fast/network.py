@@ -151,7 +151,9 @@ class Network:
         """
         zeros = torch.zeros(len(rows), dtype=torch.long, device=self.device)
         starts = zeros if begun is None else begun.lengths
-        ids, new = self._pad([row[start:] for row, start in zip(rows, starts.tolist(), strict=True)])
+        ids, new = self._pad(
+            [row[start:] for row, start in zip(rows, starts.tolist(), strict=True)]
+        )
         own = self.memory(*ids.shape)
         each = torch.arange(len(rows), device=self.device)
         past = None if begun is None else Past(begun.keys, begun.mask, each)
@@ -199,9 +201,7 @@ class Network:
             for start in range(0, len(hidden), size):
                 yield start, self._head(hidden[start : start + size]).float()
 
-    def read_off(
-        self, hidden: Tensor, rows: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def read_off(self, hidden: Tensor, rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
         logprobs = torch.empty(len(rows), device=self.device)
         greedy = torch.empty(len(rows), device=self.device, dtype=torch.bool)
@@ -214,7 +214,7 @@ class Network:
 
 
 def _with_scale(head: nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
-    """States to logits: by the head, whose output Granite divides, Cohere multiplies, Gemma caps."""
+    """States to logits by the head, whose output Granite divides, Cohere scales and Gemma caps."""
     divisor = getattr(config, "logits_scaling", None) or 1
     factor = getattr(config, "logit_scale", None) or 1
     cap = getattr(config, "final_logit_softcapping", None)

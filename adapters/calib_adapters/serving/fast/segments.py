@@ -216,7 +216,8 @@ def _by_segment(
     weights = torch.softmax(scores.float() + view.bias, -1).to(query.dtype)
     parts = weights.split([keys.shape[2] for keys, *_ in segments], -1)
     mixed = [
-        _product(part, values, *place) for part, (_, values, *place) in zip(parts, segments, strict=True)
+        _product(part, values, *place)
+        for part, (_, values, *place) in zip(parts, segments, strict=True)
     ]
     return sum(mixed[1:], start=mixed[0])
 

@@ -62,9 +62,7 @@ def sizes(network: Network, batch_size: int | str) -> Sizes:
     )
 
 
-def batches(
-    places: Sequence[int], lengths: Sequence[int], limits: Sizes
-) -> Iterator[list[int]]:
+def batches(places: Sequence[int], lengths: Sequence[int], limits: Sizes) -> Iterator[list[int]]:
     """`places`, longest first, in batches of at most so many tokens or requests.
 
     `lengths` are tokens by place. A batch has at least one row, however long.
