@@ -122,7 +122,7 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
     ]
     scores = lm.loglikelihood(spaces) if spaces else []
     before = {context: logprob for context, (logprob, _) in zip(apart, scores, strict=True)}
-    found = []
+    found: list[tuple[float, int | None]] = []
     for (context, continuation), (logprob, _) in zip(pairs, scored, strict=True):
         whole, prompt = tokens(context + continuation), tokens(context)
         if context in before and whole[: len(prompt)] == prompt:

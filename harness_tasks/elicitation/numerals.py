@@ -8,7 +8,7 @@ script; every value is exact, never a float):
     thousands    1,000  1,234,567  1 000 000  1'000  1.234.567  12,34,567 (India): groups of three
                  digits, the first without a leading zero
     decimals     1.5  .5  1,5  0,125  1.234,56: a point is decimal unless two of them group digits
-                 by three; a comma is decimal unless the digits behind it are one whole group of three
+                 by three; a comma is decimal unless the digits behind it are one group of three
                  (so "1.500" is one and a half, and "1,500" is fifteen hundred)
     fractions    1/2  2 1/2: in lowest terms and below one; "50/50", "6/8", "12/25/2024" are not
     powers       3e8  3 × 10^8  10^6

@@ -29,7 +29,8 @@ Inside a text, an accepted answer is found only from one boundary to another (`T
 Han and kana have no spaces; there a boundary is a change of script at hiragana, or a word such
 as 是 or の, or behind the answer a 市, 县, 都 …: 首都是北京 contains 北京, 東京都 does not contain
 京都, 南アメリカ not アメリカ. In Hangul a particle may follow (서울입니다). In Thai, Lao, Khmer and
-Burmese every letter is a boundary, and answers of fewer than four are not looked for inside a longer text.
+Burmese every letter is a boundary, and answers of fewer than four are not
+looked for inside a longer text.
 """
 
 from __future__ import annotations

@@ -34,9 +34,8 @@ _DEFAULTS = {"revision": "main", "subfolder": "", "use_fast_tokenizer": True,
 
 def asked_with(arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
     """The part of lm-eval's ``model_args`` that training needs, without what is the default."""
-    if isinstance(arguments, str):
-        arguments = simple_parse_args_string(arguments)
-    given = arguments or {}
+    read = simple_parse_args_string(arguments) if isinstance(arguments, str) else arguments
+    given: Mapping[str, Any] = read or {}
     return {
         name: given[name]
         for name in (*USED, *OTHER_WEIGHTS)

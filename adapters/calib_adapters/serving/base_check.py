@@ -59,9 +59,10 @@ def _misfit(option: str, folder: str, pretrained: str, error: str) -> str:
         (int(theirs), int(ours)) if any(part in VOCABULARY for part in name.split(".")) else None
         for name, theirs, ours in _MISMATCH.findall(error)
     }
-    if len(sizes) != 1 or None in sizes:
+    known = [pair for pair in sizes if pair is not None]
+    if len(sizes) != 1 or not known:
         return _another_base(option, folder, pretrained)
-    ((theirs, ours),) = sizes
+    theirs, ours = known[0]
     way_out = (
         " lm_eval cuts the model's vocabulary to its tokenizer's under peft=; give the adapter as "
         "confidence_adapter=, where it is left as it is, or train one without lm_head and "

@@ -91,7 +91,8 @@ def _check_steps(context: TrainingContext, rows: int) -> None:
     if context.recipe.knowledge.style_steps >= steps:
         raise ValueError(
             f"knowledge.style_steps is {context.recipe.knowledge.style_steps}, but {rows} rows "
-            f"make only {steps} steps in all: nothing would be regularised. Lower it, or train longer."
+            f"make only {steps} steps in all: nothing would be regularised. Lower it, or train "
+            f"longer."
         )
 
 

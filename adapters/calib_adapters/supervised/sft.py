@@ -119,7 +119,8 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
         if not len(splits[name]):
             raise ValueError(
                 f"all {len(data[name])} rows in the split {name!r} of {context.data} are longer "
-                f"than {recipe.data.max_tokens or limit} tokens; raise data.max_tokens or shorten them."
+                f"than {recipe.data.max_tokens or limit} tokens; raise data.max_tokens or shorten "
+                f"them."
             )
         facts[name] = len(splits[name])
     facts["too_long"] = left_out

@@ -34,9 +34,10 @@ def load_base(
         ValueError: no GPU or no bitsandbytes to quantise with.
     """
     settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    given = asked or {}
     for name in ("revision", "subfolder", "trust_remote_code"):
-        if name in (asked or {}):
-            settings[name] = asked[name]
+        if name in given:
+            settings[name] = given[name]
     if quantise is None:
         base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
         return base.to(device)

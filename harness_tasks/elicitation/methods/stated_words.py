@@ -40,7 +40,8 @@ KNOWN = (
         "will can think believe feel rate judge assign have with at own level score rating it "
         "is i'm i've am we me it's that this that's there there's here here's are be was been "
         "being for to in on as its your our proposed given stated and or so then thus "
-        "therefore hence ok okay yes well model high low medium moderate range percent reply e g times".split()
+        "therefore hence ok okay yes well model high low medium moderate range percent reply "
+        "e g times".split()
     )
 )
 # Words that may not be the last before a number, or the first behind it.

@@ -15,7 +15,8 @@ TELLING = ("ece", "auroc", "brier", "rms", "nll")
 def notes(rows: Iterable[TableRow]) -> list[str]:
     """Return the notes that were added with the rows' runs, and which rows are alike."""
     rows = list(rows)
-    return [*sorted({row.entry.provenance.note for row in rows} - {None}), *same_confidences(rows)]
+    added = {row.entry.provenance.note for row in rows if row.entry.provenance.note is not None}
+    return [*sorted(added), *same_confidences(rows)]
 
 
 def same_confidences(rows: Iterable[TableRow]) -> Iterator[str]:
