@@ -87,9 +87,10 @@ def test_a_confidence_adapter_after_the_base_run_is_as_without_a_cache(tiny, ada
 
 
 class Counting(HFLM):
-    """Counts the requests that reach the model."""
+    """Counts the requests that reach the model, and keeps what it samples."""
 
     asked = 0
+    sampled: list = []
 
     def _loglikelihood_tokens(self, requests, **options):
         type(self).asked += len(requests)
@@ -97,19 +98,27 @@ class Counting(HFLM):
 
     def generate_until(self, requests, **options):
         type(self).asked += len(requests)
-        return super().generate_until(requests, **options)
+        texts = super().generate_until(requests, **options)
+        type(self).sampled += [
+            (request.args[0], text)
+            for request, text in zip(requests, texts, strict=True)
+            if request.args[1].get("do_sample")
+        ]
+        return texts
 
 
 def test_the_same_model_finds_all_its_responses_and_samples_anew(tiny, tmp_path):
     Counting.asked = 0
     first = confidences(Counting(tiny, **CPU), tmp_path / "db")
-    Counting.asked = 0
+    Counting.asked, Counting.sampled = 0, []
     again = confidences(Counting(tiny, **CPU | {"batch_size": 2}), tmp_path / "db")
     assert Counting.asked == 3 * 3  # the samples, three of each question
     unsampled = [row for row in first if row[0] != "sampling"]
     assert [row for row in again if row[0] != "sampling"] == unsampled
-    drawn = [row[-1] for row in again if row[0] == "sampling"]
-    assert all(len(set(samples)) == 3 for samples in drawn)
+    drawn: dict[str, set[str]] = {}
+    for prompt, text in Counting.sampled:
+        drawn.setdefault(prompt, set()).add(text)
+    assert len(drawn) == 3 and max(map(len, drawn.values())) == 3
 
 
 def test_weights_that_changed_in_their_folder_are_another_model(tiny, adapter, tmp_path):
