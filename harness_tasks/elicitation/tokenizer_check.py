@@ -40,10 +40,13 @@ def tokenizer_check(lm: LM, requests: list[Instance]) -> list[bool]:
         ValueError: names the token, and what to do.
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
-    tokenizer = getattr(model, "tokenizer", None)
-    if tokenizer is None or getattr(model, "backend", "causal") != "causal":
+    encode = getattr(model, "tok_encode", None)
+    if encode is None or getattr(model, "backend", "causal") != "causal":
         return [True] * len(requests)
-    if token := end_token_behind(model.tok_encode, tokenizer):
+    tokenizer = getattr(model, "tokenizer", None)
+    if tokenizer is None:
+        return [True] * len(requests)
+    if token := end_token_behind(encode, tokenizer):
         raise ValueError(
             f"{requests[0].task_name}: the model's tokenizer ends every text with {token!r}, so "
             f"that prompts end before their replies begin and all replies look alike. Set "

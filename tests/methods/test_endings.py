@@ -8,11 +8,11 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
-from harness_tasks.elicitation import METHODS
 from harness_tasks.elicitation.ending import Reply, ended, listen_to_api, with_endings
 from harness_tasks.elicitation.grading import exact
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Question
+from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
 
 

@@ -215,7 +215,7 @@ def test_replies_that_never_say_yes_or_no_are_missing():
         assert record["reason"] == "none of 3 replies says 'Yes' or 'No'"
 
 
-def test_the_signature_without_sampling_is_what_it_always_was():
+def test_the_signature_names_what_a_confidence_depends_on():
     signatures = {
         name: METHODS[name](parse_settings("t", {})).signature
         for name in ("likelihood", "zero_shot_classifier", "verbalized", "sampling")
@@ -223,7 +223,7 @@ def test_the_signature_without_sampling_is_what_it_always_was():
     assert signatures == {
         "likelihood": "norm:tokens",
         "zero_shot_classifier": "wording:yes_no|temperature:1",
-        "verbalized": "format:percent",
+        "verbalized": "format:percent|read:2",  # the second way to read a reply
         "sampling": "k:10|weighting:count|temperature:1",
     }
 

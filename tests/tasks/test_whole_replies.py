@@ -13,11 +13,9 @@ import harness_tasks.elicitation.methods.verbalized as verbalized
 from harness_tasks.elicitation.ending import Reply, without_thought
 from harness_tasks.elicitation.late import token_loglikelihood
 from harness_tasks.elicitation.response_cache import _Entries
-from helpers.task_runs import (  # noqa: F401
+from helpers.task_runs import (
     TASKS,
     Hashed,
-    hub,
-    no_package_list,
     records,
     run,
     write_samples,

@@ -70,7 +70,7 @@ def check_names(given: Mapping[str, Any], takers: Sequence[Callable]) -> None:
     """
     known = {name for each in takers for name in inspect.signature(each).parameters}
     for key in given.keys() - known:
-        if near := difflib.get_close_matches(key, known, n=1, cutoff=0.8):
+        if near := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
             raise ValueError(f"--model_args: calib-hf has no {key!r}; did you mean {near[0]!r}?")
     if not given.get("pretrained"):
         raise ValueError(
