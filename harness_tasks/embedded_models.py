@@ -107,6 +107,8 @@ def make(target: Path) -> None:
     """
     if target.exists():
         print(f"{target} is damaged; it is made again.", file=sys.stderr)
+        if shutil.disk_usage(target.parent).free < ROOM:
+            shutil.rmtree(target)  # nobody can use it, and it may be what takes the room
     prefix = f".{target.name}."
     for leftover in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(leftover)

@@ -263,6 +263,17 @@ def test_a_damaged_folder_is_made_again(tmp_path, small, damage):
     assert len(small) == 2  # whole again: not fetched a third time
 
 
+def test_a_damaged_folder_makes_room_for_the_next(tmp_path, monkeypatch, small):
+    path = ensure_model(tmp_path)
+    flip_a_bit_of_the_weights(path)
+
+    def free(folder):
+        return shutil._ntuple_diskusage(10**9, 0, 0 if path.exists() else 10**9)
+
+    monkeypatch.setattr(shutil, "disk_usage", free)
+    assert (ensure_model(tmp_path) / "model.safetensors").read_bytes() == b"weights"
+
+
 def test_files_are_read_once_after_they_were_touched(tmp_path, monkeypatch, small):
     path = ensure_model(tmp_path)
     read = []

@@ -121,8 +121,17 @@ def _sentences(config: EvaluatorConfig) -> Iterator[None]:
     except TypeError as error:
         if not (found := _ARGUMENT.search(str(error))):
             raise
-        said = "needs" if "missing" in str(error) else "does not know"
-        raise ValueError(f"--model_args: {config.model} {said} {found.group(1)}.") from error
+        if "missing" in str(error):
+            raise ValueError(f"--model_args: {config.model} needs {found.group(1)}.") from error
+        from lm_eval.api.registry import get_model
+
+        from calib_adapters.serving.options import nearest
+
+        # transformers has further ones, so that only what it refuses is wrong.
+        name = found.group(1).strip("'")
+        near = nearest(name, [each.__init__ for each in get_model(config.model).__mro__])
+        hint = f"; did you mean {near!r}?" if near else "."
+        raise ValueError(f"--model_args: {config.model} does not know {name!r}{hint}") from error
     except AssertionError as error:
         if "maximum sequence length" not in str(error):
             raise

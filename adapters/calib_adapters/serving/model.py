@@ -41,7 +41,7 @@ from torch import nn
 from calib_adapters.calibration.head import all_end_states, load_head
 from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.serving.fast.requests import Fast
-from calib_adapters.serving.options import check_names, check_options, check_stock_options
+from calib_adapters.serving.options import check_options, check_stock_options
 from calib_adapters.training.base_model import pad_token
 from calib_adapters.training.precision import HALF, native_dtype
 from harness_tasks.elicitation.late import ANSWER, late_type
@@ -117,7 +117,6 @@ class CalibHFLM(HFLM):
         lm-eval writes `arg_dict` into the results: the command rebuilt from them gives the same
         numbers elsewhere.
         """
-        check_names(arg_dict, [HFLM.__init__, cls.__init__])
         lm = super().create_from_arg_obj(arg_dict, additional_config)
         if lm.chose_dtype:
             arg_dict["dtype"] = str(lm.model.dtype).removeprefix("torch.")

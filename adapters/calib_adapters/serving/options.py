@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,19 +60,7 @@ def check_stock_options(
         raise ValueError(f"max_length is {max_length!r}; give a number of tokens.")
 
 
-def check_names(given: Mapping[str, Any], takers: Sequence[Callable]) -> None:
-    """Check that no key of `given` is almost a parameter of `takers`, and the model is named.
-
-    Other keys are none of our business: transformers gets them.
-
-    Raises:
-        ValueError: a misspelt key, or no ``pretrained``.
-    """
-    known = {name for each in takers for name in inspect.signature(each).parameters}
-    for key in given.keys() - known:
-        if near := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
-            raise ValueError(f"--model_args: calib-hf has no {key!r}; did you mean {near[0]!r}?")
-    if not given.get("pretrained"):
-        raise ValueError(
-            "--model_args: calib-hf needs pretrained=MODEL, a folder or a name on the Hub."
-        )
+def nearest(name: str, takers: Sequence[Callable]) -> str | None:
+    """The parameter of one of `takers` that is spelled most like `name`; None if none is near."""
+    known = {each for taker in takers for each in inspect.signature(taker).parameters}
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
