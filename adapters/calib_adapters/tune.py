@@ -35,6 +35,7 @@ from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.schema import Recipe
 from calib_adapters.training.sharding import gathered
 from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
+from calib_adapters.training.waiting import first_with_all_threads
 
 METHODS: Mapping[str, Callable[[TrainingContext], Job]] = {
     "lora_prompt": lora_prompt,
@@ -118,7 +119,7 @@ def _train(
 ) -> None:
     state = PartialState()
     arguments = training_arguments(settings, work, log)
-    with state.main_process_first():  # what the first process caches, the others find
+    with first_with_all_threads(state):
         if state.is_main_process:
             tidy(work)
         transformers.set_seed(settings.seed)

@@ -77,7 +77,7 @@ def abstains(answer: str) -> bool:
     Soldier", "Unknown Pleasures" and "Idk You Yet" do not.
     """
     plain = _plain(answer)
-    if not plain or _WHOLE.fullmatch(plain):
+    if says_nothing(answer) or _WHOLE.fullmatch(plain):
         return True
     if not _is_title(answer) and _PART.search(plain):
         return True

@@ -55,8 +55,9 @@ def token_f1(answer: str, gold: str) -> float:
 
 
 def f1(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether the best `token_f1` over the accepted answers reaches `F1_THRESHOLD`."""
-    return max((token_f1(answer, gold) for gold in accepted), default=0.0) >= F1_THRESHOLD
+    """Whether `answer` is `exact`, or its best `token_f1` reaches `F1_THRESHOLD`."""
+    best = max((token_f1(answer, gold) for gold in accepted), default=0.0)
+    return best >= F1_THRESHOLD or exact(answer, accepted)
 
 
 GRADERS = {

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from calib_adapters.training.batches import EpochBatches
 from calib_adapters.training.checkpoints import MARK
 from calib_adapters.training.curves import training_log
 from calib_adapters.training.trainer import JobTrainer
+from calib_adapters.training.waiting import first_with_all_threads
 from calib_adapters.tune import tune
 from helpers.adapters_common import RECIPE
 from helpers.processes import calibench_command, calibench_on_a_full_disk, pipe, start
@@ -132,6 +134,30 @@ def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
             expected = [entry[name] for entry in ours[split]]
             np.testing.assert_allclose([e[name] for e in theirs[split]], expected, rtol=1e-3)
     assert_same(weights(alone), weights(output), 1e-4)
+
+
+class Waited:
+    """A process of two on this machine, as `PartialState` has it."""
+
+    def __init__(self, main):
+        self.is_main_process, self.device = main, torch.device("cpu")
+
+    def main_process_first(self):
+        return nullcontext()
+
+
+@pytest.mark.parametrize(("main", "inside"), [(True, 2), (False, 1)])
+def test_only_the_process_that_the_others_wait_for_has_their_threads(main, inside, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        with pytest.raises(KeyError), first_with_all_threads(Waited(main)):
+            assert torch.get_num_threads() == inside
+            raise KeyError
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_fsdp_that_accelerate_would_leave_out_is_refused(tmp_path, tiny, graded, monkeypatch):

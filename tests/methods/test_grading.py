@@ -84,6 +84,7 @@ def test_being_the_same_is_symmetric(one, other):
 def test_what_is_the_same_is_contained(answer, gold):
     if same(answer, gold):
         assert contains(answer, [gold])
+        assert f1(answer, [gold])
 
 
 @given(TEXTS, TEXTS, st.data())

@@ -221,6 +221,8 @@ def test_an_abstention_is_one_in_the_main_languages(answer):
         "未知との遭遇",
         "不明解",
         "Nowhere Man",
+        "+",
+        "?",
     ],
 )
 def test_a_title_or_a_name_is_no_abstention(answer):
