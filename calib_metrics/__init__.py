@@ -1,8 +1,8 @@
 """Scores for confidences: how well does "I am 80 % sure" match being right 80 % of the time?
 
 Pure functions on two arrays, `confidence` in [0, 1] and `correct` in {0, 1}. Importing this package
-imports NumPy and SciPy and nothing heavier; `calib_metrics.plots` asks for matplotlib when a figure
-is drawn, `calib_metrics.recalibration` and `calib_metrics.text` for the libraries they call.
+imports NumPy and SciPy and nothing heavier. `calib_metrics.plots` imports matplotlib when it draws a
+figure; `calib_metrics.recalibration` and `calib_metrics.text` import the libraries they call.
 """
 
 from calib_metrics.bins import ReliabilityBins, reliability_bins
@@ -85,7 +85,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> str:
-    """Return `__version__`, that of the installed package, looked up when it is asked for."""
+    """Return `__version__`, the version of the installed package, looked up on first use."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version

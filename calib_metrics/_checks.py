@@ -1,4 +1,4 @@
-"""What every metric demands of its input, checked once, with errors that say what to change."""
+"""Input checks shared by all metrics, with errors that say what to change."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def sort_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return checked columns sorted by (confidence, correct), missing confidences last.
 
-    One sort of integers, ten times as fast as sorting by two columns: non-negative doubles are in
-    the order of their bits, NaN last, and the sign bit, which they do not need, makes room for
+    This sorts one array of integers, ten times as fast as sorting by two columns: non-negative
+    doubles have the order of their bits, NaN comes last, and the unused sign bit makes room for
     `correct`.
     """
     key = (confidence + 0.0).view(np.uint64) << np.uint64(1)  # + 0.0 turns -0.0 into 0.0
@@ -70,8 +70,8 @@ def check_unsorted(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return confidence as float64 and correct as bool, in the order given: a few passes, no copy.
 
-    For sums that no order of the rows can change. Raises the ValueErrors of `check_rows`, which
-    takes over whatever is not plain and in range.
+    Use it for sums that do not depend on the order of the rows. Input that is not plain and in range
+    goes to `check_rows`, which raises its ValueErrors.
     """
     c, y = np.asarray(confidence), np.asarray(correct)
     if _plain(c, "f") and _plain(y, "biuf") and c.size == y.size and c.min() >= 0 and c.max() <= 1:
@@ -94,7 +94,7 @@ def sort_order(*columns: NDArray[Any]) -> NDArray[np.int64]:
 def check_groups(groups: Sequence[object] | NDArray[Any], rows: int) -> NDArray[np.int64]:
     """Return each row's group as a number, in the order of the sorted labels.
 
-    Raises ValueError when there is not one label for each of the `rows`, or one is missing.
+    Raises ValueError unless there are exactly `rows` labels and none is missing.
     """
     labels = np.asarray(groups, dtype=object)
     if labels.shape != (rows,):
@@ -120,10 +120,10 @@ def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def clip_rounding(confidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    """Bring what misses [0, 1] by rounding alone back into it, and say in a sentence what was done.
+    """Clip values that rounding put just outside [0, 1], and describe the change in a sentence.
 
-    Values up to 0.001 outside become 0 or 1; NaN and anything farther off stay as they are. The
-    sentence is "" where there was nothing to do.
+    Values up to 0.001 outside become 0 or 1; NaN and values farther off stay as they are. The
+    sentence is "" if nothing changed.
     """
     clipped = np.clip(confidence, 0.0, 1.0)
     off = np.abs(confidence - clipped)
@@ -162,13 +162,13 @@ def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> N
 
 
 def check_count(value: int, name: str, least: int) -> int:
-    """Return `value` as an int, or raise ValueError when it is no whole number >= `least`."""
+    """Return `value` as an int; raise ValueError unless it is a whole number >= `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}.")
     return int(value)
 
 
 def check_choice(value: str, name: str, choices: Sequence[str]) -> None:
-    """Raise ValueError when `value` is none of the `choices`."""
+    """Raise ValueError unless `value` is one of the `choices`."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")

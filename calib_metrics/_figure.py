@@ -1,4 +1,4 @@
-"""What all figures share: colours, style, headings, and files that are the same for the same input.
+"""Shared parts of all figures: colours, style, headings, and reproducible files.
 
 Needs matplotlib: pip install 'calibench[plots]'.
 """
@@ -38,7 +38,7 @@ _STYLE = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Return the context in which figures are made and saved, whatever the user's own style is."""
+    """Return a context for drawing and saving figures that overrides the user's own style."""
     try:
         from matplotlib import style
     except ImportError:
@@ -50,16 +50,16 @@ def style() -> AbstractContextManager[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of that many inches."""
+    """Return an empty figure of this size in inches."""
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def headings(figure: Figure, title: str, subtitle: str = "") -> None:
-    """Write the title, and a line below it, at the top left, and leave the rest to the axes.
+    """Write the title and the subtitle at the top left, and leave the rest to the axes.
 
-    Both are broken into lines that fit the figure.
+    Both are wrapped to fit the figure.
     """
     width, height = figure.get_figwidth(), figure.get_figheight()
     title = textwrap.fill(title, int(8.5 * width))
@@ -73,19 +73,19 @@ def headings(figure: Figure, title: str, subtitle: str = "") -> None:
 
 
 def count_text(scores: Sequence[Score]) -> str:
-    """Return "n = 817 answers", or the range if the scores differ in it."""
+    """Return "n = 817 answers", or a range if the scores have different n."""
     few, many = min(s.n for s in scores), max(s.n for s in scores)
     return f"n = {many:,} answers" if few == many else f"n = {few:,} to {many:,} answers"
 
 
 def level_text(scores: Sequence[Score]) -> str:
-    """Return the interval's level as the signatures state it, which name it unless it is 0.95."""
+    """Return the interval's level from the signatures, which state it unless it is 0.95."""
     levels = {(re.findall(r"\|level:([\d.]+)", s.signature) or ["0.95"])[0] for s in scores}
     return " or ".join(f"{100 * float(level):g} %" for level in sorted(levels))
 
 
 def save(figure: Figure, path_stem: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write path_stem + ".png" and ".svg", each whole or not at all, and return both."""
+    """Write path_stem + ".png" and ".svg" atomically, and return both paths."""
     paths = []
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         path = Path(f"{os.fspath(path_stem)}.{kind}")  # with_suffix would eat "v0.1"

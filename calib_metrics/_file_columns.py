@@ -1,6 +1,6 @@
-"""Turns the columns of a file into arrays, or says which cell cannot be one.
+"""Turn the columns of a file into arrays, or say which cell is wrong.
 
-`where` names the column in errors, which are ValueErrors.
+`where` names the column in error messages. All errors are ValueErrors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 
 
 def to_confidence(column: pa.ChunkedArray, where: str) -> NDArray[np.float64]:
-    """Return numbers, NaN where a cell is empty."""
+    """Return numbers, with NaN for empty cells."""
     import pyarrow as pa
 
     column = _decode(column)
@@ -30,7 +30,7 @@ def to_confidence(column: pa.ChunkedArray, where: str) -> NDArray[np.float64]:
 
 
 def to_correct(column: pa.ChunkedArray, where: str) -> NDArray[np.float64]:
-    """Return numbers, 1 and 0 for true and false; no cell may be empty."""
+    """Return numbers, with 1 and 0 for true and false; no cell may be empty."""
     import pyarrow.compute as compute
 
     column = _decode(column)

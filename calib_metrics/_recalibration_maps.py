@@ -57,7 +57,7 @@ def recalibrated(
 ) -> NDArray[np.float64]:
     """Map each confidence through the fitted curve; NaN stays NaN.
 
-    A confidence of 0 or 1 goes to the curve's limit there, unless `clip` moves it inside.
+    A confidence of 0 or 1 maps to the curve's limit, unless `clip` moves it inside.
     """
     if method == "isotonic":
         return np.interp(confidence, parameters["confidence"], parameters["accuracy"])
@@ -78,7 +78,7 @@ def recalibrated(
 
 
 def check_parameters(method: str, parameters: object) -> None:
-    """Raise ValueError unless `parameters` are what a fit of `method` gives."""
+    """Raise ValueError unless `parameters` can come from a fit of `method`."""
     names = _NUMBERS.get(method) or _TABLES[method]
     if not isinstance(parameters, dict) or set(parameters) != set(names):
         raise ValueError(f"the parameters of {method} must be {' and '.join(names)}")
@@ -118,7 +118,7 @@ def _log_odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _times(weight: float, value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weight * value, with 0 * inf = 0: a feature that is not used has no say."""
+    """Return weight * value, with 0 * inf = 0: an unused feature has no effect."""
     return weight * value if weight else np.where(np.isnan(value), np.nan, 0.0)
 
 
@@ -126,7 +126,7 @@ def _fit_temperature(log_odds: NDArray[np.float64], correct: NDArray[np.float64]
     signed = np.where(correct == 1, log_odds, -log_odds)
 
     def slope(inverse: float) -> float:
-        """Derivative of the NLL by 1 / T, in which the NLL is convex: its root is the optimum."""
+        """Derivative of the NLL with respect to 1 / T; the NLL is convex, so its root is optimal."""
         return -float(np.mean(signed * expit(-inverse * signed)))
 
     lowest, highest = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE

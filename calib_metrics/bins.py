@@ -1,4 +1,4 @@
-"""Sorting confidences into bins, without losing one and without splitting ties."""
+"""Sort confidences into bins without losing rows or splitting ties."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def bin_index(
     of those equal to it. Tied rows therefore share a bin, whatever their order, and without ties
     the bins differ by at most one row.
     sweep: bins of equal mass as under "mass", one more at a time as long as accuracy does not fall
-    from any occupied bin to the next: the last number of bins before it first does. `bins` is not
-    used, `correct` is needed, and no bin is empty (Roelofs et al., AISTATS 2022).
+    from any occupied bin to the next; the result is the last number of bins before it falls. `bins`
+    is not used, `correct` is required, and no bin is empty (Roelofs et al., AISTATS 2022).
     """
     if strategy == "width":
         return _width_index(confidence, bins)
@@ -111,7 +111,7 @@ def _accuracy_rises(
 
 
 def run_starts(ascending: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where each run of equal, non-negative values begins, for `numpy.add.reduceat`."""
+    """Return the start of each run of equal, non-negative values, for `numpy.add.reduceat`."""
     return np.flatnonzero(np.diff(ascending, prepend=-1))
 
 
@@ -123,8 +123,8 @@ def bin_sums(
 ) -> BinSums:
     """Sum checked rows bin by bin, without rounding errors that depend on their order.
 
-    index: the bin of each row; None means bins of equal width. Every confidence counts with an
-    error of at most 2^-54; up to 2^27 rows the sums add none.
+    index: the bin of each row; None means bins of equal width. Every confidence has an error of at
+    most 2^-54; for up to 2^27 rows the sums add no further error.
     """
     total = np.zeros((4, bins))
     for begin in range(0, confidence.size, _CHUNK):
@@ -154,8 +154,8 @@ def reliability_bins(
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. strategy "width": `bins` intervals of equal
     width, [lower, upper), the last one closed. "mass": about n / bins rows in each; rows with
-    equal confidence stay together, so with many ties some bins are empty. "sweep": bins of equal
-    mass, as many as keep the accuracy from falling from one to the next; `bins` is not used.
+    equal confidence stay together, so with many ties some bins are empty. "sweep": the most bins of
+    equal mass for which accuracy never falls from one bin to the next; `bins` is not used.
     Raises ValueError on bad input.
 
     >>> reliability_bins([0.2, 0.9, 1.0], [0, 1, 0], bins=2).accuracy

@@ -1,8 +1,8 @@
-"""Parts of a bootstrap: a metric as a function of how often each distinct row was drawn.
+"""Building blocks of the bootstrap: a metric as a function of how often each row was drawn.
 
 A chunk of resamples is a matrix of counts, and a metric is a few sums along its rows: there is no
-loop over resamples. What the full sample decides (bins, the bandwidth of a kernel) stays fixed: a
-resample moves rows between being drawn or not, never between bins.
+loop over resamples. Bins and bandwidths are those of the full sample: a resample changes how often a
+row is drawn, never its bin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def known_rows(cells: Cells) -> tuple[Floats, Floats]:
 def resampled_mean(
     row_values: Callable[[Floats, Floats], Floats],
 ) -> Callable[[Cells], Callable[[Drawn], Floats]]:
-    """Return the `resampled` of a metric that is the mean of a value for each row."""
+    """Return the `resampled` function of a metric that is a mean over rows."""
 
     def resampled(cells: Cells) -> Callable[[Drawn], Floats]:
         value = row_values(*known(cells))
@@ -52,7 +52,7 @@ def resampled_mean(
 
 
 def totals_by_bin(index: NDArray[np.int64], columns: Floats) -> Callable[[Drawn], list[Floats]]:
-    """Return the function that sums each column, (cells, columns), over the draws in each bin.
+    """Return a function that sums each column, (cells, columns), over the draws in each bin.
 
     index: the bin of each cell, -1 for none. The sums are one array (resamples, bins) per column.
     """

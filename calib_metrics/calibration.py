@@ -39,10 +39,10 @@ def ece(
     `noise_floor`).
 
     debias subtracts an estimate of that excess. With the bin's accuracy a_b:
-    l2: a_b (1 - a_b) / (n_b - 1) is taken off each g_b^2; a bin of one row, whose noise cannot be
-    estimated, contributes 0. l1: twice the plain value less what it would be on average if each
-    accuracy were normal around a_b with variance a_b (1 - a_b) / n_b; where that variance is 0, as
-    in a bin of one row, g_b stays as it is. A negative result counts as 0. Not defined for "max".
+    l2: subtracts a_b (1 - a_b) / (n_b - 1) from each g_b^2; a bin of one row, whose noise cannot be
+    estimated, contributes 0. l1: twice the plain value minus its expected value if each accuracy
+    were normal around a_b with variance a_b (1 - a_b) / n_b; where that variance is 0, as in a bin
+    of one row, g_b is unchanged. A negative result counts as 0. Not defined for "max".
 
     Raises ValueError on bad input. The order of the rows does not matter.
 
@@ -78,7 +78,7 @@ def rms_calibration_error(
 ) -> float:
     """Root mean square calibration error, `rms` in tables: `ece` with norm "l2".
 
-    Large gaps weigh more than in `ece`, and it is never below it. Same arguments and errors.
+    Large gaps weigh more than in `ece`, and the result is never below it. Same arguments and errors.
     Source: Hendrycks et al., ICLR 2019 (with bins of equal mass).
     """
     return ece(confidence, correct, bins=bins, strategy=strategy, norm="l2", debias=debias)
@@ -89,8 +89,8 @@ def max_calibration_error(
 ) -> float:
     """Maximum calibration error, `mce` in tables: the largest gap of a bin, `ece` with norm "max".
 
-    One sparse bin decides it, so it is noisy; never below `rms_calibration_error`. Same arguments
-    and errors as `ece`. Source: Naeini et al., AAAI 2015.
+    One sparse bin can determine it, so it is noisy. It is never below `rms_calibration_error`. Same
+    arguments and errors as `ece`. Source: Naeini et al., AAAI 2015.
     """
     return ece(confidence, correct, bins=bins, strategy=strategy, norm="max")
 
@@ -112,8 +112,8 @@ def nll(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Negative log-likelihood in nats: mean of -ln(c) if correct, -ln(1 - c) if not; c: confidence.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Returns a value in [0, inf]; 0 is best.
-    A single wrong answer at confidence 1, or right answer at confidence 0, makes it inf: that is
-    the score's definition, and nothing is clipped to hide it. Raises ValueError on bad input.
+    A single wrong answer at confidence 1, or right answer at confidence 0, makes it inf: this is
+    the definition of the score, and nothing is clipped. Raises ValueError on bad input.
     """
     return float(np.mean(log_losses(*check_rows(confidence, correct))))
 
@@ -142,7 +142,7 @@ def gap_norm(gap: NDArray[np.float64], count: NDArray[np.int64], norm: str) -> N
 def debiased_norm(
     gap: NDArray[np.float64], count: NDArray[np.int64], right: NDArray[Any], norm: str
 ) -> NDArray[np.float64]:
-    """Reduce the last axis as `gap_norm` does, less the estimated excess described in `ece`.
+    """Reduce the last axis as `gap_norm` does, minus the estimated excess described in `ece`.
 
     right: right answers in the bin. norm: "l1" or "l2".
     """

@@ -1,4 +1,4 @@
-"""The rows of a sample, equal ones merged, and what one chunk of resamples drew of them."""
+"""The rows of a sample, with equal rows merged, and the counts of a chunk of resamples."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Floats = NDArray[np.float64]
 
 
 class Cells(NamedTuple):
-    """The (confidence, correct) rows, sorted, equal ones merged, missing confidences (NaN) last.
+    """The sorted (confidence, correct) rows, with equal rows merged and missing confidences last.
 
     first: the sorted row at which each cell begins. size: its rows. answered: how many cells have a
-    confidence; they come first. unit: what the bootstrap draws, for each sorted row; a group's
-    rows are one unit. None means that row i is unit i.
+    confidence; they come first. unit: the unit that the bootstrap draws, for each sorted row; the
+    rows of a group are one unit. None means that row i is unit i.
     """
 
     confidence: Floats
@@ -30,12 +30,12 @@ class Cells(NamedTuple):
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return int(self.size.sum() if self.unit is None else self.unit.max() + 1)
 
     @property
     def units_answered(self) -> int:
-        """How many of them have a row with a confidence."""
+        """Number of units that have a row with a confidence."""
         rows = int(self.size[: self.answered].sum())
         return rows if self.unit is None else np.unique(self.unit[:rows]).size
 
@@ -49,8 +49,7 @@ def make_cells(
 ) -> Cells:
     """Return the cells of columns sorted by `check_rows`.
 
-    Equal rows are merged where that at least halves their number. Without `merge` each row is a
-    cell.
+    Equal rows are merged if that at least halves their number. Without `merge` each row is a cell.
     """
     missing = np.isnan(confidence)
     value = np.where(missing, 2.0, confidence)  # NaN != NaN, but two missing rows are alike
@@ -70,11 +69,11 @@ def make_cells(
 
 
 class Drawn:
-    """How often each cell was drawn, in each of some resamples, and sums that metrics share.
+    """How often each cell was drawn in each of several resamples, and sums that metrics share.
 
-    A step is a distinct confidence, from the highest down. Arrays are (resamples, cells or steps),
-    of whole numbers as floats, and are overwritten by the next `load`: the memory of new ones would
-    cost more time than filling them.
+    A step is a distinct confidence, from the highest down. Arrays have shape (resamples, cells or
+    steps), hold whole numbers as floats, and are overwritten by the next `load`: allocating new ones
+    would take longer than filling them.
     """
 
     def __init__(self, cells: Cells):
@@ -85,7 +84,7 @@ class Drawn:
         self._arrays: dict[str, Floats] = {}
 
     def load(self, of_units: Floats) -> Drawn:
-        """Take the counts of the units, (resamples, units), and return itself."""
+        """Load the counts of the units, (resamples, units), and return self."""
         for name in ("n", "n_right", "total", "right", "totals", "rights", "aurc"):
             self.__dict__.pop(name, None)  # the cached properties below
         cells, rows, self._length = self._cells, of_units, len(of_units)
@@ -100,7 +99,7 @@ class Drawn:
         return self
 
     def array(self, name: str, columns: int) -> Floats:
-        """Return an array (resamples, columns) to write to, the same memory for the same name."""
+        """Return an array (resamples, columns) to write to; a name always gets the same memory."""
         kept = self._arrays.get(name)
         if kept is None or len(kept) < self._length:
             kept = self._arrays[name] = np.empty((self._length, columns))

@@ -32,17 +32,17 @@ def compare(
     """Difference a - b of each metric, with a paired bootstrap interval.
 
     Row i of all columns is one question, so a resample draws questions and both sides see the same
-    ones: what makes a question hard for both cancels, and the interval is much narrower than the
+    ones. What makes a question hard for both cancels out, and the interval is much narrower than the
     two separate intervals suggest. Rows where either side lacks a confidence are left out of both,
-    but for "acc".
+    except for "acc".
 
     confidence_a, confidence_b: (n,) in [0, 1], None or NaN where missing. correct_a, correct_b:
     (n,) in {0, 1}; the same column twice when two methods judge the same answers. metrics, groups:
     as in `score`, without "answered". method_a, method_b: names for the signature.
     options: bins, strategy, norm, debias, resamples, interval, level, seed of `score`.
 
-    Returns a Score per metric: value, low, high and stderr are those of the difference. An interval
-    without 0 tells the two apart at its level. Raises ValueError on bad input.
+    Returns a Score per metric: value, low, high and stderr are those of the difference. If the
+    interval excludes 0, the two differ at its level. Raises ValueError on bad input.
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8.
     """
     metrics = check_metrics(metrics)
@@ -111,13 +111,13 @@ def compare(
 
 
 def equal_columns(confidences: Mapping[str, ArrayLike]) -> list[tuple[str, ...]]:
-    """Which columns are the same in every row, to the last bit; a missing value equals another.
+    """Find columns that are identical in every row, to the last bit; missing values are equal.
 
-    Two methods never agree like that by chance, unless both always say the same: more often one of
-    them has read the other's responses. confidences: (n,) by name; columns of different lengths, or
-    of less than two values that are there, are never equal.
+    Two methods hardly ever agree like that by chance, unless both are constant: usually one of them
+    has read the other's responses. confidences: (n,) by name; columns of different lengths, or with
+    fewer than two values, are never equal.
 
-    Returns the names that belong together, in their order, of every set of at least two.
+    Returns each set of two or more identical columns, as names in their order.
     """
     alike: dict[bytes, list[str]] = {}
     for name, column in confidences.items():

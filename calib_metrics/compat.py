@@ -1,7 +1,7 @@
-"""ECE as others compute it, each definition under its name, to reproduce published numbers.
+"""ECE as other code computes it, to reproduce published numbers.
 
-None of these is recommended: every mode's docstring says what it gets wrong. Compare methods with
-`ece`.
+None of these definitions is recommended: the docstring of each mode says what it gets wrong. Compare
+methods with `ece`.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def compat_ece(confidence: ArrayLike, correct: ArrayLike, mode: str) -> float:
 
 
 def prepare(confidence: ArrayLike, correct: ArrayLike, mode: str) -> Prepared:
-    """Return (gap, index, reduce) of a mode, for sums of one's own, such as a bootstrap's.
+    """Return (gap, index, reduce) of a mode, to compute sums separately, as a bootstrap does.
 
-    gap: (n,), correct - confidence as the mode sees them, and index: (n,), the bin from 0, or -1
-    for a row that the mode loses; both in the order of the rows sorted by (confidence, correct).
+    gap: (n,), correct - confidence as the mode sees them. index: (n,), the bin from 0, or -1 for a
+    row that the mode loses. Both have the order of the rows sorted by (confidence, correct).
     reduce(gap sums (..., bins), rows in the bin (..., bins), all rows, lost ones too): the error
     (...,). Raises ValueError on bad input.
     """
@@ -59,16 +59,16 @@ def prepare(confidence: ArrayLike, correct: ArrayLike, mode: str) -> Prepared:
 def guo17(confidence: Floats, correct: Floats) -> Prepared:
     """Guo et al., ICML 2017, and its temperature_scaling code: 15 bins (lo, hi] of equal width.
 
-    A confidence of exactly 0 is in no bin, yet counts among the n that it divides by. The number of
-    bins hides in most tables, and 15 give a larger error by chance than 10.
+    A confidence of exactly 0 is in no bin, but still counts in the divisor n. Most tables do not
+    state the number of bins, and 15 bins give a larger error by chance than 10.
     """
     return correct - confidence, _right_closed(confidence, 15), _mean_gap
 
 
 def left_open(confidence: Floats, correct: Floats) -> Prepared:
-    """As `guo17` with 10 bins, as in much code derived from it: loses exactly 0.
+    """As `guo17` with 10 bins, as in much code derived from it: loses confidences of exactly 0.
 
-    The edges are decimals; code that makes them by torch is `left_open_float32`.
+    The edges are decimals; for code that makes them with torch, use `left_open_float32`.
     """
     return correct - confidence, _right_closed(confidence, 10), _mean_gap
 
@@ -76,9 +76,9 @@ def left_open(confidence: Floats, correct: Floats) -> Prepared:
 def left_open_float32(confidence: Floats, correct: Floats) -> Prepared:
     """As `left_open`, with the edges that torch.linspace gives: float32, compared in float64.
 
-    The edges .7 and .9 are a little below those numbers, so that a confidence of .7 or .9 written
-    as a decimal moves up a bin: what such code prints when the confidences come from a file. When
-    they are float32 themselves, it is `left_open` of their decimals.
+    The edges .7 and .9 are slightly too low, so a confidence of .7 or .9 written as a decimal moves
+    up a bin. This is what such code prints when the confidences come from a file. When they are
+    float32 themselves, it equals `left_open` of their decimals.
     """
     edges = (np.arange(11) / 10).astype(np.float32).astype(np.float64)
     return correct - confidence, np.searchsorted(edges, confidence, side="left") - 1, _mean_gap
@@ -90,8 +90,8 @@ def kapoor24(confidence: Floats, correct: Floats) -> Prepared:
     The confidence p that the answer is right becomes that of a yes-or-no classifier: conf =
     max(p, 1 - p), and right means that (p > 0.5) agrees with correct (a tie says "wrong", its
     argmax). Only bins from 0.5 are used, a confident "wrong" counts as much as a confident
-    "right", and numbers do not compare with an ECE of p. A conf of exactly 1 is in no bin and is
-    left out altogether. Edges are numpy.linspace's, a rounding error away from decimals.
+    "right", and the numbers are not comparable with an ECE of p. A conf of exactly 1 is in no bin
+    and is left out. Edges are those of numpy.linspace, a rounding error away from decimals.
     """
     conf = np.maximum(confidence, 1 - confidence)
     agrees = ((confidence > 0.5) == (correct == 1)).astype(np.float64)
@@ -104,7 +104,7 @@ def helm_em10(confidence: Floats, correct: Floats) -> Prepared:
 
     The sorted rows are cut into min(10, n) parts of equal size, the first ones a row longer; the
     edges are halfway between neighbours, equal edges count once, and bins are (lo, hi]. Ties stay
-    together, but in the part that the cut happens to reach first. HELM recommends n >= 300.
+    together, in whichever part the cut reaches first. HELM recommends n >= 300.
     """
     n = confidence.size
     parts = min(10, n)

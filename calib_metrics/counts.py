@@ -1,4 +1,4 @@
-"""The two metrics of all rows: how many answers are right, and how many have a confidence."""
+"""The two metrics over all rows: the share of right answers, and of answers with a confidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from calib_metrics.metric import Floats, Metric, Resampled
 
 
 def _accuracy(confidence: Floats, correct: Floats) -> float:
-    """Accuracy: the share of correct answers, of all rows."""
+    """Accuracy: the share of all rows whose answer is correct."""
     return float(np.mean(correct))
 
 

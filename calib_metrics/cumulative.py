@@ -1,4 +1,4 @@
-"""Calibration without bins or bandwidth: how far summed confidence drifts from right answers."""
+"""Calibration error without bins or bandwidth, from cumulative sums."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from calib_metrics.metric import Floats, Metric, Resampled
 
 
 def ks_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """KS calibration error: the largest drift of summed confidence from right answers, per row.
+    """KS calibration error: largest gap between cumulative confidence and right answers, per row.
 
     max over t of |sum over rows of confidence <= t of (confidence - correct)| / n: the
     Kolmogorov-Smirnov distance between the two cumulative sums, with the rows in order of
     confidence. Rows of equal confidence enter together, so their order does not matter; code that
-    adds them one by one gives another number for every order.
+    adds them one by one gives a different number for every order.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Returns a value in [0, 1]; 0 is best. There
-    is nothing to choose: no bins, no bandwidth. Over- and underconfidence in neighbouring ranges
-    cancel less than in one bin of `ece`, and more than in bins of their own. A perfectly calibrated
-    model scores above 0 in a finite sample. Raises ValueError on bad input.
+    are no bins or bandwidth to choose. Over- and underconfidence in neighbouring ranges cancel less
+    than within one bin of `ece`, and more than in separate bins. A perfectly calibrated model scores
+    above 0 in a finite sample. Raises ValueError on bad input.
     Source: Gupta et al., Calibration of Neural Networks using Splines, ICLR 2021.
 
     >>> round(ks_calibration_error([0.2, 0.4, 0.6, 0.8], [0, 1, 0, 1]), 6)  # sums .2 -.4 .2 0

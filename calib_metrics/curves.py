@@ -1,4 +1,4 @@
-"""The figures of discrimination: the ROC curve, and what abstaining buys (risk against coverage).
+"""Figures of discrimination: the ROC curve and the risk-coverage curve.
 
 Needs matplotlib: pip install 'calibench[plots]'. Each figure is written as PNG and as SVG with real
 text; the same input gives the same bytes.
@@ -54,12 +54,12 @@ def roc_figure(
     model: str = "",
     task: str = "",
 ) -> tuple[Path, Path]:
-    """Draw one ROC curve per method: the right against the wrong answers above each threshold.
+    """Draw one ROC curve per method: right against wrong answers above each threshold.
 
     rows: one dict per curve, in order: label (str), confidence ((n,) in [0, 1], None or NaN left
-    out), correct ((n,) in {0, 1}), emphasise (bool, optional) for the curve to look at, and auroc
-    (Score, optional), which is computed if it is not there. A method for which all answers are
-    right, or all wrong, has no curve and says "n/a". model, task: for the subtitle, beside n.
+    out), correct ((n,) in {0, 1}), emphasise (bool, optional) for the curve to highlight, and auroc
+    (Score, optional), which is computed if absent. A method with only right or only wrong answers
+    has no curve and shows "n/a". model, task: for the subtitle, with n.
     Writes and returns path_stem + ".png" and ".svg". Raises ValueError when rows are empty, lack a
     key or hold no confidence, ImportError without matplotlib.
     """
@@ -93,9 +93,9 @@ def risk_coverage_figure(
     Among answers of equal confidence it abstains at random; with few distinct confidences, dots
     mark where it can do so by its confidence. The curves start at 20 answers.
     rows: as in `roc_figure`, with aurc (Score, optional) instead of auroc. The band around the
-    curve to look at, or the only one, is the risk's 95 % Wilson interval at each coverage. If the
-    methods' error rates are alike, as on the same answers, those of a random order and of the best
-    possible one are drawn too.
+    highlighted curve, or the only one, is the risk's 95 % Wilson interval at each coverage. If the
+    methods have the same error rate, as on the same answers, the figure also shows the curves of a
+    random order and of the best possible order.
     Writes and returns path_stem + ".png" and ".svg". Raises ValueError when rows are empty, lack a
     key or hold no confidence, ImportError without matplotlib.
     """
@@ -138,7 +138,7 @@ def risk_coverage_figure(
 
 
 def _complete(rows: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Return the rows, each with its Score of that `name`."""
+    """Return the rows, each with its Score called `name`."""
     if not rows:
         raise ValueError("rows is empty: give one dict per method.")
     complete = []
@@ -188,7 +188,7 @@ def roc_points(
 def risk_points(
     confidence: NDArray[np.float64], correct: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return numbers of answers, the risk of so many, and (coverage, risk) at each threshold."""
+    """Return the numbers of answers, the risk at each, and (coverage, risk) at each threshold."""
     n, curve = confidence.size, risk_coverage(confidence, correct)
     given = _grid(n)
     # Along a tie errors, not risks, grow linearly.
@@ -210,7 +210,7 @@ def _thin(along: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _bounds(axes: Axes, n: int, right: int) -> None:
-    """Draw the risk of a random order, and that of the best: all right answers first."""
+    """Draw the risk of a random order and of the best order, which puts all right answers first."""
     given = _grid(n)
     best = np.maximum(given - right, 0) / given
     axes.axhline(1 - right / n, color=INK, linewidth=1, linestyle=DASHES, label="Random order")

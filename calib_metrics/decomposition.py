@@ -1,4 +1,4 @@
-"""The Brier score in parts: miscalibration, what the confidences tell apart, and the rest."""
+"""The Brier score split into reliability, resolution, uncertainty and within-bin terms."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def brier_decomposition(
     resolution: sum_b (n_b / n) (y_b - y)^2; more is better, up to the uncertainty.
     uncertainty: y (1 - y), a property of the answers alone.
     within_variance: sum_i (c_i - c_b)^2 / n. within_covariance: 2 sum_i (c_i - c_b)(y_i - y_b) / n.
-    The last two are what bins hide; resolution - within_variance + within_covariance is
-    Stephenson's generalised resolution.
+    Binning hides the last two; resolution - within_variance + within_covariance is Stephenson's
+    generalised resolution.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. bins, strategy: as in `reliability_bins`;
-    bins=None gives each distinct confidence a bin of its own, so that the last two terms are 0
-    and the classical three remain. Raises ValueError on bad input.
+    bins=None gives each distinct confidence its own bin, so that the last two terms are 0 and the
+    three classical terms remain. Raises ValueError on bad input.
     Sources: Murphy, Journal of Applied Meteorology 1973; Stephenson et al., Weather and Forecasting
     2008.
     """

@@ -88,7 +88,7 @@ class DeLong:
 
 @dataclass(frozen=True)
 class DeLongDifference:
-    """AUROC of a less that of b, its variance, z = difference / standard error, two-sided p."""
+    """AUROC of a minus AUROC of b, its variance, z = difference / standard error, two-sided p."""
 
     difference: float
     variance: float
@@ -105,7 +105,7 @@ def delong(confidence: ArrayLike, correct: ArrayLike, *, level: float = 0.95) ->
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. level: of the interval, in (0, 1).
     Fewer than two right or two wrong answers leave the variance undefined: NaN, and a UserWarning.
-    At an AUROC of 0 or 1 the variance is 0 and the interval a point: do not read it as certainty.
+    At an AUROC of 0 or 1 the variance is 0 and the interval is a point; this is not certainty.
     Raises ValueError on bad input.
     Sources: DeLong et al., Biometrics 1988; Sun & Xu, IEEE Signal Processing Letters 2014.
     """
@@ -162,7 +162,7 @@ def delong_difference(
 def _placements(
     confidence: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per right answer the share of wrong ones below it, per wrong one that of right ones above."""
+    """Share of wrong answers below each right one, and share of right answers above each wrong one."""
     of_right, of_wrong = confidence[right], confidence[~right]
     if of_right.size == 0 or of_wrong.size == 0:
         return np.full(of_right.size, np.nan), np.full(of_wrong.size, np.nan)

@@ -1,7 +1,7 @@
-"""Reads confidences and grades from tables of any size; `calib_metrics.tables` recognises them.
+"""Read confidences and grades from tables of any size.
 
-Needs pyarrow. A cell is a number or empty; text is never turned into a confidence, and every error
-names the file and, where there is one, the column and the row.
+Needs pyarrow; `calib_metrics.tables` detects the format. A cell is a number or empty; text is never
+turned into a confidence. Every error names the file and, if possible, the column and the row.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Rows(NamedTuple):
 
 
 def find_format(source: Source) -> str:
-    """Return "csv", "tsv", "jsonl", "parquet", or "lm-eval" for what lm-eval logged.
+    """Return "csv", "tsv", "jsonl", "parquet", or "lm-eval" for a log of lm-eval.
 
-    Raises ValueError for an empty file, and for content that is none of them.
+    Raises ValueError for an empty file and for any other content.
     """
     return open_table(source).kind
 
@@ -50,14 +50,13 @@ def read_rows(
 ) -> Rows:
     """Read the named columns of a table.
 
-    source: a file, a pipe or its content, or what `open_table` made of it.
-    confidence: numbers; empty, null or NaN where there is none. correct: 0 and 1, or true and
-    false. group: any values; rows that share one belong together, as in `score(groups=...)`.
-    format: "csv", "tsv", "jsonl" or "parquet"; recognised when it is None.
+    source: a file, a pipe or its content, or the result of `open_table`.
+    confidence: numbers; empty, null or NaN if missing. correct: 0 and 1, or true and false. group:
+    any values; rows with the same value belong together, as in `score(groups=...)`.
+    format: "csv", "tsv", "jsonl" or "parquet"; None detects it.
 
-    Ranges are not checked here: `score` does that.
-    Raises ValueError for a file that is damaged, empty or lacks a column, and for cells that are
-    not of these kinds.
+    This function does not check ranges; `score` does.
+    Raises ValueError if the file is damaged or empty, lacks a column, or has other kinds of cells.
     """
     table = open_table(source, format)
     with naming(table.name):
@@ -129,10 +128,10 @@ def _read_parquet(table: Table, names: list[str]) -> pa.Table:
 
 
 def _read_jsonl(table: Table, names: list[str]) -> pa.Table:
-    """Read by pyarrow if all rows look like the first, else line by line, which finds the fault.
+    """Read with pyarrow if all rows look like the first, else line by line to find the error.
 
-    pyarrow must be told the types of the columns, or it would parse all the others too and stop
-    where one of those is irregular.
+    pyarrow must know the types of the columns; otherwise it parses all other columns too, and stops
+    if one of those is irregular.
     """
     import pyarrow as pa
     import pyarrow.json as arrow_json

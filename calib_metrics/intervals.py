@@ -14,9 +14,9 @@ _LEFT_OUT = 1000  # jackknife values: more would not change the acceleration
 
 
 def percentile_interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Return the percentile interval of that `level` of the resampled `values`, leaving out NaN.
+    """Return the percentile interval of the resampled `values` at `level`, ignoring NaN.
 
-    The ends are resampled values, the nearest ones at or outside the two quantiles.
+    The ends are the nearest resampled values at or outside the two quantiles.
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     return _quantiles(values, (1 - level) / 2, (1 + level) / 2)
@@ -65,7 +65,7 @@ def _quantiles(values: NDArray[np.float64], low: float, high: float) -> tuple[fl
 
 
 def standard_error(values: NDArray[np.float64]) -> float:
-    """Return the standard deviation (ddof 1) of the resampled `values`, leaving out NaN."""
+    """Return the standard deviation (ddof 1) of the resampled `values`, ignoring NaN."""
     values = values[~np.isnan(values)]
     if values.size < 2:
         return np.nan
@@ -73,7 +73,7 @@ def standard_error(values: NDArray[np.float64]) -> float:
 
 
 def leave_out(units: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield the jackknife as counts: all units once but one, or with many units one block of them.
+    """Yield the jackknife as counts: every unit once except one unit, or one block of many units.
 
     With more than 1,000 units, 1,000 blocks are drawn from the seed; the acceleration of
     `bca_interval` is the same on average.

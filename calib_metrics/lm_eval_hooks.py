@@ -1,10 +1,10 @@
 """Aggregations for lm-eval: `aggregation: !function calib_metrics.lm_eval_hooks.ece` in a task.
 
-There is one for every metric of `calib_metrics.registry`, and `NAME_stderr` for its standard error.
-An item is one answer's (confidence, correct), a tuple or, read back from a log, a list. A
-confidence of None is left out; when all are, the score is NaN. lm-eval prints a standard error for
-a custom metric only where the task emits a second metric, `<name>_stderr`, right after it.
-Errors are those of `calib_metrics.score`.
+Every metric of `calib_metrics.registry` has one, and `NAME_stderr` for its standard error. An item
+is the (confidence, correct) of one answer: a tuple, or a list if read from a log. Items with a
+confidence of None are left out; if none remain, the score is NaN. lm-eval prints a standard error
+for a custom metric only if the task emits a second metric, `<name>_stderr`, right after it. Errors
+are those of `calib_metrics.score`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Items = Sequence[Sequence[float | None]]
 def __getattr__(name: str) -> Callable[[Items], float]:
     """Return `NAME` or `NAME_stderr` for a metric of the rows with a confidence.
 
-    The value is that of `calib_metrics.score` with its defaults (10 bins of equal width), the
-    standard error that of its bootstrap (1,000 resamples, seed 0).
+    The value is that of `calib_metrics.score` with its defaults (10 bins of equal width). The
+    standard error comes from its bootstrap (1,000 resamples, seed 0).
     """
     kind, stderr = name.removesuffix("_stderr"), name.endswith("_stderr")
     if kind not in NAMES or METRICS[kind].all_rows:

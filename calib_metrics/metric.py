@@ -1,6 +1,6 @@
-"""What is known of a metric, in one place: everything else reads it from here.
+"""The declaration of a metric, which all other code reads.
 
-A metric is declared once, beside its function, as a `Metric`; `calib_metrics.registry` lists them.
+A metric is declared once, next to its function, as a `Metric`; `calib_metrics.registry` lists them.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ def _describe(**parameters: Any) -> list[str]:
 class Metric:
     """A metric of confidences and grades.
 
-    name: in tables, signatures, files and on the command line.
-    title: what headings call it.
-    value: (confidence, correct, **parameters) to the metric of a whole sample: columns sorted by
-        `check_rows`, without missing confidences unless `all_rows`. NaN, with a warning, where it
-        is undefined.
-    resampled: (cells, **parameters) to the function that takes the draws of many resamples to the
-        metric in each, NaN where it is undefined. `calib_metrics.bootstrap` has the parts.
-    higher_is_better, lowest, highest: its direction, and what it can be at least and at most.
-    options: those of `score` that are among its parameters.
-    fixed: parameters that its name decides.
+    name: the name in tables, signatures, files and on the command line.
+    title: the name in headings.
+    value: function of (confidence, correct, **parameters) that returns the metric of a whole
+        sample. The columns are sorted by `check_rows`, without missing confidences unless
+        `all_rows`. Returns NaN, with a warning, if the metric is undefined.
+    resampled: function of (cells, **parameters) that returns a function from the draws of many
+        resamples to the metric in each, NaN if undefined. `calib_metrics.bootstrap` helps here.
+    higher_is_better, lowest, highest: the direction and the range of the metric.
+    options: the options of `score` that are among its parameters.
+    fixed: parameters that its name fixes.
     share: the parameter that follows "@" in its name, in (0, 1], and its default.
-    describe: (**parameters) to the "key:value" parts of the signature that state them.
-    all_rows: whether it is about all rows, not only those with a confidence.
+    describe: function of (**parameters) that returns their "key:value" parts of the signature.
+    all_rows: whether it uses all rows, not only those with a confidence.
     of_confidence: whether it depends on the confidences at all.
-    merges: whether equal rows count the same wherever they stand, and so may be merged.
-    row_values: (confidence, correct) to the values of the rows whose mean it is, if it is a mean.
-    chance_raises: whether chance alone moves it off its best, so that perfect calibration is never
-        seen in a finite sample.
+    merges: whether equal rows count the same wherever they are, and so may be merged.
+    row_values: if the metric is a mean over rows, the function of (confidence, correct) that
+        returns the values of the rows.
+    chance_raises: whether chance alone moves it off its best value, so that a finite sample never
+        shows perfect calibration.
     worst_case: how missing confidences make it worst (see `calib_metrics.worst_case`). "monotone":
         at 1 - correct, and best at correct. "binned": by the bins of equal width. None: unknown.
     module: the folder of its module for `evaluate`, if it has one.
-    documented: the function whose docstring begins with what it is; None means `value`.
+    documented: the function whose docstring's first line describes it; None means `value`.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Metric:
 
     @property
     def summary(self) -> str:
-        """What it is, in one line."""
+        """A one-line description."""
         lines = (self.documented or self.value).__doc__ or ""
         return lines.strip().partition("\n")[0]
 

@@ -1,4 +1,4 @@
-"""Multiple choice: scores of the probabilities of all options, also when their number varies."""
+"""Scores of all options' probabilities in multiple choice, for any number of options per row."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def top_label_ece(
     strategy: str = "width",
     norm: str = "l1",
 ) -> float:
-    """ECE of the most probable option: `ece` of `top_label`, whose arguments and errors it has.
+    """ECE of the most probable option: `ece` of `top_label`, with the same arguments and errors.
 
     Source: Guo et al., ICML 2017 ("confidence calibration").
     """
@@ -62,7 +62,7 @@ def classwise_ece(
     """ECE of each position (first option, second ...) on its own, averaged over the positions.
 
     For position k: `ece` of its probability against being the right option, over the rows that
-    have so many options. Every position has the same weight. Arguments and errors as in
+    have that many options. Every position has the same weight. Arguments and errors as in
     `top_label`; bins, strategy, norm as in `ece`. Returns a value in [0, 1]; 0 is best.
     Source: Kull et al., NeurIPS 2019.
     """

@@ -1,4 +1,4 @@
-"""The calibration error that chance alone gives: what a perfectly calibrated model would score."""
+"""The calibration error of a perfectly calibrated model, which is due to chance alone."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def noise_floor(
 ) -> NoiseFloor:
     """Simulate the `ece` of answers that are right exactly as often as the confidences say.
 
-    Each draw makes every answer right with probability `confidence`, on its own, and scores it.
-    An observed ECE below `high` is no evidence of miscalibration at the level 1 - `level`; even
-    without any, expect about `mean`.
+    Each draw makes every answer right with probability `confidence`, independently, and computes the
+    ECE. An observed ECE below `high` is no evidence of miscalibration at the level 1 - `level`; even
+    a perfectly calibrated model scores about `mean`.
 
     confidence: (n,) in [0, 1]. bins, strategy, norm: as in `ece`. draws: simulations, at least 1.
     level: `high` is that quantile of the draws, in (0, 1). seed: of `numpy.random.default_rng`.
@@ -67,9 +67,9 @@ def noise_errors(
     draws: int = 1000,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Return the simulated errors, (draws,), that `noise_floor` sums up; same arguments and errors.
+    """Return the simulated ECEs, (draws,), behind `noise_floor`; same arguments and errors.
 
-    The share of them that reach an observed ECE is its p-value against perfect calibration.
+    The share that reach an observed ECE is its p-value against perfect calibration.
     """
     confidence, _ = check_rows(confidence, np.zeros(np.shape(confidence)))
     bins, draws = check_count(bins, "bins", 1), check_count(draws, "draws", 1)

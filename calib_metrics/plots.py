@@ -1,4 +1,4 @@
-"""The two figures: methods compared by ECE and AUROC, and one method's reliability diagram.
+"""Two figures: a comparison of methods by ECE and AUROC, and a reliability diagram.
 
 Needs matplotlib: pip install 'calibench[plots]'. Each figure is written as PNG and as SVG with real
 text; the same input gives the same bytes.
@@ -53,8 +53,8 @@ def bar_chart(
     """Draw methods side by side: ECE (lower is better) on the left, AUROC (higher) on the right.
 
     rows: one dict per bar, in order: label (str), ece and auroc (Score), emphasise (bool, optional)
-    for the bar to look at. Whiskers are the scores' intervals; an undefined score shows "n/a".
-    model, task: for the subtitle, beside n. Writes and returns path_stem + ".png" and ".svg".
+    for the bar to highlight. Whiskers are the scores' intervals; an undefined score shows "n/a".
+    model, task: for the subtitle, with n. Writes and returns path_stem + ".png" and ".svg".
     Raises ValueError when rows are empty or lack a key, ImportError without matplotlib.
     """
     if not rows:
@@ -107,8 +107,8 @@ def reliability_diagram(
     A point is a bin: its mean confidence, its accuracy, and the accuracy's 95 % Wilson interval.
     The gap to the diagonal, weighted by the rows in the bin, is the ECE.
     confidence: (n,) in [0, 1], None or NaN left out. correct: (n,) in {0, 1}.
-    bins, strategy: as in `reliability_bins`. found: the ECE to state, if `score` gave it before;
-    else it is computed here, with its interval. model, task: for the subtitle.
+    bins, strategy: as in `reliability_bins`. found: the ECE to show, if `score` has computed it;
+    otherwise it is computed here, with its interval. model, task: for the subtitle.
     Writes and returns path_stem + ".png" and ".svg". Raises ValueError on bad input, ImportError
     without matplotlib.
     """
@@ -219,7 +219,7 @@ def _bars(
 
 
 def _wrap(label: str, width: int) -> str:
-    """Break a label into lines, before a parenthesis first."""
+    """Break a label into lines, preferably before a parenthesis."""
     lines = label.replace(" (", "\n(").split("\n")
     return "\n".join(textwrap.fill(line, width, break_long_words=False) for line in lines)
 
@@ -299,7 +299,7 @@ def _histogram(axes: Axes, table: ReliabilityBins) -> None:
 
 
 def _short(count: float) -> str:
-    """Return a count in at most six characters, so that those of ten bins do not touch."""
+    """Return a count in at most six characters, so that the labels of ten bins do not touch."""
     if count < 99_999.5:
         return f"{count:,.6g}"
     return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.3g}M"

@@ -1,10 +1,10 @@
-"""Recalibration: learn on one split what the confidences should have been, use it on another.
+"""Recalibration: fit a map of the confidences on one split, and apply it to another.
 
     recalibration = fit(validation_confidence, validation_correct, "temperature")
     print(recalibration.evaluate(other_confidence, other_correct))  # did it lower the NLL?
     score(recalibration.apply(test_confidence), test_correct)
 
-A score on the rows that the fit has seen is not a score, so `apply` refuses them.
+Scores on the rows used for fitting are too good, so `apply` refuses these rows.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _FORMAT = "calibench recalibration 1"
 
 @dataclass(frozen=True)
 class Check:
-    """What a recalibration did to the negative log-likelihood, in nats, of n rows.
+    """The effect of a recalibration on the negative log-likelihood, in nats, of n rows.
 
-    fitted_rows: whether the fit had seen (some of) them. impossible: rows that are right at a
+    fitted_rows: whether the fit used any of them. impossible: rows that are right at a
     recalibrated confidence of 0 or wrong at 1; one is enough to make `nll_after` infinite.
     Prints as a sentence.
     """
@@ -78,8 +78,8 @@ class Check:
 class Recalibration:
     """A fitted recalibration; make one with `fit` or `load`.
 
-    n: rows it was fitted on. fitted_rows: their ids, if given; fitted_digest: SHA-256 of their
-    sorted confidences. Both serve to recognise them.
+    n: number of fitted rows. fitted_rows: their ids, if given; fitted_digest: SHA-256 of their
+    sorted confidences. Both serve to recognise these rows.
     """
 
     method: str
@@ -99,11 +99,11 @@ class Recalibration:
         """Return the recalibrated confidences, (n,) in [0, 1], in the order given.
 
         confidence: (n,) in [0, 1]; None or NaN, a missing confidence, stays missing (NaN).
-        Under temperature, platt and beta, 0 and 1 go to the curve's limit (for temperature: they
-        stay), unless the fit had a `clip`.
-        rows: ids, as in `fit`. With ids here and there, any row in common is refused. Without, it
-        is refused to apply to exactly the confidences of the fit, in any order; a part of them
-        cannot be recognised. `allow_fitted_rows` lifts both.
+        With temperature, platt and beta, 0 and 1 map to the curve's limit (temperature leaves them
+        unchanged), unless the fit had a `clip`.
+        rows: ids, as in `fit`. If both calls have ids, any common row is refused. Otherwise exactly
+        the confidences of the fit are refused, in any order; a part of them cannot be recognised.
+        `allow_fitted_rows` turns both checks off.
         Raises ValueError on bad input, and for fitted rows.
         """
         ordered = _ordered(confidence)
@@ -121,11 +121,11 @@ class Recalibration:
         rows: Iterable[str | int] | None = None,
         allow_fitted_rows: bool = False,
     ) -> Check:
-        """Compare the NLL of these rows before and after: fitting never promises that it falls.
+        """Compare the NLL of these rows before and after; a fit need not lower it.
 
         confidence: (n,) in [0, 1], none missing. correct: (n,) in {0, 1}. The rest as in `apply`.
         isotonic and histogram give 0 or 1 where all fitted rows agreed, and one exception among
-        new rows then makes the NLL infinite; that is reported, not clipped away.
+        new rows then makes the NLL infinite. It is reported as it is, without clipping.
         """
         ordered, _ = check_rows(confidence, correct)
         rows = None if rows is None else list(rows)
@@ -141,7 +141,7 @@ class Recalibration:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON, atomically; `load` gives back an equal one."""
+        """Write it as JSON, atomically; `load` returns an equal object."""
         path = Path(path)
         part = path.with_name(path.name + ".part")
         data = {"format": _FORMAT, **asdict(self)}
@@ -151,7 +151,7 @@ class Recalibration:
     def _fitted_rows_among(
         self, ordered: NDArray[np.float64], rows: Iterable[str | int] | None
     ) -> str | None:
-        """Return a sentence if the fit has seen these rows, given their sorted confidences."""
+        """Return an error message if the fit used these rows, given their sorted confidences."""
         advice = (
             "Score a recalibration on other rows, or pass allow_fitted_rows=True if these "
             "numbers will not be reported as a result."
@@ -194,16 +194,16 @@ def fit(
     histogram: the accuracy in each of `bins` bins of equal mass that do not split ties (Zadrozny &
     Elkan, ICML 2001). `bins` is for this method alone.
 
-    confidence: (n,) in [0, 1], none missing. correct: (n,) in {0, 1}. The order of rows is of no
-    consequence. rows: (n,) ids, text or whole numbers ("1" and 1 are the same), by which `apply`
-    recognises these rows; an id may repeat (give question ids to keep all answers to a question
-    on one side).
-    clip: the first three methods cannot use a confidence of 0 or 1, whose log-odds are infinite,
-    and refuse it. A clip in (0, 0.5) counts confidences below it as `clip` and those above 1 - clip
-    as 1 - clip, here and in `apply`. Nothing is clipped unless asked for.
+    confidence: (n,) in [0, 1], none missing. correct: (n,) in {0, 1}. The order of the rows does not
+    matter. rows: (n,) ids, text or whole numbers ("1" and 1 are the same), from which `apply`
+    recognises these rows; an id may repeat (use question ids to keep all answers to a question on
+    one side).
+    clip: the first three methods refuse a confidence of 0 or 1, whose log-odds are infinite. A clip
+    in (0, 0.5) counts confidences below it as `clip` and those above 1 - clip as 1 - clip, here and
+    in `apply`. By default nothing is clipped.
 
-    Raises ValueError on bad input and where no finite fit exists; warns (UserWarning) when T ends
-    at a bound. isotonic and histogram give 0 and 1 where all rows agree: see `evaluate`.
+    Raises ValueError on bad input and if no finite fit exists; warns (UserWarning) if T ends at a
+    bound. isotonic and histogram give 0 and 1 where all rows agree: see `evaluate`.
     """
     ordered, graded = check_rows(confidence, correct)
     check_choice(method, "method", METHODS)
@@ -217,9 +217,9 @@ def fit(
 
 
 def load(path: str | os.PathLike[str]) -> Recalibration:
-    """Read what `Recalibration.save` wrote.
+    """Read a file that `Recalibration.save` wrote.
 
-    Raises FileNotFoundError, or ValueError for anything else than such a file.
+    Raises FileNotFoundError, or ValueError for any other file.
     """
     text = Path(path).read_text(encoding="utf-8")
     try:
@@ -247,7 +247,7 @@ def load(path: str | os.PathLike[str]) -> Recalibration:
 
 
 def _ordered(confidence: ArrayLike) -> NDArray[np.float64]:
-    """Check confidences that come without grades; return those not missing, sorted."""
+    """Check confidences without grades; return the non-missing ones, sorted."""
     ordered, _ = check_rows(confidence, np.zeros(np.size(confidence)), allow_missing=True)
     return ordered
 

@@ -1,7 +1,7 @@
-"""All metrics by name: what `score` computes, and what everything else asks about a metric.
+"""All metrics by name.
 
-A metric is declared in the `METRICS` of the module that defines it, and a new module is listed in
-`_MODULES`, in the order of lists and messages.
+Each module declares its metrics in `METRICS`. List a new module in `_MODULES`, which sets the order
+in lists and messages.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ NAMES = tuple(name for name in METRICS if ":" not in name)
 
 
 class Asked(NamedTuple):
-    """A metric, and what follows "@" in the name that it was asked for by."""
+    """A metric, and the number after "@" in the requested name."""
 
     metric: Metric
     share: float | None
 
 
 def check_metrics(metrics: str | Sequence[str]) -> list[str]:
-    """Return the metrics as a list, or raise ValueError naming the first that does not exist."""
+    """Return the metrics as a list; raise ValueError naming the first that does not exist."""
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
     for name in metrics:
         kind, at, share = name.partition("@")
@@ -56,21 +56,21 @@ def check_metrics(metrics: str | Sequence[str]) -> list[str]:
 
 
 def modes_of(name: str) -> tuple[str, ...]:
-    """Return the definitions of others that a metric has: what may follow its name and ":"."""
+    """Return the other definitions of a metric: what may follow its name and ":"."""
     return tuple(each.partition(":")[2] for each in METRICS if each.startswith(f"{name}:"))
 
 
 def find(name: str) -> Asked:
-    """Return the metric of a name that `check_metrics` lets pass."""
+    """Return the metric of a name that `check_metrics` accepts."""
     kind, at, share = name.partition("@")
     return Asked(METRICS[kind], float(share) if at else None)
 
 
 def meant(name: str) -> Metric | None:
-    """Return the metric that a name means, whatever follows "@" or ":"; None if it is no metric."""
+    """Return the metric that a name means, whatever follows "@" or ":"; None if there is none."""
     return METRICS.get(re.split("[@:]", name)[0])
 
 
 def may_merge(metrics: Iterable[str]) -> bool:
-    """Whether none of the metrics tells equal rows apart."""
+    """Whether all the metrics treat equal rows alike."""
     return all(find(name).metric.merges for name in metrics)

@@ -1,4 +1,4 @@
-"""What `calibench score` says about a file: the table, the JSON document and the figures."""
+"""The output of `calibench score` for a file: the table, the JSON document and the figures."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from calib_metrics.signature import SIGNATURE_VERSION
 
 @dataclass(frozen=True)
 class Report:
-    """The scores of one method's rows, and what a reader must know beside them.
+    """The scores of one method's rows, with notes for the reader.
 
-    name: the file's. method: how the confidences were elicited, "" if unknown. floor: the ECE that
-    confidences like these would show if they were perfectly calibrated; None if it was not asked
-    for. notes: sentences about what is undefined or doubtful.
+    name: of the file. method: how the confidences were elicited, "" if unknown. floor: the ECE that
+    confidences like these would show if they were perfectly calibrated; None if not computed. notes:
+    sentences about undefined or doubtful scores.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """The file's name and the method's."""
+        """The names of the file and the method."""
         return f"{self.name}, {self.method}" if self.method else self.name
 
 
@@ -55,11 +55,11 @@ def make_report(
 ) -> Report:
     """Score the rows of a file. options: those of `score`.
 
-    clip: bring confidences that miss [0, 1] by rounding into it (see `clip_rounding`). A note says
+    clip: clip confidences that rounding put just outside [0, 1] (see `clip_rounding`). A note says
     how many there were, and the signatures end in "|clipped:" and their number.
 
-    The noise floor needs draws as the intervals do, `resamples` of them: with 0, there is none. It
-    takes rows to be independent, so with groups there is none either.
+    The noise floor uses `resamples` draws, as the intervals do, so there is none if that is 0. It
+    assumes independent rows, so there is none with groups either.
     Raises ValueError on bad input.
     """
     clipped = ""
@@ -99,7 +99,7 @@ def make_report(
 
 
 def to_text(report: Report) -> str:
-    """Return the report as lines for a terminal: the table, what to know, the signatures."""
+    """Return the report as lines for a terminal: the table, the notes, the signatures."""
     scores = list(report.scores.values())
     table = [["metric", "value", "95 % interval", "n", "missing"]]
     for found in scores:
@@ -140,7 +140,7 @@ def _floor_sentence(report: Report, floor: NoiseFloor) -> str:
 
 
 def write_json(path: Path, reports: Sequence[Report]) -> None:
-    """Write the reports as strict JSON, the file whole or not at all.
+    """Write the reports as strict JSON, atomically.
 
     {"version": ..., "reports": [{"file", "method", "scores": {name: Score.to_dict()},
     "noise_floor": {...} or null, "notes": [...]}, ...]}
@@ -171,10 +171,10 @@ def write_json(path: Path, reports: Sequence[Report]) -> None:
 def draw(
     reports: Sequence[Report], folder: Path, *, bins: int = 10, strategy: str = "width"
 ) -> list[Path]:
-    """Draw a reliability diagram per report, and ROC and risk–coverage curves of all together.
+    """Draw a reliability diagram per report, and ROC and risk–coverage curves of all reports.
 
     Every report needs the scores "ece", "auroc" and "aurc", and a row with a confidence.
-    bins, strategy: of the reliability diagram, as the scores had them.
+    bins, strategy: of the reliability diagram, the same as for the scores.
     Writes into `folder`, and returns, <file>_<method>_reliability, roc and risk_coverage, each as
     .png and .svg.
     Raises ValueError when a report lacks those, ImportError without matplotlib.

@@ -16,15 +16,15 @@ _UNCLEAR = -1.0
 
 
 def draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield counts, (some resamples, units), until there were `resamples` of them.
+    """Yield counts in chunks (some resamples, units), `resamples` in all.
 
     A resample draws `units` times, each unit with equal probability, with replacement: its counts
     are multinomial. Drawing indices and counting them is slow, so most counts are drawn directly.
     Independent Poisson counts whose sum is known to be N are multinomial for N draws; the missing
     units - N draws are then made one by one. The rate is three standard deviations below 1, so that
-    N rarely exceeds `units`; a resample in which it does is drawn one by one.
+    N rarely exceeds `units`; if it does, the whole resample is drawn one by one.
 
-    Counts are floats because all that follows are products. The array is overwritten by the next.
+    Counts are floats because they are only used in products. The next chunk overwrites the array.
     """
     rng = np.random.default_rng(seed)
     rate = max(0.0, 1 - 3 / np.sqrt(units))
@@ -46,7 +46,7 @@ def draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]
 def _poisson_table(rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the Poisson count for each 16-bit level of a uniform number, and the CDF.
 
-    A level in which the distribution function steps does not decide the count: it is unclear.
+    A level in which the distribution function steps does not determine the count.
     """
     steps = pdtr(np.arange(64), rate)  # beyond, 1 - CDF is below a double's precision
     count = np.searchsorted(steps, np.arange(_LEVELS + 1) / _LEVELS, side="right")

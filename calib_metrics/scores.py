@@ -1,4 +1,4 @@
-"""Scores with their intervals and signatures: what is published, compared and stored."""
+"""Scores with intervals and signatures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Columns = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one method, with its uncertainty and the signature that makes it comparable.
+    """One metric of one method, with its uncertainty and its signature.
 
     value; low, high: bounds of the interval; stderr: standard error (each NaN where undefined);
     n: rows used; n_missing: rows without a confidence, left out or assumed the worst as the
@@ -100,23 +100,23 @@ def score(
     confidence: (n,) in [0, 1], None or NaN where the method gave none. correct: (n,) in {0, 1}.
     metrics: names of `calib_metrics.registry` ("answered" is the share of rows with a confidence);
     "selective_accuracy@0.7" and "coverage_at_accuracy@0.95" for another share than 0.8 and 0.9;
-    "ece:guo17" and so on for the definitions of others (`compat_ece`). "acc" and "answered" use
-    all rows, the others the rows with a confidence.
+    "ece:guo17" and so on for other definitions (`compat_ece`). "acc" and "answered" use all rows,
+    the others only rows with a confidence.
     method: how the confidences were elicited; `conf` in the signature.
     missing: "exclude" leaves rows without a confidence out and counts them; "error" refuses them;
-    "worst_case" gives them the confidences that make the metric worst (`worst_case` gives both
+    "worst_case" gives them the confidences that make the metric worst (`worst_case` returns both
     bounds).
-    groups: (n,) labels. Rows of one label (questions on one subject, say) are drawn together, which
-    makes intervals honest where such rows resemble each other.
+    groups: (n,) labels. Rows with the same label (for example questions on one subject) are drawn
+    together, because they are not independent.
     bins, strategy, norm, debias: as in `ece`; "rms" and "mce" set their own norm.
-    resamples: rows, or groups, are drawn with replacement that often (0: no intervals), the same
-    draws for every metric, with bins and bandwidth fixed to those of the full sample.
+    resamples: number of bootstrap draws of the rows or groups (0: no intervals). All metrics use the
+    same draws, with the bins and bandwidth of the full sample.
     interval: "percentile" or "bca" (bias-corrected and accelerated). level: of the interval.
     seed: of `numpy.random.default_rng`.
 
-    Returns a Score per metric, in the order asked. It does not depend on the order of the rows.
-    Low, high and stderr are NaN with fewer than two usable rows or groups. Resamples where a metric
-    is undefined are left out, with a UserWarning if they exceed 5 %. The plug-in ECE of a resample
+    Returns a Score per metric, in the given order; the order of the rows does not matter. Low, high
+    and stderr are NaN with fewer than two usable rows or groups. Resamples where a metric is
+    undefined are left out, with a UserWarning if they exceed 5 %. The plug-in ECE of a resample
     is biased upwards, so the interval of a very small ECE can lie above the ECE itself.
     Raises ValueError on bad input.
     """
@@ -189,9 +189,9 @@ Statistic = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]
 def resample(
     statistic: Statistic, values: dict[str, float], units: int, options: Options
 ) -> dict[str, tuple[float, float, float]]:
-    """Return low, high and standard error of each thing that `statistic` computes from counts.
+    """Return low, high and standard error of each statistic that `statistic` computes from counts.
 
-    values: of the full sample. units: how many there are to draw from.
+    values: those of the full sample. units: how many units to draw from.
     """
     if options.resamples == 0:
         return {}

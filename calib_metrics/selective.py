@@ -1,4 +1,4 @@
-"""Selective prediction: how well do answers fare when only the most confident are given?"""
+"""Selective prediction: scores when only the most confident answers are given."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def excess_aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """AURC less that of the ideal ranking, which has every right answer above every wrong one.
+    """AURC minus that of the ideal ranking, which puts every right answer above every wrong one.
 
     The ideal is that of the sample, the mean over k of max(0, k - P) / k with P right answers;
     Geifman et al. approximate it by r + (1 - r) ln(1 - r), r the error rate.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Returns a value in [0, 1]; 0 is best, and
-    all that is possible when all answers are right or all wrong. Raises ValueError on bad input.
+    always the result if all answers are right or all wrong. Raises ValueError on bad input.
     Source: Geifman et al., ICLR 2019 (E-AURC).
     """
     confidence, correct = check_rows(confidence, correct)
@@ -102,7 +102,7 @@ def _ideal_aurc(correct: NDArray[np.float64]) -> float:
 
 
 def prr(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Prediction rejection ratio: the share of the possible gain over random ranking achieved.
+    """Prediction rejection ratio: the achieved share of the possible gain over a random ranking.
 
     (A_random - AURC) / (A_random - A_ideal): A_random is the error rate, A_ideal as in
     `excess_aurc`. Risk is that of the answers kept; Malinin & Gales count errors per answer asked
@@ -128,10 +128,10 @@ def prr(confidence: ArrayLike, correct: ArrayLike) -> float:
 def selective_accuracy(
     confidence: ArrayLike, correct: ArrayLike, *, coverage: float = 0.8
 ) -> float:
-    """Accuracy of the most confident answers, when the share `coverage` of them is given.
+    """Accuracy of the most confident answers, a share `coverage` of all answers.
 
-    The ceil(coverage * n) most confident; where the cut falls among ties, the average over their
-    orders. confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. coverage: in (0, 1]. Returns a
+    These are the ceil(coverage * n) most confident; if the cut falls among ties, the average over
+    their orders. confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. coverage: in (0, 1]. Returns a
     value in [0, 1]; 1 is best. Raises ValueError on bad input.
     Source: Geifman & El-Yaniv, NeurIPS 2017.
     """
@@ -144,7 +144,7 @@ def selective_accuracy(
 def coverage_at_accuracy(
     confidence: ArrayLike, correct: ArrayLike, *, accuracy: float = 0.9
 ) -> float:
-    """Largest share of answers that a threshold on the confidence gives at this accuracy or more.
+    """Largest share of answers that a confidence threshold can keep at this accuracy or more.
 
     A threshold gives or withholds equal confidences together. confidence: (n,) in [0, 1].
     correct: (n,) in {0, 1}. accuracy: in (0, 1]. Returns a value in [0, 1]; 1 is best, 0 means that

@@ -17,7 +17,7 @@ SIGNATURE_VERSION = "0.2"  # in every signature: raise it when what a score mean
 
 @dataclass(frozen=True)
 class Options:
-    """What `score` and `compare` do, beside the metrics; see `score`."""
+    """The options of `score` and `compare` apart from the metrics; see `score`."""
 
     bins: int = 10
     strategy: str = "width"
@@ -40,12 +40,12 @@ class Options:
 
     @property
     def binning(self) -> dict[str, Any]:
-        """The options that are parameters of metrics: those of `ece`."""
+        """The options that are parameters of metrics, the same as for `ece`."""
         return {name: getattr(self, name) for name in BINNING}
 
 
 def check_method(method: str) -> None:
-    """Raise ValueError when the name of a method would break a signature."""
+    """Raise ValueError if the name of a method would break a signature."""
     if "|" in method:
         raise ValueError(f"method is {method!r}: leave out '|', which separates a signature.")
 

@@ -1,4 +1,4 @@
-"""Smooth calibration error: no bins, and a bandwidth that the data choose."""
+"""Smooth calibration error: a kernel instead of bins, with a bandwidth set by the data."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _PER_BANDWIDTH = 16  # grid points
 def smooth_ece(
     confidence: ArrayLike, correct: ArrayLike, *, bandwidth: float | None = None
 ) -> float:
-    """Smooth ECE: the residuals correct - confidence, smoothed along the confidence, in absolute.
+    """Smooth ECE: integral of |correct - confidence|, smoothed along the confidence.
 
     smECE_s = integral over t in [0, 1] of |(1/n) sum_i (correct_i - confidence_i) K_s(confidence_i,
     t)|, K_s the Gaussian kernel of standard deviation s reflected at 0 and 1, and the result is
     smECE_s at the one s where smECE_s = s.
 
-    confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. bandwidth: an s of your own, at least 0.
-    Returns a value in [0, 1]; 0 is best. Computed on a grid of 16 or more points per bandwidth
-    (at most 65,536): within 1e-4 of the integral. As any finite-sample calibration error it is
-    above 0 for a perfectly calibrated model. Raises ValueError on bad input.
+    confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. bandwidth: a fixed s, at least 0. Returns a
+    value in [0, 1]; 0 is best. Computed on a grid of 16 or more points per bandwidth (at most
+    65,536): within 1e-4 of the integral. Like any calibration error in a finite sample, it is above
+    0 for a perfectly calibrated model. Raises ValueError on bad input.
     Source: Błasiok & Nakkiran, ICLR 2024.
 
     >>> round(smooth_ece([0.9, 0.9], [0, 0]), 6)
@@ -63,7 +63,7 @@ def grid_size(bandwidth: float) -> int:
 def _fixed_point(
     confidence: NDArray[np.float64], correct: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return the bandwidth and the residual sums on the grid that is fine enough for it."""
+    """Return the bandwidth, and the residual sums on a sufficiently fine grid."""
     for points in _SIZES:
         sums = _residual_sums(confidence, correct, points)
         # Whatever the bandwidth, cancellation lies between none and all there can be.

@@ -1,7 +1,7 @@
-"""The one reader of users' tables: CSV, TSV, JSON Lines and Parquet, packed or piped.
+"""Reader of users' tables: CSV, TSV, JSON Lines and Parquet, compressed or from a pipe.
 
-What a file is, its content says: the separator of its cells too. Needs pyarrow. Every error is a
-ValueError of one sentence that names the file.
+The content of a file determines its format and separator. Needs pyarrow. Every error is a ValueError
+of one sentence that names the file.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ Source = str | os.PathLike[str] | bytes  # a file or a pipe, or its content
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was recognised and not read yet.
+    """A table whose format is known but whose rows are not read yet.
 
     name: for errors. kind: one of `FORMATS`, or "lm-eval" for JSON Lines that lm-eval logged.
-    separator: between the cells of CSV and TSV. packed: how its bytes are compressed, if they are.
-    source: its path, or its bytes where it came through a pipe.
+    separator: between the cells of CSV and TSV. packed: the compression, if any. source: its path,
+    or its bytes if it came through a pipe.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Table:
     source: str | bytes
 
     def open(self) -> pa.NativeFile:
-        """Return a stream of its bytes, unpacked."""
+        """Return a stream of its uncompressed bytes."""
         return _stream(self.source, self.packed)
 
     def header(self) -> list[str]:
@@ -86,10 +86,10 @@ class Table:
 
 
 def open_table(source: Source | Table, format: str | None = None) -> Table:
-    """Recognise a table: by its content, between the kinds of text by its suffix (.gz etc. aside).
+    """Detect a table's format from its content, and kinds of text from its suffix (without .gz etc.).
 
-    source: a file, a pipe (read to its end) or content. format: one of `FORMATS` to insist on it.
-    Raises ValueError for what is empty or no table, OSError for a file that cannot be read.
+    source: a file, a pipe (read to its end) or content. format: one of `FORMATS`, to require it.
+    Raises ValueError if it is empty or not a table, OSError if the file cannot be read.
     """
     if isinstance(source, Table):
         return source
@@ -149,7 +149,7 @@ def _kind(head: bytes, suffix: str, format: str | None) -> str:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Let every error begin with the file's name."""
+    """Make every error begin with the file's name."""
     try:
         yield
     except (ValueError, csv.Error) as error:
@@ -163,7 +163,7 @@ def naming(name: str) -> Iterator[None]:
 def json_rows(table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the object of each line that is not blank.
 
-    What is not UTF-8 is replaced. Raises ValueError for a line that is not a JSON object.
+    Bytes that are not UTF-8 are replaced. Raises ValueError for a line that is not a JSON object.
     """
     with table.open() as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace")
@@ -173,7 +173,7 @@ def json_rows(table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
 def text_rows(table: Table) -> list[dict[str, Any]]:
     """Read all columns: text from CSV and TSV, any value from JSON Lines and Parquet.
 
-    Raises ValueError for what is not UTF-8 text, for rows that are damaged, and without rows.
+    Raises ValueError if the text is not UTF-8, a row is damaged, or there are no rows.
     """
     with naming(table.name):
         if table.kind == "parquet":
@@ -206,7 +206,7 @@ def open_parquet(table: Table) -> pyarrow.parquet.ParquetFile:
 
 
 def check_unique(names: Sequence[str]) -> None:
-    """Raise ValueError when two columns have one name."""
+    """Raise ValueError if two columns have the same name."""
     for name in names:
         if (count := list(names).count(name)) > 1:
             many = "two" if count == 2 else str(count)
@@ -214,7 +214,7 @@ def check_unique(names: Sequence[str]) -> None:
 
 
 def _path_or_content(path: str) -> str | bytes:
-    """A pipe can be read once and from its beginning only, so it is read here."""
+    """Read a pipe to its end, because it can be read only once and from its beginning."""
     if stat.S_ISREG(os.stat(path).st_mode):
         return path
     with open(path, "rb") as stream:

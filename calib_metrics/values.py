@@ -1,4 +1,4 @@
-"""The value of every metric, by name: of a full sample, and of resamples of it."""
+"""The value of every metric by name, for the full sample and for resamples."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def plain_value(name: str, confidence: Floats, correct: Floats, options: Options
 
 
 def resampled_metric(name: str, cells: Cells, options: Mapping[str, Any]) -> Resampled:
-    """Return the function that takes the draws to the metric's value in each resample.
+    """Return a function from the draws to the metric's value in each resample.
 
     options: bins, strategy, norm and debias of `ece`. A metric of the rows with a confidence is NaN
-    where none of those was drawn.
+    in resamples without such rows.
     """
     metric, share = find(name)
     return metric.resampled(cells, **metric.parameters(options, share))

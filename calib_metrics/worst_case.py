@@ -1,4 +1,4 @@
-"""How good and how bad a score could be, had the missing confidences been given."""
+"""Best and worst possible scores over all values of the missing confidences."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _BOUNDED = tuple(name for name, metric in METRICS.items() if metric.worst_case)
 
 
 class Bounds(NamedTuple):
-    """The best and the worst value of a metric over all confidences that are missing."""
+    """The best and the worst value of a metric over all values of the missing confidences."""
 
     best: float
     worst: float
 
 
 def worst_case(confidence: ArrayLike, correct: ArrayLike, metric: str, *, bins: int = 10) -> Bounds:
-    """Bounds of a metric over every way to fill the missing confidences in, each from [0, 1].
+    """Bounds of a metric over every way to fill in the missing confidences, each from [0, 1].
 
-    Where a model that is asked for a number answers without one, leaving the row out assumes that
-    such rows are like the others. The bounds assume nothing; far apart, they say that too much is
-    missing for a conclusion. Both are exact: brier, nll, auroc, average_precision, aurc,
+    If a model gives no number and the row is left out, this assumes that such rows are like the
+    others. The bounds assume nothing; if they are far apart, too much is missing for a conclusion.
+    Both are exact: brier, nll, auroc, average_precision, aurc,
     excess_aurc and prr are best at confidence = correct and worst at 1 - correct. For "ece" (l1,
     `bins` of equal width) rows may fall into any bin: the worst case puts all missing wrong answers
     into one bin and all missing right answers into one; the best case, an integer programme, spends
@@ -60,8 +60,8 @@ def worst_confidence(
 ) -> NDArray[np.float64]:
     """Return the confidences with the missing ones set so that the metric is at its worst.
 
-    Raises ValueError where the worst case is not known: for other metrics than those of
-    `worst_case`, and for "ece" with other bins than of equal width, other norms than l1, or debias.
+    Raises ValueError if the worst case is unknown: for metrics that `worst_case` does not support,
+    and for "ece" with a strategy other than "width", a norm other than l1, or debias.
     """
     check_choice(metric, "a metric with a worst case", _BOUNDED)
     missing = np.isnan(confidence)
