@@ -1,8 +1,8 @@
 """Scores for confidences: how well does "I am 80 % sure" match being right 80 % of the time?
 
 Pure functions on two arrays, `confidence` in [0, 1] and `correct` in {0, 1}. Importing this package
-imports NumPy and SciPy and nothing heavier. `calib_metrics.plots` imports matplotlib when it draws a
-figure; `calib_metrics.recalibration` and `calib_metrics.text` import the libraries they call.
+imports NumPy and SciPy and nothing heavier. `calib_metrics.plots` imports matplotlib when it draws
+a figure; `calib_metrics.recalibration` and `calib_metrics.text` import the libraries they call.
 """
 
 from calib_metrics.bins import ReliabilityBins, reliability_bins

@@ -70,8 +70,8 @@ def check_unsorted(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return confidence as float64 and correct as bool, in the order given: a few passes, no copy.
 
-    Use it for sums that do not depend on the order of the rows. Input that is not plain and in range
-    goes to `check_rows`, which raises its ValueErrors.
+    Use it for sums that do not depend on the order of the rows. Input that is not plain and in
+    range goes to `check_rows`, which raises its ValueErrors.
     """
     c, y = np.asarray(confidence), np.asarray(correct)
     if _plain(c, "f") and _plain(y, "biuf") and c.size == y.size and c.min() >= 0 and c.max() <= 1:

@@ -126,7 +126,7 @@ def _fit_temperature(log_odds: NDArray[np.float64], correct: NDArray[np.float64]
     signed = np.where(correct == 1, log_odds, -log_odds)
 
     def slope(inverse: float) -> float:
-        """Derivative of the NLL with respect to 1 / T; the NLL is convex, so its root is optimal."""
+        """Derivative of the NLL by 1 / T; the NLL is convex in 1 / T, so the root is optimal."""
         return -float(np.mean(signed * expit(-inverse * signed)))
 
     lowest, highest = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE

@@ -1,8 +1,8 @@
 """Building blocks of the bootstrap: a metric as a function of how often each row was drawn.
 
 A chunk of resamples is a matrix of counts, and a metric is a few sums along its rows: there is no
-loop over resamples. Bins and bandwidths are those of the full sample: a resample changes how often a
-row is drawn, never its bin.
+loop over resamples. Bins and bandwidths are those of the full sample: a resample changes how often
+a row is drawn, never its bin.
 """
 
 from __future__ import annotations

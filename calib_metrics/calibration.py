@@ -78,8 +78,8 @@ def rms_calibration_error(
 ) -> float:
     """Root mean square calibration error, `rms` in tables: `ece` with norm "l2".
 
-    Large gaps weigh more than in `ece`, and the result is never below it. Same arguments and errors.
-    Source: Hendrycks et al., ICLR 2019 (with bins of equal mass).
+    Large gaps weigh more than in `ece`, and the result is never below it. Same arguments and
+    errors. Source: Hendrycks et al., ICLR 2019 (with bins of equal mass).
     """
     return ece(confidence, correct, bins=bins, strategy=strategy, norm="l2", debias=debias)
 

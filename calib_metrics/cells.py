@@ -72,8 +72,8 @@ class Drawn:
     """How often each cell was drawn in each of several resamples, and sums that metrics share.
 
     A step is a distinct confidence, from the highest down. Arrays have shape (resamples, cells or
-    steps), hold whole numbers as floats, and are overwritten by the next `load`: allocating new ones
-    would take longer than filling them.
+    steps), hold whole numbers as floats, and are overwritten by the next `load`: allocating new
+    ones would take longer than filling them.
     """
 
     def __init__(self, cells: Cells):

@@ -32,9 +32,9 @@ def compare(
     """Difference a - b of each metric, with a paired bootstrap interval.
 
     Row i of all columns is one question, so a resample draws questions and both sides see the same
-    ones. What makes a question hard for both cancels out, and the interval is much narrower than the
-    two separate intervals suggest. Rows where either side lacks a confidence are left out of both,
-    except for "acc".
+    ones. What makes a question hard for both cancels out, and the interval is much narrower than
+    the two separate intervals suggest. Rows where either side lacks a confidence are left out of
+    both, except for "acc".
 
     confidence_a, confidence_b: (n,) in [0, 1], None or NaN where missing. correct_a, correct_b:
     (n,) in {0, 1}; the same column twice when two methods judge the same answers. metrics, groups:

@@ -1,7 +1,7 @@
 """ECE as other code computes it, to reproduce published numbers.
 
-None of these definitions is recommended: the docstring of each mode says what it gets wrong. Compare
-methods with `ece`.
+None of these definitions is recommended: the docstring of each mode says what it gets wrong.
+Compare methods with `ece`.
 """
 
 from __future__ import annotations

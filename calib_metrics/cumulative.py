@@ -22,8 +22,8 @@ def ks_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Returns a value in [0, 1]; 0 is best. There
     are no bins or bandwidth to choose. Over- and underconfidence in neighbouring ranges cancel less
-    than within one bin of `ece`, and more than in separate bins. A perfectly calibrated model scores
-    above 0 in a finite sample. Raises ValueError on bad input.
+    than within one bin of `ece`, and more than in separate bins. A perfectly calibrated model
+    scores above 0 in a finite sample. Raises ValueError on bad input.
     Source: Gupta et al., Calibration of Neural Networks using Splines, ICLR 2021.
 
     >>> round(ks_calibration_error([0.2, 0.4, 0.6, 0.8], [0, 1, 0, 1]), 6)  # sums .2 -.4 .2 0

@@ -162,7 +162,7 @@ def delong_difference(
 def _placements(
     confidence: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of wrong answers below each right one, and share of right answers above each wrong one."""
+    """Share of wrong answers below each right one, and of right answers above each wrong one."""
     of_right, of_wrong = confidence[right], confidence[~right]
     if of_right.size == 0 or of_wrong.size == 0:
         return np.full(of_right.size, np.nan), np.full(of_wrong.size, np.nan)

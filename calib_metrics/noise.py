@@ -39,9 +39,9 @@ def noise_floor(
 ) -> NoiseFloor:
     """Simulate the `ece` of answers that are right exactly as often as the confidences say.
 
-    Each draw makes every answer right with probability `confidence`, independently, and computes the
-    ECE. An observed ECE below `high` is no evidence of miscalibration at the level 1 - `level`; even
-    a perfectly calibrated model scores about `mean`.
+    Each draw makes every answer right with probability `confidence`, independently, and computes
+    the ECE. An observed ECE below `high` is no evidence of miscalibration at the level 1 - `level`;
+    even a perfectly calibrated model scores about `mean`.
 
     confidence: (n,) in [0, 1]. bins, strategy, norm: as in `ece`. draws: simulations, at least 1.
     level: `high` is that quantile of the draws, in (0, 1). seed: of `numpy.random.default_rng`.

@@ -194,8 +194,8 @@ def fit(
     histogram: the accuracy in each of `bins` bins of equal mass that do not split ties (Zadrozny &
     Elkan, ICML 2001). `bins` is for this method alone.
 
-    confidence: (n,) in [0, 1], none missing. correct: (n,) in {0, 1}. The order of the rows does not
-    matter. rows: (n,) ids, text or whole numbers ("1" and 1 are the same), from which `apply`
+    confidence: (n,) in [0, 1], none missing. correct: (n,) in {0, 1}. The order of the rows does
+    not matter. rows: (n,) ids, text or whole numbers ("1" and 1 are the same), from which `apply`
     recognises these rows; an id may repeat (use question ids to keep all answers to a question on
     one side).
     clip: the first three methods refuse a confidence of 0 or 1, whose log-odds are infinite. A clip

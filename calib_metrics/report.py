@@ -27,8 +27,8 @@ class Report:
     """The scores of one method's rows, with notes for the reader.
 
     name: of the file. method: how the confidences were elicited, "" if unknown. floor: the ECE that
-    confidences like these would show if they were perfectly calibrated; None if not computed. notes:
-    sentences about undefined or doubtful scores.
+    confidences like these would show if they were perfectly calibrated; None if not computed.
+    notes: sentences about undefined or doubtful scores.
     """
 
     name: str

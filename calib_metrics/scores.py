@@ -109,8 +109,8 @@ def score(
     groups: (n,) labels. Rows with the same label (for example questions on one subject) are drawn
     together, because they are not independent.
     bins, strategy, norm, debias: as in `ece`; "rms" and "mce" set their own norm.
-    resamples: number of bootstrap draws of the rows or groups (0: no intervals). All metrics use the
-    same draws, with the bins and bandwidth of the full sample.
+    resamples: number of bootstrap draws of the rows or groups (0: no intervals). All metrics use
+    the same draws, with the bins and bandwidth of the full sample.
     interval: "percentile" or "bca" (bias-corrected and accelerated). level: of the interval.
     seed: of `numpy.random.default_rng`.
 

@@ -131,8 +131,8 @@ def selective_accuracy(
     """Accuracy of the most confident answers, a share `coverage` of all answers.
 
     These are the ceil(coverage * n) most confident; if the cut falls among ties, the average over
-    their orders. confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. coverage: in (0, 1]. Returns a
-    value in [0, 1]; 1 is best. Raises ValueError on bad input.
+    their orders. confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. coverage: in (0, 1]. Returns
+    a value in [0, 1]; 1 is best. Raises ValueError on bad input.
     Source: Geifman & El-Yaniv, NeurIPS 2017.
     """
     _check_share(coverage, "coverage")

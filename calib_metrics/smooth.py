@@ -21,7 +21,7 @@ _PER_BANDWIDTH = 16  # grid points
 def smooth_ece(
     confidence: ArrayLike, correct: ArrayLike, *, bandwidth: float | None = None
 ) -> float:
-    """Smooth ECE: integral of |correct - confidence|, smoothed along the confidence.
+    """Smooth ECE: residuals (correct - confidence) smoothed over confidence, in absolute value.
 
     smECE_s = integral over t in [0, 1] of |(1/n) sum_i (correct_i - confidence_i) K_s(confidence_i,
     t)|, K_s the Gaussian kernel of standard deviation s reflected at 0 and 1, and the result is

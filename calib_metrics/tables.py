@@ -1,7 +1,7 @@
 """Reader of users' tables: CSV, TSV, JSON Lines and Parquet, compressed or from a pipe.
 
-The content of a file determines its format and separator. Needs pyarrow. Every error is a ValueError
-of one sentence that names the file.
+The content of a file determines its format and separator. Needs pyarrow. Every error is a
+ValueError of one sentence that names the file.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Table:
 
 
 def open_table(source: Source | Table, format: str | None = None) -> Table:
-    """Detect a table's format from its content, and kinds of text from its suffix (without .gz etc.).
+    """Detect a table's format from its content, or for kinds of text from its suffix (without .gz).
 
     source: a file, a pipe (read to its end) or content. format: one of `FORMATS`, to require it.
     Raises ValueError if it is empty or not a table, OSError if the file cannot be read.

@@ -1,11 +1,12 @@
-"""Rows of the public data sets as documents: one schema, whatever the data set calls its columns.
+"""Rows of the public data sets as documents with one schema.
 
-A document has an ``id``, a ``question`` and what its forms need: ``choices`` (texts) and ``gold``
-(index of the right one) for multiple choice, ``answers`` (accepted texts, the first one shown in
-few-shot examples) for open-ended questions. Each function here is a ``process_docs`` of lm-eval.
+A document has an ``id``, a ``question`` and the fields of its form: ``choices`` (texts) and
+``gold`` (index of the right one) for multiple choice, ``answers`` (accepted texts, the first one
+shown in few-shot examples) for open-ended questions. Each function here is a ``process_docs`` of
+lm-eval.
 
 Where a data set always puts the right option in the same place, the options are shuffled by a hash
-of the question, so that the place tells nothing and every run sees the same order.
+of the question, so that the position gives nothing away and every run sees the same order.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def mmlu(rows: Dataset) -> Dataset:
 def mmlu_shuffled(rows: Dataset) -> Dataset:
     """MMLU's configuration ``all``, shuffled.
 
-    It is sorted by subject; afterwards the first n questions are a sample of all subjects.
+    The original is sorted by subject; after shuffling the first n questions sample all subjects.
     """
     return mmlu(rows).shuffle(seed=0)
 
@@ -111,7 +112,7 @@ def truthfulqa(rows: Dataset) -> Dataset:
 
 
 def nq_open(rows: Dataset) -> Dataset:
-    """NQ-open: the questions as they were typed into a search engine, with a question mark."""
+    """NQ-open: questions as typed into a search engine, with a question mark added."""
     return _documents(
         rows, lambda row: {"question": row["question"] + "?", "answers": row["answer"]}
     )

@@ -95,7 +95,7 @@ def ensure_model(cache_dir: Path | None = None) -> Path:
 
 
 def check_room(folder: Path) -> None:
-    """Raise the OSError of a full disk, before the download, if `folder` has not the `ROOM`."""
+    """Raise the OSError of a full disk before the download if `folder` has less than `ROOM`."""
     if (free := shutil.disk_usage(folder).free) < ROOM:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free / 1e6:.0f} MB are free")
 

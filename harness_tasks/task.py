@@ -118,9 +118,9 @@ class ConfidenceTask(ConfigurableTask):
     # ------------------------------------------------------------------------------------- asking
 
     def build_all_requests(self, **kwargs: Any) -> None:
-        """Build the requests of all documents; the harness's request cache is refused.
+        """Build the requests of all documents; refuse lm-eval's request cache.
 
-        Its key knows nothing of the prompts, methods or frozen answers.
+        Its key does not include the prompts, methods or frozen answers.
         """
         if kwargs.get("cache_requests"):
             raise ValueError(
@@ -358,10 +358,10 @@ class ConfidenceTask(ConfigurableTask):
 
 
 def _option_generation(labels: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
-    """Generation arguments with which every option can be written out.
+    """Generation arguments that leave room for every option.
 
-    A token is at least a byte, so that the longest option is never cut. Where examples show that an
-    answer is one line, a line's end stops it.
+    A token is at least one byte, so the longest option is never cut. If examples show that an
+    answer is one line, a newline stops it.
     """
     longest = max(len(label.encode()) for label in labels)
     stops = ["\n", *NEXT_QUESTION] if num_fewshot else [*NEXT_QUESTION]

@@ -1,9 +1,8 @@
-"""Answers that are none: "I don't know", or nothing at all.
+"""Abstentions: answers that say "I don't know" or nothing at all.
 
-In English an answer abstains if it is one of the phrases of a list, or if it holds a clause in
-which somebody says that they, or everybody, cannot tell; the second is not asked of a title ("I
-Don't Know How to Love Him"). In other languages it abstains if a clause of it, between two marks,
-is one of a list.
+An English answer abstains if it is one of a list of phrases, or has a clause in which somebody says
+that they, or everybody, cannot tell. The second rule does not apply to titles ("I Don't Know How to
+Love Him"). In other languages an answer abstains if a clause between punctuation marks is on a list.
 """
 
 from __future__ import annotations
@@ -85,18 +84,18 @@ def abstains(answer: str) -> bool:
 
 
 def _is_title(text: str) -> bool:
-    """Whether all its longer words, of which there are two at least, are capitalised."""
+    """Whether it has two or more longer words and all of them are capitalised."""
     longer = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 3]
     return len(longer) > 1 and all(word[0].isupper() for word in longer)
 
 
 def says_nothing(text: str) -> bool:
-    """Whether `text` is blank, or announces an answer and gives none ("The answer is:")."""
+    """Whether `text` is blank or announces an answer without giving one ("The answer is:")."""
     return not words(text) or _STUB.fullmatch(" ".join(words(text))) is not None
 
 
 def _plain(text: str) -> str:
-    """In lower case, without apostrophes; other marks but "/" are spaces."""
+    """`text` in lower case, without apostrophes, and with spaces for other marks except "/"."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if c not in "'’‘ʼ" and unicodedata.category(c) != "Cf")
     kept = (

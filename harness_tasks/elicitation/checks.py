@@ -1,4 +1,4 @@
-"""Documents checked once, before any model runs: what cannot be asked or graded is an error."""
+"""Check before any model runs that every document can be asked and graded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _named(doc: dict[str, Any]) -> str:
 
 
 def _problem(task: ConfigurableTask, doc: dict[str, Any]) -> str | None:
-    """What is wrong with `doc`, or ``None``."""
+    """The problem with `doc`, or ``None``."""
     if "question" in doc and not _is_text(doc["question"]):
         return f"the question is {_shown(doc['question'])}"
     if task.OUTPUT_TYPE != "multiple_choice":

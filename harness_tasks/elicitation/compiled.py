@@ -11,10 +11,10 @@ from lm_eval.utils import env
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Inside, lm-eval compiles a Jinja template at its first use.
+    """Context in which lm-eval compiles each Jinja template only once.
 
-    Left to itself it compiles anew for every document and every example before it, which is most
-    of the time that building requests takes.
+    Otherwise it compiles again for every document and every example, which takes most of the time
+    of building requests.
     """
     if "from_string" in vars(env):  # we are inside already
         yield

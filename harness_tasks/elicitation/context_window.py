@@ -1,8 +1,8 @@
 """Prompts longer than the model's context window: excluded from the scores, and counted.
 
-Only the model knows its window. The length of a first turn is therefore a request like any other,
-of a type of its own, which runs even where no answer is asked for (frozen answers). Further turns
-are measured when they run; see `harness_tasks.elicitation.lengths`.
+Only the model knows its window, so the length of a first turn is a request of its own type, which
+runs even without a request for an answer (frozen answers). Further turns are measured when they
+run; see `harness_tasks.elicitation.lengths`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PROMPT_FIT = "prompt_fit"
 def prompt_fit(lm: LM, requests: list[Instance]) -> list[Length]:
     """The length of each request of ``(prompt, continuations, tokens left for the reply)``.
 
-    It is also left on the request, where `outside_window` finds it.
+    It is also stored on the request for `outside_window`.
     """
     found = lengths(lm, (request.args for request in requests))
     for request, length in zip(requests, found, strict=True):

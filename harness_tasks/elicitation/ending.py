@@ -1,18 +1,18 @@
-"""Whether a reply ended of itself or was cut at its limit of tokens.
+"""Whether a reply ended by itself or was cut at its token limit.
 
-lm-eval's back ends give back texts alone, without their stop strings, and a text that was cut reads
-like any other: "from 9" of "from 95%". What is known of how a reply ended:
+lm-eval's back ends return only texts, without their stop strings, and a cut text looks like any
+other: "from 9" of "from 95%". This module finds out how a reply ended:
 
-* An API says it ("finish_reason"), and is asked.
-* Where the back end has a tokenizer, the reply's tokens are counted. A reply that ended has fewer
-  than its limit, because the stop is one of the tokens that were written and is not in the text.
-  Text that was sampled can take fewer tokens to write down again than it was written with, so
-  that a reply within a sixteenth of the limit counts as cut too.
-* Otherwise a token is at least one byte, so that a reply of fewer bytes than its limit has ended;
-  of a longer one nobody knows, and it is taken as it is.
+* An API says so ("finish_reason").
+* If the back end has a tokenizer, the reply's tokens are counted. A finished reply has fewer than
+  the limit, because the stop is one of the generated tokens but is not in the text. Sampled text
+  can have fewer tokens when it is tokenized again, so a reply within a sixteenth of the limit also
+  counts as cut.
+* Otherwise a token is at least one byte, so a reply with fewer bytes than its limit has ended. For
+  a longer reply this is unknown, and it is used as it is.
 
-A thought between ``<think>`` and ``</think>`` is no part of a reply and is left out; a reply that
-never leaves its thought is unfinished, whatever ended it.
+A thought between ``<think>`` and ``</think>`` is not part of the reply and is left out. A reply
+that never closes its thought is unfinished, whatever ended it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Reply(str):
     """A reply that knows how it ended.
 
     Attributes:
-        ended: True if of itself, False if at its limit of tokens, ``None`` if nobody knows.
-        limit: that limit.
-        thinking: whether all of it is a thought without an end.
+        ended: True if it ended by itself, False if the token limit cut it, ``None`` if unknown.
+        limit: the token limit.
+        thinking: whether all of it is an unclosed thought.
     """
 
     ended: bool | None
@@ -69,12 +69,12 @@ def ended(
     Args:
         text: the reply, with or without the stop string that ended it.
         until: the stop strings.
-        limit: tokens that the reply could have at most.
-        count: gives the number of tokens of a text; ``None`` without a tokenizer.
-        told: what the server says; ``None`` if nothing.
+        limit: maximum number of tokens of the reply.
+        count: returns the number of tokens of a text; ``None`` without a tokenizer.
+        told: what the server reports; ``None`` if nothing.
 
     Returns:
-        True if it ended of itself, False if it was cut, ``None`` if that cannot be told.
+        True if it ended by itself, False if it was cut, ``None`` if unknown.
 
     >>> ended("95%", ["\n"], limit=16, count=None)
     True
@@ -105,8 +105,8 @@ def unfinished(reply: str) -> str | None:
 def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -> list[str]:
     """The `replies` to ``generate_until`` requests as `Reply`, without their stop strings.
 
-    Some servers leave the stop strings in; they are cut off. The log warns of replies that reached
-    their limit, by task and limit.
+    Some servers leave the stop strings in; they are removed. A warning counts the replies that
+    reached their limit, by task and limit.
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     encode = getattr(lm, "tok_encode", None)
@@ -143,9 +143,9 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
 
 
 def without_thought(reply: str, prompt: Any = "") -> tuple[str, bool]:
-    """The `reply` behind its thought, and whether the thought has no end.
+    """The `reply` after its thought, and whether the thought is unclosed.
 
-    The thought is opened by the reply, or by the end of the `prompt` as some chat templates do.
+    The reply opens the thought or, with some chat templates, the end of the `prompt` does.
 
     >>> without_thought("<think>Paris? Yes.</think> Paris")
     (' Paris', False)
@@ -166,7 +166,7 @@ def cut_at_stops(reply: str, until: Sequence[str]) -> str:
 
 
 def listen_to_api(lm: LM) -> None:
-    """Let an API model of lm-eval keep how each reply ended, as the server says it."""
+    """Make an API model of lm-eval keep how each reply ended, as reported by the server."""
     model = lm.lm if isinstance(lm, CachingLM) else lm
     parse = getattr(model, "parse_generations", None)
     if parse is None or hasattr(parse, "keeps_endings"):

@@ -1,7 +1,7 @@
 """Frozen answers: the answers of an earlier run, read from its logged samples.
 
-With them an adapter, or another model, is asked about exactly the base model's answers, so that
-two confidences differ in nothing but the confidence.
+With them an adapter, or another model, is asked about exactly the base model's answers, so that two
+runs differ only in the confidences.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_answers(path: str, task: str) -> dict[str, str]:
 
 
 def cut_answers(path: str, task: str) -> dict[str, str]:
-    """Why an answer of an earlier run is not whole, by document hash, for those that are not.
+    """The incomplete answers of an earlier run: the reason for each, by document hash.
 
     Raises:
         FileNotFoundError, ValueError: as `read_answers`.

@@ -1,8 +1,8 @@
 """Is an answer correct? String grading against every accepted answer.
 
-Texts are compared as ``reading.py`` reads them: the grammar is written down there, and that of
-numbers in ``numerals.py``. For comparison with published numbers two official rules can be chosen
-instead, ``squad`` and ``triviaqa`` (``official.py``).
+Texts are compared as ``reading.py`` reads them; the grammar is documented there, and that of
+numbers in ``numerals.py``. To compare with published numbers, choose one of two official rules
+instead: ``squad`` or ``triviaqa`` (``official.py``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def first_line(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """What `text` consists of once it is read: words, numbers and symbols in canonical form."""
+    """The words, numbers and symbols of `text` in canonical form."""
     return [token.text + token.unit for token in read(text)]
 
 
@@ -67,7 +67,7 @@ GRADERS = {
 
 
 def string_grader(grading: str) -> Callable[[str, Sequence[str]], bool]:
-    """The string rule of that name; ``exact`` where a judge grades, which compares no two texts."""
+    """The string rule called `name`; ``exact`` if a judge grades, which compares no texts."""
     return exact if grading.startswith(JUDGE) else GRADERS[grading]
 
 
@@ -101,7 +101,7 @@ def _joined(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _behind(tokens: Sequence[Token], start: int, wanted: Sequence[Token]) -> int | None:
-    """The place behind `wanted`, found in `tokens` from `start` on; ``None`` if it is not there."""
+    """The position after `wanted` in `tokens` from `start` on; ``None`` if it is not there."""
     place = start
     for piece in wanted:
         if piece.kind == WORD:

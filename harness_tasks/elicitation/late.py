@@ -2,15 +2,15 @@
 
 lm-eval builds every request before the model runs, then executes one request type at a time in
 the order in which the types were first seen, and reads ``Instance.args`` only at that moment.
-A second turn ("Is the proposed answer correct?") therefore needs two things, and they live here:
+A second turn ("Is the proposed answer correct?") therefore needs two things:
 
 * an ``Instance`` whose ``arguments`` are computed when they are read (`LateInstance`);
 * a request type of its own, named after the type it waits for, which runs after that type
   whatever other tasks share the run. ``loglikelihood_after_generate_answer`` is first seen in a
   task that asked for ``generate_answer`` just before, so it can never be scheduled earlier.
 
-Nothing else in the project touches lm-eval's scheduling; ``tests/test_late_requests.py`` is the
-contract that fails when a new lm-eval changes it.
+Nothing else in the project depends on lm-eval's scheduling; ``tests/test_late_requests.py`` fails
+if a new lm-eval changes it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LateInstance(Instance):
 
     Args:
         build: called without arguments when the request runs; returns the usual argument tuple.
-        after: request type of the parent, or ``None`` when everything is known beforehand.
+        after: request type of the parent, or ``None`` if everything is known beforehand.
         kind: name of the model's method that runs it, such as ``loglikelihood``.
         **kwargs: ``doc``, ``idx`` and ``metadata`` as for any ``Instance``.
     """
@@ -47,7 +47,7 @@ class LateInstance(Instance):
 
     @property
     def arguments(self) -> tuple:
-        """The arguments, which are built when they are first asked for."""
+        """The arguments, built on first access."""
         # Read many times (sorting, batching, logging), and always after the parent has run.
         if self._built is None:
             self._built = self._build()
@@ -141,9 +141,9 @@ def _at_its_end(context: str) -> tuple[str, str]:
 def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     """``generate_until`` for requests that are repeated to be sampled.
 
-    lm-eval sends one and the same seed with every request to an API, and an API that heeds it
-    replies K times alike; there the requests get seeds of their own. If it replies alike even so,
-    to every prompt, the log warns that it may not sample at all.
+    lm-eval sends the same seed with every request to an API, and an API that uses it gives the same
+    reply K times; such requests get their own seeds. If all replies to every prompt are still the
+    same, a warning says that the API may not sample at all.
     """
     note_lengths(lm, requests)
     model = lm.lm if isinstance(lm, CachingLM) else lm
@@ -168,9 +168,9 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
 def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
     """The repeated requests of an API `model`, each repetition with a seed of its own.
 
-    Were the seeds of all prompts the same, so would be their luck in the draw, and a mean over
-    many questions would be no more certain than one question. lm-eval sends at the same time only
-    requests of the same seed, so that as many neighbours share one as the user wants at a time:
+    If all prompts shared their seeds, their random draws would be correlated, and a mean over many
+    questions would be no more certain than one question. lm-eval sends only requests with the same
+    seed at the same time, so as many neighbours share a seed as the user wants to send at a time:
     with ``num_concurrent=1``, the default, none do.
     """
     together = getattr(model, "_concurrent", 1) * getattr(model, "_batch_size", 1)

@@ -1,7 +1,7 @@
-"""How many tokens a request needs, beside the model's context window.
+"""The number of tokens of a request, compared with the model's context window.
 
-Back ends cut a prompt that is too long from the left without a word in the results, so that the
-model answers another question than the one that is logged.
+Back ends silently truncate a long prompt from the left, so that the model answers a different
+question from the one in the log.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def lengths(lm: LM, texts: Iterable[tuple[str, Sequence[str], int]]) -> list[Len
 
 
 def note_lengths(lm: LM, requests: Sequence[Instance]) -> None:
-    """Leave on each request, as ``request.length``, how long it is, and warn of those too long.
+    """Store the length of each request in ``request.length``, and warn if one is too long.
 
     Args:
         lm: the model that is about to be asked.

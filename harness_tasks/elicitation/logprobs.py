@@ -1,8 +1,8 @@
-"""Back ends without log-probabilities: found out before any question is asked.
+"""Detect back ends without log-probabilities before any question is asked.
 
-Chat APIs have none, and completion APIs may ignore that they are asked for them. Only the back end
-knows, so this is a request like any other, of a type of its own. It stands before all others of a
-task: the sentence that ends the run must not come after thousands of answers were paid for.
+Chat APIs have none, and completion APIs may ignore the request for them. Only the back end knows,
+so this is a request of its own type. It comes before all others of a task, so that the run does not
+stop after thousands of answers were paid for.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _scored(requests: Sequence[Instance]) -> bool:
 
 
 def _way_out(settings: Settings) -> str:
-    """The options that do without log-probabilities, ready to be pasted."""
+    """The options that need no log-probabilities, ready to paste."""
     kept = settings.model_fields_set - {"weighting", "temperature"}
     options = settings.model_dump(include=kept)
     methods = [name for name in settings.methods if name != "likelihood"]

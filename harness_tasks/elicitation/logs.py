@@ -1,8 +1,8 @@
 """lm-eval's output on disk: the names of its files, and their content as JSON objects.
 
 lm-eval writes ``results_STAMP.json`` and, beside it, a log ``samples_TASK_STAMP.jsonl`` for each
-task, with the task's name as it is. All that reads them, for a leaderboard, a graded dataset or a
-judge, does it through this module and `records`. Source: ``EvaluationTracker`` of lm-eval 0.4.13.
+task, with the task's name unchanged. All code that reads them, for a leaderboard, a graded dataset
+or a judge, uses this module and `records`. Source: ``EvaluationTracker`` of lm-eval 0.4.13.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def find_log(path: str | Path, key: str, instead: str, task: str = "") -> Path:
 def read_objects(
     path: Path, update: Callable[[bytes], None] | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file of JSON Lines, each with the number of its line; blank lines are none.
+    """The objects of a file of JSON Lines, each with its line number; blank lines are skipped.
 
     Args:
         path: the file; a byte order mark at its beginning is left out.
         update: is called with the bytes of every line, for a hash.
 
     Raises:
-        ValueError: naming file and line, one that is too long, is not UTF-8, or is no JSON object.
+        ValueError: a line is too long, not UTF-8, or not a JSON object; names file and line.
     """
     with path.open("rb") as lines:
         parts = iter(lambda: lines.readline(LONGEST_LINE + 1), b"")
@@ -111,7 +111,7 @@ def read_object(path: Path) -> tuple[dict[str, Any], bytes]:
     """The one JSON object that a file holds, such as a results file, and the file's bytes.
 
     Raises:
-        ValueError: the file is not UTF-8, or no JSON object.
+        ValueError: the file is not UTF-8, or not a JSON object.
     """
     content = path.read_bytes()
     _refuse_packed(path, content)
@@ -172,7 +172,7 @@ def _refuse_packed(path: Path, head: bytes) -> None:
 
 
 def _refuse_pretty(path: Path) -> None:
-    """Raise ValueError if the first line is the beginning of JSON that goes on in the next ones."""
+    """Raise ValueError if the first line begins JSON that continues in the next lines."""
     with path.open("rb") as file:
         text = file.read(LONGEST_LINE).decode("utf-8-sig", errors="replace").lstrip()
     try:

@@ -1,6 +1,6 @@
-"""The words of the second turn: how the model is asked about its own answer.
+"""The wording of the second turn, which asks the model about its own answer.
 
-Wordings are data. A new one is a new entry, and its name is recorded with every score.
+To add a wording, add an entry; every score records its name.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Conversation:
     """The first turn as it was sent, able to continue with an answer and a further question.
 
     The second turn leaves out the few-shot examples. They show how to answer, not how to judge;
-    behind them a model keeps answering, and its yes/no reply hardly depends on the answer.
+    after them a model keeps answering, and its yes/no reply hardly depends on the answer.
 
     Attributes:
         context: the exact prompt that asks for the answer, few-shot examples included.

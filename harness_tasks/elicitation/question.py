@@ -1,4 +1,4 @@
-"""What an elicitation method is, what it is given, and what it gives back."""
+"""The interface of an elicitation method: its input, its requests and its result."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Question:
         repeats: int = 1,
         after: Instance | None = None,
     ) -> LateInstance:
-        """A request that runs, `repeats` times, once there is the answer, or what `after` gives."""
+        """A request that runs `repeats` times, after the answer or after request type `after`."""
         parent = after.request_type if after else self.answered_by
         return LateInstance(kind, build, after=parent, idx=0, **self._repeated(repeats))
 
@@ -112,6 +112,6 @@ class Method(Protocol):
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         """Read a confidence from the responses to `requests`.
 
-        It never guesses: what it cannot read is ``None`` with a reason.
+        It never guesses: a confidence that it cannot read is ``None`` with a reason.
         """
         ...

@@ -1,7 +1,7 @@
-"""The record of one question under one method, and how it is read back from lm-eval's log.
+"""The record of one question and one method, and how to read it from lm-eval's log.
 
-Everything downstream (frozen answers, grading, judges, leaderboards, the gate) reads logs here, so
-that all of them accept and refuse the same files, and this module alone knows how they are stored.
+All other code (frozen answers, grading, judges, leaderboards, the gate) reads logs with this
+module, so that all of it accepts and refuses the same files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AGAIN = "The file was changed or damaged; run the evaluation again."
 class Record(UserDict):
     """A record that survives lm-eval's log, which writes the ``str()`` of every response.
 
-    No ``dict``: of back ends that may be sent images, as all APIs, lm-eval first copies every dict.
+    Not a ``dict``, because for back ends that accept images, as all APIs do, lm-eval copies dicts.
     """
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ def read_samples(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def check_count(log: Path, questions: int, asked: Any, results: Path) -> None:
-    """Check that a log holds all that was asked.
+    """Check that a log is complete.
 
     Args:
         log: the file, for errors.
@@ -149,7 +149,7 @@ def check_count(log: Path, questions: int, asked: Any, results: Path) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value from JSON is a number; true and false are none."""
+    """Whether a value from JSON is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -1,16 +1,16 @@
 """lm-eval's cache of responses (``--use_cache``), keyed by the model that gave them.
 
-lm-eval keys a response by the text of its request alone, so that a run with an adapter would find
-what the base model said before, and repeat its numbers (EleutherAI/lm-evaluation-harness#4063).
-Importing this module puts the model into the key of every entry, for all tasks of the process:
+lm-eval keys a response only by the text of its request, so a run with an adapter would get the
+responses of the base model and repeat its numbers (EleutherAI/lm-evaluation-harness#4063).
+Importing this module adds the following to every key, for all tasks of the process:
 
-* whatever decides what the model writes: its weights, adapters included, as they are in memory (a
-  folder may have been overwritten), configurations, tokenizer and options; of a model behind an
-  API only its name, address and options can be known;
-* the type of the request: `calib-hf` may ask one text of the base model and of an adapter.
+* everything that determines the model's output: its weights, including adapters, as they are in
+  memory (a folder may have been overwritten), configurations, tokenizer and options; for a model
+  behind an API, only its name, address and options;
+* the type of the request: `calib-hf` may send one text to the base model and to an adapter.
 
-Entries of another model, and those written without this module, are never found. How many requests
-run at a time, and on which device, is not in the key: an interrupted run may go on with others.
+Entries of another model, and entries written without this module, are never used. Concurrency and
+device are not in the key: an interrupted run may continue with other values.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ def _owner(lm: CachingLM) -> str:
 
 
 def model_identity(lm: LM) -> str | None:
-    """What decides the responses of `lm`, as a sha256.
+    """A sha256 of everything that determines the responses of `lm`.
 
-    Two models with one identity respond alike, as far as that can be seen from here. Weights are
-    read whole, about a second for each gigabyte.
+    Two models with the same identity respond alike, as far as this can be checked here. All weights
+    are read, at about one second per gigabyte.
 
     Returns:
         The identity, or ``None`` of a model that shows neither weights nor a name.

@@ -1,4 +1,4 @@
-"""Tokenizers that end every text with a token of their own, found out before any question is asked.
+"""Detect tokenizers that append an end token to every text, before any question is asked.
 
 A prompt would end before its reply begins, and the replies "Yes" and "No" would both be that token:
 every confidence would be 0.5, without an error.
@@ -34,7 +34,7 @@ def check_tokenizer(instance: Mapping[str, Any]) -> list[Instance]:
 def tokenizer_check(lm: LM, requests: list[Instance]) -> list[bool]:
     """End the run if the model's tokenizer ends every text.
 
-    Encoder-decoder models read such texts; they are let pass.
+    Encoder-decoder models are allowed, because they read such texts.
 
     Raises:
         ValueError: names the token, and what to do.

@@ -19,10 +19,10 @@ _RANGE = re.compile(r"\s?[-–—]\s?|\sto\s")
 
 
 class GSM8K(ConfidenceTask):
-    """Judges the number, whatever reasoning stands before it."""
+    """Grades the number and ignores the reasoning before it."""
 
     def extract(self, text: str) -> str:
-        """The number that the text ends up with."""
+        """The number that the text gives as its answer."""
         return final_number(text)
 
 

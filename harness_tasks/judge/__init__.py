@@ -1,4 +1,4 @@
-"""A model judges answers that were given before: ratings, verdicts and preferences.
+"""A model judges the answers of an earlier run: ratings, verdicts and preferences.
 
 The judge is an ordinary lm-eval model and these are ordinary lm-eval tasks, so any back end judges.
 """

@@ -1,4 +1,4 @@
-"""The documents of the judge's tasks: frozen answers of an earlier run, or of a table.
+"""The documents of the judge's tasks: answers from an earlier run or from a table.
 
 Answers come from any task's ``samples_*.jsonl`` (made with --log_samples) or from a table with the
 columns ``prompt`` and ``answer``, and perhaps ``reference`` and ``id``. Human labels come from a

@@ -1,4 +1,4 @@
-"""What a judge wrote, read strictly: a reply that does not follow the form gives no verdict.
+"""Strict parsing of a judge's replies: a reply that does not follow the form gives no verdict.
 
 The tasks ask for lines such as ``Rating: 4``. A reply without that line, with two different ones,
 or with anything that could mean two things, is None and is counted; nothing is guessed.

@@ -1,6 +1,6 @@
-"""What lm-eval collects for each rated or graded answer, and how it is aggregated.
+"""The values that lm-eval collects for each rated or graded answer, and their aggregation.
 
-An unusable reply has ``parsed`` 0 and takes part in nothing else. The metrics against human labels
+An unusable reply has ``parsed`` 0 and enters no other metric. The metrics against human labels
 appear only in runs with labels.
 """
 

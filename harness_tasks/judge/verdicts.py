@@ -1,4 +1,4 @@
-"""A judge's verdicts, read back from the log of its run to grade the answers it was asked about."""
+"""A judge's verdicts, read from the log of its run, to grade the answers it judged."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 
 class SelfAware(ConfidenceTask):
-    """Correct means: a right answer if there is one, an abstention if there is none."""
+    """Correct means a right answer if the question has one, and an abstention if not."""
 
     def _grade(self, doc: dict, answer: str) -> bool | None:
         return super()._grade(doc, answer) if doc["answerable"] else abstains(answer)

@@ -1,4 +1,4 @@
-"""What a template adds to the rows of a table, and the texts that it puts into the task file."""
+"""The fields that a template adds to the rows of a table, and its texts for the task file."""
 
 from __future__ import annotations
 

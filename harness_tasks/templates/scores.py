@@ -1,4 +1,4 @@
-"""What lm-eval collects for each answer in a template's task, and how it is aggregated.
+"""The values that lm-eval collects for each answer in a template's task, and their aggregation.
 
 Scores of single answers are averaged by lm-eval, which also gives their standard errors. BLEU,
 chrF, precision, recall and F1 are scores of all answers together: their items are what one answer

@@ -1,6 +1,6 @@
-"""The form of a name that ids of facts are made of, and by which the build tells forms apart.
+"""The normal form of a name, used in the ids of facts and to compare forms in the build.
 
-It must never change, since the published ids hang on it; how answers are graded is another matter.
+It must never change, because the published ids depend on it. Grading does not use it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""One module per family of elicitation methods; the registry of the engine names them all."""
+"""One module per family of elicitation methods; see `harness_tasks.elicitation.registry`."""

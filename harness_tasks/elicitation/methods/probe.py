@@ -1,8 +1,8 @@
 """A probe: a small network that reads the confidence from the model's hidden state.
 
-Only a back end that was given a trained head can do that: ``calib-hf`` with ``probe=PATH``. It
-offers ``serves_probe`` and ``correctness(requests)``, the log-odds of being correct for requests
-of ``(context, answer)``; that is all that is known of it here.
+This needs a back end with a trained head: ``calib-hf`` with ``probe=PATH``. It provides
+``serves_probe`` and ``correctness(requests)``, the log-odds of being correct for requests of
+``(context, answer)``; this module uses nothing else of it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Probe:
 def check_probe(methods: Collection[str], instance: Mapping[str, Any]) -> list[Instance]:
     """The request that ends the run if the probe is among the `methods` and there is none.
 
-    `instance` is what the requests of a document share. The request is to stand before all others,
-    so that the sentence does not come after thousands of answers.
+    `instance` holds what the requests of a document share. Put the request before all others, so
+    that the run does not stop after thousands of answers.
     """
     if "probe" not in methods:
         return []

@@ -1,6 +1,6 @@
-"""Methods that ask for the answer K more times at temperature 1, all from one set of samples.
+"""Methods that sample the answer K more times at temperature 1 and share one set of samples.
 
-The set is asked for once per question, by whichever of these methods comes first.
+The first of these methods asks for the set, once per question.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Sampling:
 class DistinctAnswers:
     """1 - (distinct - 1) / (n - 1), `distinct` being how many different answers n samples give.
 
-    n are those of the K samples that can be read. 1 if all agree, 0 if no two do; see
-    `same_answer`. It says how unsure the model is of the question, whatever the answer under
-    judgement (Cole et al. 2023 measure this diversity).
+    n is the number of readable samples among the K. 1 if all agree, 0 if no two do; see
+    `same_answer`. It measures how unsure the model is of the question, whatever the answer to be
+    judged (the diversity of Cole et al. 2023).
     """
 
     def __init__(self, settings: Settings):
@@ -108,7 +108,7 @@ def sampled_texts(question: Question, k: int) -> list[str]:
 
 
 def readable(question: Question, texts: Sequence[str]) -> list[str]:
-    """Those of the sampled texts that say something: a text, or the name of an option."""
+    """The sampled texts that say something: a text, or the name of an option."""
     if question.labels:
         return [text for text in texts if choose(text, question.labels) is not None]
     return [text for text in texts if not says_nothing(text)]
@@ -117,7 +117,7 @@ def readable(question: Question, texts: Sequence[str]) -> list[str]:
 def too_few(
     question: Question, texts: Sequence[str], at_least: int = 1, what: str = "sampled answers"
 ) -> str | None:
-    """Why `texts` tell nothing, or ``None``: less than half of them, or `at_least`, can be read."""
+    """The reason if fewer than half of `texts`, or than `at_least`, can be read; else ``None``."""
     said = len(readable(question, texts))
     if said >= max(at_least, len(texts) / 2):
         return None
@@ -144,7 +144,7 @@ def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
 
 
 def same_answer(question: Question, one: str, other: str) -> bool:
-    """Whether two sampled texts are plainly the same answer; whole answers are compared.
+    """Whether two sampled texts are the same answer, compared as a whole.
 
     Open-ended as `grading.same` compares them; for multiple choice if they name the same option.
     """
@@ -155,7 +155,7 @@ def same_answer(question: Question, one: str, other: str) -> bool:
 
 
 def group(texts: Iterable[str], same: Callable[[str, str], bool]) -> list[list[str]]:
-    """Cluster `texts`, each once, by `same` of a cluster's first member and a text.
+    """Cluster the distinct `texts`, comparing each with a cluster's first member by `same`.
 
     The greedy pass of Kuhn et al. (2023, algorithm 1): a text joins the first cluster that it
     matches, and otherwise begins one. Every text is in exactly one cluster.

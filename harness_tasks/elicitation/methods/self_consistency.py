@@ -22,10 +22,10 @@ from harness_tasks.elicitation.settings import Settings
 class SelfConsistency:
     """Share of K sampled reasoning paths that arrive at the answer (Wang et al. 2023).
 
-    Each path is asked for its conclusion in a further turn; that is its vote. A path without one,
-    or with a mere "The answer", does not vote, and if half of them do not, nothing is read. The
-    confidence is that of the answer under judgement, which need not be the majority's; the log
-    names the majority's vote (of equal ones, the first drawn).
+    Each path is asked for its conclusion in a further turn; that is its vote. A path without a
+    conclusion, or with only "The answer", does not vote; if half of them do not, the confidence is
+    missing. The confidence is that of the answer to be judged, which need not be the majority's.
+    The log has the majority's vote (the first drawn among equals).
     """
 
     def __init__(self, settings: Settings):

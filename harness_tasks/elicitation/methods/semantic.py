@@ -95,11 +95,10 @@ class SemanticClusters:
 class SemanticEntropy(SemanticClusters):
     """1 - H / log n, H = -sum p log p being the entropy over the clusters' weights p.
 
-    n are those of the K samples that can be read; 1 if all mean the same, 0 if all n differ and
+    n is the number of readable samples among the K. 1 if all mean the same, 0 if all n differ and
     weigh the same. With ``weighting: count`` H is the discrete semantic entropy of Farquhar et al.
     (2024), after Kuhn et al. (2023). It ranks questions by how unsure the model is and does not
-    depend on the answer under judgement; as a probability it is only as good as a recalibration
-    makes it.
+    depend on the answer to be judged; recalibrate it to use it as a probability.
     """
 
     def _unreadable(self, question, texts) -> str | None:
@@ -111,10 +110,10 @@ class SemanticEntropy(SemanticClusters):
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two texts share more than `JACCARD` of their words and all that tells names apart.
+    """Whether two texts share more than `JACCARD` of their words, and all other tokens.
 
-    Numbers, symbols and single letters must be the same ones ("Vitamin A …" is not "Vitamin B …").
-    Scripts without spaces show no words to share: such texts are never alike, only the same.
+    Numbers, symbols and single letters must be the same ("Vitamin A …" is not "Vitamin B …").
+    Scripts without spaces have no words to share, so such texts are never alike, only equal.
     """
     tokens = [read(text) for text in (one, other)]
     if any(script(token.text[0]) for text in tokens for token in text if token.kind == WORD):

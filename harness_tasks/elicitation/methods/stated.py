@@ -1,7 +1,7 @@
-"""The grammar of a stated probability: a reply is parsed, and what is not understood is missing.
+"""The grammar of a stated probability. If a reply does not fit it, the confidence is missing.
 
-A reply is a run of sentences. Those that hold a number must be statements of this form, in words
-of the closed lists in `stated_words`, and all of them must state the same value:
+A reply is a sequence of sentences. Those with a number must be statements of this form, in words
+from the closed lists in `stated_words`, and all of them must state the same value:
 
     statement   = { clause } ; clauses end at a comma, a bracket, a dash between spaces
     clause      = words [ value words ] [ reason ]
@@ -19,16 +19,16 @@ Read, for a prompt that asks for a percentage:
   "Confidence:", are 0.85; a number of at most 1 with decimals ("0.85", ".85", "1.0") is a
   probability; a whole 1 alone is one percent. "9/10" and "9 out of 10" are 0.9, "50/50" is 0.5.
 * A range is its middle ("60-70%" is 0.65), a value with a tolerance is the value ("90 ± 5%" is
-  0.9), "0.999..." is what was written of it, and "a 10% chance of being wrong" is the rest to 1
+  0.9), "0.999..." is the number as written, and "a 10% chance of being wrong" is 1 minus the value
   (0.9), each with a note.
 * The same value twice is read, and so is a value next to the scale: "Confidence (0-100): 85".
 * A question is no statement, so that an echoed prompt says nothing. Of a JSON object the
   confidence is read.
 
-Refused, that is missing with a reason:
+Refused; the confidence is missing, with a reason:
 
 * several values; a value outside [0, 1]; a minus sign; dates, times, scores and arithmetic;
-* a bound ("at least 90%", ">90%", "90+", "almost 100%"), since it is no value;
+* a bound ("at least 90%", ">90%", "90+", "almost 100%"), since it is not a value;
 * a denial: "not 100%", "90% incorrect", or a verdict against the answer beside any number;
 * a range of the whole scale, of whole numbers below 10 ("1-10") or the wrong way round;
 * "1,000" (a thousand), "1e2", "0.9...", "85th", "$90", "P = 1" (1% or certain?);
@@ -80,7 +80,7 @@ COMPLEMENT = "a probability of being wrong, read as the rest to 1"
 def parse_probability(text: str) -> Reading:
     """Read the probability that a model wrote when it was asked for a percentage.
 
-    The grammar is in the module's docstring: what is read, and what is refused.
+    The module's docstring has the grammar.
 
     Returns:
         A `Reading` with a confidence in [0, 1] and, where the value is not what was literally
@@ -112,7 +112,7 @@ def holds_number(text: str) -> bool:
 
 
 def shares(text: str) -> set[float]:
-    """Every share in `text`, a percentage or a fraction, whatever is said of it."""
+    """Every percentage or fraction in `text`, whatever it refers to."""
     tokens = tokenize(text)
     found = set()
     for at in range(len(tokens)):

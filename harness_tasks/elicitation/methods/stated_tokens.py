@@ -1,4 +1,4 @@
-r"""A reply cut into tokens: words, numbers and signs. Nothing is judged here, only recognised.
+r"""Split a reply into tokens: words, numbers and signs.
 
 What a number can look like, in any script's decimal digits and with the full-width forms of the
 signs:
@@ -11,8 +11,8 @@ thousands      ``1,000``                                             1000, so ou
 unreadable     ``1.2.3``, ``1e2``, ``85th``, ``B12``, ``9½``         no value: ``nan``
 =============  ====================================================  ===========================
 
-Markdown, quotes, brackets, ``\boxed{}`` and tags such as ``<b>`` are dropped, without joining what
-stood on their two sides. ``<confidence>`` is the word and a colon, ``</confidence>`` a full stop.
+Markdown, quotes, brackets, ``\boxed{}`` and tags such as ``<b>`` are dropped, without joining the
+text on their two sides. ``<confidence>`` is the word and a colon, ``</confidence>`` a full stop.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of `text`, in order; every character is in one of them or is dropped as dress."""
+    """The tokens of `text`, in order; characters outside tokens are dropped formatting."""
     tokens: list[Token] = []
     glued = False
     for match in _TOKEN.finditer(_plain(text)):

@@ -1,8 +1,7 @@
 """The English words that a statement of confidence is made of.
 
-Closed lists: a word that is in none of them is not understood, and a number beside it is not read.
-That is why no word stands here which could turn a number into another one ("half", "minus",
-"unlikely"), except in the lists that say so.
+The lists are closed: a number next to a word outside them is not read. So they contain no word that
+could change a number ("half", "minus", "unlikely"), except in the lists that say so.
 """
 
 # ruff: noqa: SIM905 (one word a line would hide what belongs together)

@@ -1,4 +1,4 @@
-"""Confidence that the model writes down: a number, a word, or numbers beside several guesses."""
+"""Confidence that the model writes: a number, a term, or a probability for each guess."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ class CotVerbalized:
 class VerbalizedTopK:
     """Several guesses with probabilities (Tian et al. 2023): that of the guess which is the answer.
 
-    Asked on the question alone. The first guess that agrees with the answer counts; if none does,
-    the model has said nothing about this answer and the confidence is missing.
+    The prompt shows the question without an answer. The first guess that agrees with the answer
+    counts; if none does, the confidence is missing.
     """
 
     def __init__(self, settings: Settings):

@@ -1,6 +1,6 @@
 """A yes/no question, read as the probability of "yes".
 
-By default from the log-probabilities of the two replies. Where a back end has none,
+By default it comes from the log-probabilities of the two replies. For back ends without them,
 ``yes_no: sampled`` lets the model reply K times and counts.
 """
 
@@ -79,7 +79,7 @@ class ZeroShotClassifier:
 
 
 class QuestionOnly(ZeroShotClassifier):
-    """The classifier with the answer hidden: what the question alone tells. A sanity row."""
+    """The classifier with the answer hidden, so that it sees only the question: a sanity check."""
 
     def ask(self, question: Question, words: str) -> str:
         return question.conversation.then(HIDDEN_ANSWER, words, cue="Answer")
@@ -88,7 +88,7 @@ class QuestionOnly(ZeroShotClassifier):
 class PIK(ZeroShotClassifier):
     """P(IK), "I know" (Kadavath et al. 2022): P(yes) for "Do you know the answer?".
 
-    Asked on the question alone, as if before answering; the same for every answer to it.
+    The prompt shows the question without an answer, so the result is the same for every answer.
     """
 
     def __init__(self, settings: Settings):
