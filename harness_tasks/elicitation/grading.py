@@ -67,7 +67,7 @@ GRADERS = {
 
 
 def string_grader(grading: str) -> Callable[[str, Sequence[str]], bool]:
-    """The string rule called `name`; ``exact`` if a judge grades, which compares no texts."""
+    """The string rule named by `grading`; ``exact`` if a judge grades, which compares no texts."""
     return exact if grading.startswith(JUDGE) else GRADERS[grading]
 
 
