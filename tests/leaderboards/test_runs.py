@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from lm_eval import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
+from lm_eval.tasks import TaskManager
 
 import calibench.cli
 from calib_leaderboards.runs import find_runs, load_log
@@ -58,7 +59,8 @@ def test_the_log_that_lm_eval_writes_is_found_whatever_the_task_is_called(
         "doc_to_choice": ["yes", "no"],
         "metric_list": [{"metric": "acc"}],
     }
-    results = simple_evaluate(Hashed(), tasks=[config], bootstrap_iters=0)
+    manager = TaskManager(include_defaults=False)
+    results = simple_evaluate(Hashed(), tasks=[config], task_manager=manager, bootstrap_iters=0)
     samples = results.pop("samples")
     tracker = EvaluationTracker(output_path=str(tmp_path / "run"))
     tracker.general_config_tracker.model_name_sanitized = "hashed"

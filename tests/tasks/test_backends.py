@@ -174,6 +174,13 @@ def test_a_chat_server_is_refused_in_one_sentence_before_it_is_asked_anything(re
     assert '"k": 4' in sentence and "likelihood" not in sentence.split("--metadata")[1]
 
 
+def whole(records):
+    """The records of answers that were not cut at their limit: of the others nothing is asked."""
+    found = [each for each in records.values() if "unfinished" not in (each["reason"] or "")]
+    assert found
+    return found
+
+
 @serves
 def test_the_offered_options_run_and_count_the_replies(chat):
     for method, wordings in (("zero_shot_classifier", WORDINGS), ("p_ik", KNOWS)):
@@ -181,6 +188,7 @@ def test_the_offered_options_run_and_count_the_replies(chat):
         assert len(records) == LIMIT
         for record in records.values():
             assert "|yes_no:sampled|k:4|" in record["signature"]
+        for record in whole(records):
             assert len(record["replies"]) == 4
             votes = Counter(parse_yes_no(text, wordings["yes_no"]) for text in record["replies"])
             readable = votes[True] + votes[False]
@@ -192,7 +200,7 @@ def test_the_offered_options_run_and_count_the_replies(chat):
 
 @serves
 def test_samples_of_a_chat_server_are_drawn_each_with_a_seed_of_its_own(chat):
-    drawn = [record["samples"] for record in chat["calib_worldfacts", "sampling"].values()]
+    drawn = [record["samples"] for record in whole(chat["calib_worldfacts", "sampling"])]
     assert all(len(texts) == 4 for texts in drawn)
     assert any(len(set(texts)) > 1 for texts in drawn)
 
