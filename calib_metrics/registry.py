@@ -1,7 +1,7 @@
 """All metrics by name.
 
-Each module declares its metrics in `METRICS`. List a new module in `_MODULES`, which sets the order
-in lists and messages.
+Each module declares its metrics in `METRICS`. A new module's are added to `_DECLARED`, which
+sets the order in lists and messages.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from calib_metrics import (
-    calibration,
-    compat,
-    counts,
-    cumulative,
-    discrimination,
-    selective,
-    smooth,
-)
 from calib_metrics._checks import check_choice
+from calib_metrics.calibration import METRICS as CALIBRATION
+from calib_metrics.compat import METRICS as COMPAT
+from calib_metrics.counts import METRICS as COUNTS
+from calib_metrics.cumulative import METRICS as CUMULATIVE
+from calib_metrics.discrimination import METRICS as DISCRIMINATION
 from calib_metrics.metric import Metric
+from calib_metrics.selective import METRICS as SELECTIVE
+from calib_metrics.smooth import METRICS as SMOOTH
 
-_MODULES = (counts, calibration, smooth, cumulative, discrimination, selective, compat)
+_DECLARED = (COUNTS, CALIBRATION, SMOOTH, CUMULATIVE, DISCRIMINATION, SELECTIVE, COMPAT)
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric for module in _MODULES for metric in module.METRICS
-}
+METRICS: dict[str, Metric] = {metric.name: metric for each in _DECLARED for metric in each}
 # Without the definitions of others, such as "ece:guo17".
 NAMES = tuple(name for name in METRICS if ":" not in name)
 

@@ -7,11 +7,8 @@ filtered response of each logged sample is the record that everything downstream
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -21,6 +18,12 @@ from harness_tasks.elicitation.checks import check_documents
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
 from harness_tasks.elicitation.ending import unfinished
+from harness_tasks.elicitation.first_turn import (
+    NEXT_QUESTION,
+    generation_of,
+    softmax,
+    whole_words,
+)
 from harness_tasks.elicitation.frozen import (
     CUT_ANSWER,
     check_complete,
@@ -35,7 +38,7 @@ from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
 from harness_tasks.elicitation.methods.probe import PROBE_CHECK, check_probe
 from harness_tasks.elicitation.options import choose
 from harness_tasks.elicitation.prompts import Conversation
-from harness_tasks.elicitation.question import Method, Question, Reading
+from harness_tasks.elicitation.question import Asked, Method, Question, Reading
 from harness_tasks.elicitation.records import Record
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
@@ -47,29 +50,6 @@ BYPASS = {"bypass": None}
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
 MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
-# Without examples nothing shows that an answer is one line, and models often begin with an empty
-# one. Some stop there must be: APIs refuse an empty list.
-NEXT_QUESTION = ("Question:",)
-LETTER_TOKENS = 4
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A question with the requests that each method added for it.
-
-    Attributes:
-        question: what is asked.
-        requests: by method, what it added.
-        read: by method, all that it reads, with what it shares with others.
-        answer: the request for a written answer, if there is one.
-        fit: the length of the first turn.
-    """
-
-    question: Question
-    requests: Mapping[str, Sequence[Instance]]
-    read: Mapping[str, Sequence[Instance]]
-    answer: Instance | None
-    fit: Instance
 
 
 class ConfidenceTask(ConfigurableTask):
@@ -100,7 +80,7 @@ class ConfidenceTask(ConfigurableTask):
             read_verdicts(grading.removeprefix(JUDGE)) if grading.startswith(JUDGE) else None
         )
         self._alone: tuple[str, list[dict[str, str]] | None] = ("", None)
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
 
     @property
     def _is_multiple_choice(self) -> bool:
@@ -186,7 +166,7 @@ class ConfidenceTask(ConfigurableTask):
         for position, request in enumerate(everything):
             request.idx = position
         answer = first[0] if first and first[0].request_type == ANSWER else None
-        self._asked[doc_id] = _Asked(question, requests, read, answer, fit)
+        self._asked[doc_id] = Asked(question, requests, read, answer, fit)
         return everything
 
     def extract(self, text: str) -> str:
@@ -266,7 +246,7 @@ class ConfidenceTask(ConfigurableTask):
             agrees=lambda text, label: choose(text, labels) == label,
             options=options,
             labels=labels,
-            generation=_option_generation(labels, self.config.num_fewshot),
+            generation=generation_of(labels, self.config.num_fewshot),
             instance=instance,
             extract=whole_words,
         )
@@ -286,7 +266,7 @@ class ConfidenceTask(ConfigurableTask):
             for name, method in self._methods.items():
                 first[doc_id].filtered_resps[name] = self._record(asked, name, method)
 
-    def _record(self, asked: _Asked, name: str, method: Method) -> Record:
+    def _record(self, asked: Asked, name: str, method: Method) -> Record:
         question = asked.question
         doc = question.instance["doc"]
         answer = question.answer()
@@ -314,7 +294,7 @@ class ConfidenceTask(ConfigurableTask):
             **(reading.extra or {}),
         )
 
-    def _cut_answer(self, asked: _Asked) -> str | None:
+    def _cut_answer(self, asked: Asked) -> str | None:
         """Why the answer, of this run or the one it is frozen from, is not whole, or ``None``."""
         if asked.answer is None:
             return self._cut.get(doc_hash(asked.question.instance["doc"])) if self._cut else None
@@ -355,36 +335,6 @@ class ConfidenceTask(ConfigurableTask):
         """By metric name, what is aggregated, where that is not (confidence, correct)."""
         answered = int(record["confidence"] is not None)
         return {"acc": record["correct"], "answered": answered, "graded": 1}
-
-
-def _option_generation(labels: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
-    """Generation arguments that leave room for every option.
-
-    A token is at least one byte, so the longest option is never cut. If examples show that an
-    answer is one line, a newline stops it.
-    """
-    longest = max(len(label.encode()) for label in labels)
-    stops = ["\n", *NEXT_QUESTION] if num_fewshot else [*NEXT_QUESTION]
-    return {"until": stops, "max_gen_toks": longest + LETTER_TOKENS}
-
-
-def whole_words(reply: str) -> str:
-    """The first line of a sampled reply, without a last word that may have been cut.
-
-    >>> from harness_tasks.elicitation.ending import Reply
-    >>> whole_words(Reply("Addis Ab", ended=False, limit=4))
-    'Addis'
-    """
-    if unfinished(reply) is None or "\n" in reply.lstrip():
-        return first_line(reply)
-    return "" if reply.thinking else re.sub(r"\w+\W*\Z", "", first_line(reply)).strip()
-
-
-def softmax(logprobs: Sequence[float]) -> list[float]:
-    """Probabilities proportional to exp(logprobs), of any length; they sum to 1."""
-    top = max(logprobs)
-    weights = [math.exp(logprob - top) for logprob in logprobs]
-    return [weight / sum(weights) for weight in weights]
 
 
 def read_by_the_class(doc: dict, results: list) -> dict:

@@ -94,6 +94,25 @@ class Reading:
     extra: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question with the requests that each method added for it.
+
+    Attributes:
+        question: what is asked.
+        requests: by method, what it added.
+        read: by method, all that it reads, with what it shares with others.
+        answer: the request for a written answer, if there is one.
+        fit: the length of the first turn.
+    """
+
+    question: Question
+    requests: Mapping[str, Sequence[Instance]]
+    read: Mapping[str, Sequence[Instance]]
+    answer: Instance | None
+    fit: Instance
+
+
 class Method(Protocol):
     """A way to elicit a confidence; `harness_tasks.elicitation.registry` names them all.
 
