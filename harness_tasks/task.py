@@ -270,13 +270,12 @@ class ConfidenceTask(ConfigurableTask):
         question = asked.question
         doc = question.instance["doc"]
         answer = question.answer()
-        reason = outside_window([asked.fit, *asked.read[name]])
-        if reason is None:
-            reason = self._cut_answer(asked)
-        if reason is None:
-            reading = method.read(question, asked.requests[name])
-        else:
+        if reason := outside_window([asked.fit, *asked.read[name]]):
             reading = Reading(None, reason)
+        else:
+            reading = method.read(question, asked.requests[name])
+            if cut := self._cut_answer(asked):  # what was read stays in the log
+                reading = Reading(None, cut, reading.extra)
         correct = self._grade(doc, answer)
         if correct is None:
             reading = Reading(None, "the judge's verdict on the answer could not be read")

@@ -68,9 +68,17 @@ def test_answers_about_which_nothing_could_be_asked_are_left_out_and_counted(tmp
     assert graded["train"]["id"] == ["capital:France"]
     assert load_graded(tmp_path / "graded")[1]["unasked"] == 1
     assert (
-        "1 answers were left out: nothing was asked about them; 1 without a question, mostly since "
+        "1 answers were left out: they are unfinished, or nothing was asked about them; mostly: "
         f"{reason}" in caplog.text
     )
+
+
+def test_answers_that_were_cut_are_left_out_and_counted(tmp_path):
+    reason = "the answer is unfinished: cut at its limit of 4 tokens, after 'Lima is a'"
+    cut = {**record("Peru"), "confidence": None, "reason": reason}
+    graded = grade([write_run(tmp_path / "run", [record("France"), cut])], tmp_path / "graded")
+    assert graded["train"]["id"] == ["capital:France"]
+    assert load_graded(tmp_path / "graded")[1]["unasked"] == 1
 
 
 def test_answers_without_a_verdict_are_left_out_and_counted(tmp_path):

@@ -33,10 +33,10 @@ def calibench(*arguments, cwd):
     gc.collect()  # the model, before the next command loads it again
 
 
-def asking(model, output, *options, metadata):
+def asking(model, output, *options, metadata, backend="calib-hf"):
     """The arguments of `lm_eval run` and of `calibench eval`."""
     return [
-        "--model", "hf", "--model_args", model, "--device", "cpu", "--batch_size", "16",
+        "--model", backend, "--model_args", model, "--device", "cpu", "--batch_size", "16",
         "--output_path", output, "--log_samples", "--metadata", json.dumps(metadata), *options,
     ]  # fmt: skip
 
@@ -53,7 +53,7 @@ def job(tmp_path_factory, embedded_model_path):
     base = f"pretrained={embedded_model_path}"
     task = ("--tasks", "calib_worldfacts", "--limit")
     query = {"methods": ["zero_shot_classifier"]}
-    for split, questions in (("train", "24"), ("validation", "12")):
+    for split, questions in (("train", "16"), ("validation", "8")):
         asked = asking(base, split, *task, questions, metadata={**query, "split": split})
         calibench("eval", *asked, cwd=folder)
     calibench("grade", "train", "validation", "-o", "graded", cwd=folder)
@@ -63,9 +63,10 @@ def job(tmp_path_factory, embedded_model_path):
     )  # fmt: skip
     # As a user does who has the stock command alone.
     stock = ("lm_eval", "run", "--include_path", ROOT / "harness_tasks")
-    printed = run(*stock, *asking(base, "base", *task, "12", metadata={"k": 3}), cwd=folder)
+    asked = asking(base, "base", *task, "8", metadata={"k": 3}, backend="hf")
+    printed = run(*stock, *asked, cwd=folder)
     frozen = {**query, "answers": "base"}
-    asked = asking(f"{base},peft=adapter", "tuned", *task, "12", metadata=frozen)
+    asked = asking(f"{base},peft=adapter", "tuned", *task, "8", metadata=frozen)
     calibench("eval", *asked, cwd=folder)
     run(
         "calibench", "leaderboard", "build", "base", "tuned", "--graded", "graded",

@@ -259,11 +259,7 @@ def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
         scores = {"likelihood": {"ece": (0.1, 0.0, 0.2)}, "sampling": {"ece": (0.1, 0.0, 0.2)}}
         made = [
             make_entry(methods=dict([item]), model=model, adapter=adapter, setting=setting)[0]
-            for item, (model, adapter, setting) in zip(
-                list(scores.items()) * 2,
-                entries,
-                strict=False,  # as many as there are entries
-            )
+            for item, (model, adapter, setting) in zip(scores.items(), entries, strict=True)
         ]
         return sorted(bar_rows(table_rows(made))[0])
 

@@ -14,6 +14,7 @@ import datasets
 
 from calib_adapters.data.asked_with import asked_with
 from calib_adapters.data.training_data import GRADING, fingerprint, load_data, save_data
+from harness_tasks.elicitation.frozen import CUT_ANSWER
 from harness_tasks.elicitation.logs import model_arguments, read_object, results_of
 from harness_tasks.elicitation.records import read_samples
 
@@ -50,7 +51,8 @@ def grade(
             if record["correct"] is None:  # a judge's verdict that could not be read
                 ungraded += 1
                 continue
-            if "query" not in record:  # the question about the answer could not be asked
+            # The question about the answer could not be asked, or the answer is only a part of one.
+            if "query" not in record or (record["reason"] or "").startswith(CUT_ANSWER):
                 unasked.append(record["reason"])
                 continue
             how = record.get("signature")
@@ -69,11 +71,11 @@ def grade(
             count += 1
         if count:
             sources.append({"file": file.name, "sha256": _sha256(file), "rows": count})
-            results = _results_beside(file, record["task"])
-            name = model_arguments(results).get("pretrained")
+            beside = _results_beside(file, record["task"])
+            name = model_arguments(beside).get("pretrained")
             # Samples alone are enough to train on; the provenance then says null.
             models.add(None if name is None else Path(str(name)).name)
-            how_asked.append(asked_with(model_arguments(results)))
+            how_asked.append(asked_with(model_arguments(beside)))
             if how_asked[-1] != how_asked[0]:
                 raise ValueError(
                     f"{file} was asked with {_shown(how_asked[-1])}, another file with "
@@ -82,7 +84,8 @@ def grade(
     if not rows:
         raise ValueError(
             f"no graded sample of the method {method!r} in {', '.join(map(str, results))} "
-            f"({ungraded} without a verdict{_why(unasked)}). Run the task "
+            f"({ungraded} without a verdict, {len(unasked)} unfinished or not asked about"
+            f"{_why(unasked)}). Run the task "
             f'with --log_samples and --metadata \'{{"methods": ["{method}"], "split": "train"}}\'.'
         )
     if len(models) > 1:
@@ -96,7 +99,7 @@ def grade(
         )
     if unasked:
         logging.getLogger(__name__).warning(
-            "%d answers were left out: nothing was asked about them%s.",
+            "%d answers were left out: they are unfinished, or nothing was asked about them%s.",
             len(unasked),
             _why(unasked),
         )
@@ -171,11 +174,8 @@ def _shown(arguments: Mapping[str, Any]) -> str:
 
 
 def _why(unasked: Sequence[str]) -> str:
-    """How many answers were not asked about, and the most frequent reason."""
-    if not unasked:
-        return ""
-    ((reason, _),) = Counter(unasked).most_common(1)
-    return f"; {len(unasked)} without a question, mostly since {reason}"
+    """The most frequent reason for which answers were left out."""
+    return f"; mostly: {Counter(unasked).most_common(1)[0][0]}" if unasked else ""
 
 
 def _by_split(rows: Any) -> datasets.DatasetDict:
