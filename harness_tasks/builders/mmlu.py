@@ -42,7 +42,7 @@ aggregate_metric_list:
   - {{metric: brier, weight_by_size: false}}
   - {{metric: answered, weight_by_size: false}}
 metadata:
-  version: 1.0
+  version: 2.0
 """
 
 

@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import lm_eval.tasks
@@ -13,6 +14,7 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
+from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from peft import PeftModel
@@ -476,3 +478,12 @@ def test_garbage_is_collected_again_after_the_imports(body):
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "True\n"
+
+
+def test_the_entry_point_for_lm_eval_names_the_registered_back_end():
+    (point,) = (
+        point
+        for point in metadata.entry_points(group="lm_eval.models")
+        if point.dist.name == "calibench"
+    )
+    assert point.load() is CalibHFLM is get_model(point.name)

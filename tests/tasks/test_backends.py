@@ -35,10 +35,14 @@ LIMIT = 3
 GREEDY = ("verbalized", "cot_verbalized")
 SHORT = {"reasoning_tokens": 12, "reply_tokens": 12}
 
-serves = pytest.mark.skipif(
-    not is_serve_available(),
-    reason="`transformers serve` needs: pip install 'transformers[serving]' 'lm_eval[api]'",
-)
+
+def serves(test):
+    """Mark a test that starts `transformers serve`: it runs every night, where that is installed."""
+    needs = pytest.mark.skipif(
+        not is_serve_available(),
+        reason="`transformers serve` needs: pip install 'transformers[serving]' 'lm_eval[api]'",
+    )
+    return pytest.mark.nightly(needs(test))
 
 
 def free_port():
@@ -269,8 +273,8 @@ def test_a_server_that_scores_no_token_is_found_out():
 def test_two_processes_give_the_records_of_one_for_every_kind_of_task(
     tmp_path, embedded_model_path
 ):
-    # Three questions of each task, so that one rank is a question short, which is where lm-eval pads
-    # with repeated requests; float32, since other batches move bfloat16 logits. Three turns, shared
+    # Three questions of each task, so that one rank is a question short, where lm-eval pads with
+    # repeated requests; float32, since other batches move bfloat16 logits. Three turns, shared
     # samples and the length of prompts.
     tasks = "calib_worldfacts,calib_worldfacts_mc"
     same = ["likelihood", "zero_shot_classifier", "verbalized", "cot_verbalized"]

@@ -39,7 +39,7 @@ FILES = sorted(
 def test_every_task_asks_and_scores_with_every_default_method(file, hub):
     results = run(file.stem, include=file.parent, limit=6)
     scores, config = results["results"][file.stem], results["configs"][file.stem]
-    assert config["metadata"]["version"] == 1.0
+    assert config["metadata"]["version"] == 2.0
     assert 0 <= scores["acc,zero_shot_classifier"] <= 1
     # The replies are "right" and the like: they name no option, and no number.
     reads = config["output_type"] == "generate_until" and file.stem != "calib_gsm8k"

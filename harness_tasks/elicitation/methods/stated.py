@@ -17,7 +17,7 @@ Read, for a prompt that asks for a percentage:
 
 * "85%", "85 percent", "ninety percent", and 85 alone, behind "about" or behind a label such as
   "Confidence:", are 0.85; a number of at most 1 with decimals ("0.85", ".85", "1.0") is a
-  probability; a whole 1 alone is one percent. "9/10" and "9 out of 10" are 0.9, "50/50" is 0.5.
+  probability. "9/10" and "9 out of 10" are 0.9, "50/50" is 0.5.
 * A range is its middle ("60-70%" is 0.65), a value with a tolerance is the value ("90 ± 5%" is
   0.9), "0.999..." is the number as written, and "a 10% chance of being wrong" is 1 minus the value
   (0.9), each with a note.
@@ -31,7 +31,7 @@ Refused; the confidence is missing, with a reason:
 * a bound ("at least 90%", ">90%", "90+", "almost 100%"), since it is not a value;
 * a denial: "not 100%", "90% incorrect", or a verdict against the answer beside any number;
 * a range of the whole scale, of whole numbers below 10 ("1-10") or the wrong way round;
-* "1,000" (a thousand), "1e2", "0.9...", "85th", "$90", "P = 1" (1% or certain?);
+* "1,000" (a thousand), "1e2", "0.9...", "85th", "$90", a whole "1" (1% or certain?);
 * a number after "the answer is" or "it is", unless the words say that it is a probability;
 * a number beside a word that the lists do not have: it may be about something else;
 * a sentence that breaks off ("90% or").
@@ -47,7 +47,6 @@ from collections.abc import Sequence
 from harness_tasks.elicitation.methods.stated_tokens import Token, sentences, tokenize
 from harness_tasks.elicitation.methods.stated_values import (
     ENDLESS,
-    UNIT_SCALE,
     Refused,
     Stated,
     parse_value,
@@ -194,8 +193,8 @@ class _Statement:
         last = self.tokens[-1]
         if last.text in DANGLING or last.text in (",", ":", "=", "-", "(", "~"):
             raise Refused("a sentence that breaks off")
-        if UNIT_SCALE in self.found and any(stated.whole_one for stated in self.found):
-            raise Refused("a 1 on a scale that may end there")
+        if any(stated.whole_one for stated in self.found):
+            raise Refused("a whole 1, which may be one percent or certainty,")
         return self.found
 
     def _value(self, stated: Stated, at: int) -> None:
@@ -207,8 +206,6 @@ class _Statement:
         before, said = self.tokens[at - 1] if at else None, set(self.words)
         if before is not None and before.text in NOT_BEFORE - ({"and"} if self.found else set()):
             raise Refused(f"{before.text!r} before the number")
-        if stated.whole_one and before is not None and before.text == "=":
-            raise Refused("'= 1', which may be one percent or certainty")
         if not (stated.marked or LABELS & said or said <= HEDGES | SPEAKING):
             raise Refused("a number without a percent sign, which may be about something else")
         self.needed = bool(ANSWERS & said) and not (LABELS | SURE) & said

@@ -30,7 +30,7 @@ class Stated:
         value: in [0, 1].
         note: how it was read, where it is not what was literally written.
         marked: whether a percent sign or a fraction shows that it is a share.
-        whole_one: whether it was a bare 1, which is one percent by the scale that was asked for.
+        whole_one: whether it was a bare 1, which may be one percent or certainty.
     """
 
     value: float
