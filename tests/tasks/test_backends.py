@@ -37,7 +37,7 @@ SHORT = {"reasoning_tokens": 12, "reply_tokens": 12}
 
 
 def serves(test):
-    """Mark a test that starts `transformers serve`: it runs every night, where that is installed."""
+    """Mark a test that starts `transformers serve`: it runs every night, if that is installed."""
     needs = pytest.mark.skipif(
         not is_serve_available(),
         reason="`transformers serve` needs: pip install 'transformers[serving]' 'lm_eval[api]'",
