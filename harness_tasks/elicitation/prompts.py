@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from harness_tasks.elicitation.control_tokens import neutral
+
 HIDDEN_ANSWER = "[hidden]"
 
 VERBALIZED = "How likely is it that the proposed answer is correct, from 0% to 100%?"
@@ -98,6 +100,7 @@ class Conversation:
 
     def turn(self, answer: str, question: str, cue: str) -> Conversation:
         """The conversation after that second turn was asked, for a third one."""
+        answer = neutral(answer)
         if self.messages is None:
             prompt = f"{self.alone}{self.delimiter}{answer}\n\n{question}\n{cue}:"
             return replace(self, context=prompt, alone=prompt)

@@ -15,6 +15,7 @@ import datasets
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.files import find_format
+from harness_tasks.elicitation.control_tokens import neutral
 from harness_tasks.elicitation.logs import find_log
 from harness_tasks.elicitation.records import read_log
 from harness_tasks.templates.table import Column, read_table, select
@@ -45,6 +46,7 @@ def load(
     Returns:
         The split ``test`` with id, question, answer, references, reference (one text, for the
         prompt), criterion, label (None without one), labels_given, judged (hash of the document).
+        Control tokens in what the prompt quotes are plain text; see `neutral`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -157,7 +159,15 @@ def _split(rows: Any) -> dict[str, datasets.Dataset]:
 def _read(path: Path) -> list[dict[str, Any]]:
     file = find_log(path, "answers", "run the task to be judged with --log_samples --output_path.")
     rows = _logged_answers(file) if find_format(file) == "lm-eval" else _read_answer_table(file)
-    return [{**row, "reference": "; ".join(row["references"])} for row in rows]
+    return [
+        {
+            **row,
+            "question": neutral(row["question"]),
+            "answer": neutral(row["answer"]),
+            "reference": neutral("; ".join(row["references"])),
+        }
+        for row in rows
+    ]
 
 
 def _read_answer_table(file: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness_tasks.elicitation.control_tokens import neutral
 from harness_tasks.elicitation.logs import find_log
 from harness_tasks.elicitation.records import read_log
 
@@ -26,7 +27,7 @@ def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
     verdicts: dict[tuple[str, str], bool | None] = {}
     for sample in read_log(file):
         try:
-            key = sample.row["doc"]["judged"], sample.row["doc"]["answer"]
+            key = sample.row["doc"]["judged"], neutral(sample.row["doc"]["answer"])
             given = sample.row["judged_correct"]
             verdict = None if given is None else bool(given)
             known = verdicts.setdefault(key, verdict)
@@ -48,7 +49,7 @@ def verdict_on(verdicts: Verdicts, document: str, answer: str, where: str) -> bo
         ValueError: the judge was not asked about this answer; names `where` (the question).
     """
     try:
-        return verdicts[document, answer]
+        return verdicts[document, neutral(answer)]  # as the judge read it
     except KeyError:
         raise ValueError(
             f"grading: the judge was not asked about the answer {answer!r} to {where!r}. Let it "

@@ -51,18 +51,25 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
         ValueError: the prompt is empty, the same for all rows or cannot be filled in, or a column
             holds values of several types; names file, row and column.
     """
-    from lm_eval.utils import apply_template
+    from jinja2 import TemplateSyntaxError
 
+    from harness_tasks.templates.prompts import renderer
+
+    try:
+        render = renderer(prompt)
+    except TemplateSyntaxError as error:
+        raise ValueError(f"--prompt is no template: {str(error).rstrip('.')}.") from None
     names = dict.fromkeys(name for row in table for name in row if name != reference)
     whole, prompts = [], set()
     for number, (source, row) in enumerate(zip(table, rows, strict=True), start=1):
         kept = {name: _plain(source.get(name)) for name in names}
         whole.append({**kept, **plural(row)})
         try:
-            prompts.add(text := apply_template(prompt, whole[-1]))
+            prompts.add(text := render(whole[-1]))
         except Exception as error:  # what is in the user's template may raise anything
+            reason = str(error).rstrip(".") or "it takes too much memory"
             raise ValueError(
-                f"{data}, row {number}: the prompt cannot be filled in: {str(error).rstrip('.')}."
+                f"{data}, row {number}: the prompt cannot be filled in: {reason}."
             ) from None
         if not text.strip():
             raise ValueError(f"{data}, row {number}: the prompt is empty.")

@@ -7,9 +7,11 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
+from lm_eval.utils import apply_template
 
 from calibench.cli import cli
 from harness_tasks.templates.fields import quoted
+from harness_tasks.templates.prompts import renderer
 from harness_tasks.templates.write import write_task
 from helpers.template_rows import PAIRS, jsonl
 
@@ -33,7 +35,7 @@ def test_an_existing_folder_is_left_alone(tmp_path):
     [
         ({"prompt": None}, "needs one"),
         ({"prompt": "{{prompt}} {{colour}}"}, "row 1: .* 'colour' is undefined"),
-        ({"prompt": "{{prompt"}, "row 1: the prompt cannot be filled in"),
+        ({"prompt": "{{prompt"}, "--prompt is no template: unexpected end of template"),
         ({"prompt": " "}, "row 1: the prompt is empty"),
         ({"prompt": "{{1 / 0}}"}, "row 1: the prompt cannot be filled in: division by zero"),
         ({"prompt": "{{prompt + 1}}"}, "row 1: the prompt cannot be filled in: can only concat"),
@@ -49,6 +51,47 @@ def test_options_that_do_not_fit_are_refused(tmp_path, options, sentence):
     file = jsonl(tmp_path / "my.jsonl", PAIRS)
     with pytest.raises(ValueError, match=sentence):
         write_task("custom", file, tmp_path / "task", **options)
+
+
+ESCAPE = "{{ cycler.__init__.__globals__.os.popen('touch ran').read() }}"
+CLASSES = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
+LOOP = "{% for i in range(100000) %}"
+MANY = f"{LOOP}{LOOP}{{% set x = i %}}{{% endfor %}}{{% endfor %}}"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        (ESCAPE, "access to attribute '__init__' of .* is unsafe"),
+        (CLASSES, "access to attribute '__class__' of 'str' object is unsafe"),
+        ("{{ lipsum.__globals__ }}", "unsafe"),
+        ("{% for i in range(10**9) %}x{% endfor %}", "Range too big"),
+        ("{{ prompt * 10**8 * 100 }}", "too much memory"),
+        ("{{ prompt.ljust(10**11) }}", "too much memory"),
+        ("{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}", "longer than 10,000,000"),
+        (MANY, "longer than 1 second"),
+    ],
+)
+def test_a_prompt_can_neither_run_programs_nor_take_all_time_or_memory(
+    tmp_path, monkeypatch, prompt, reason
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("harness_tasks.templates.prompts.SECONDS", 1)
+    with pytest.raises(ValueError, match=f"row 1: the prompt cannot be filled in: .*({reason})"):
+        write_task("custom", jsonl(tmp_path / "my.jsonl", PAIRS), tmp_path / "task", prompt=prompt)
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "task").exists()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{{prompt|upper}}\n",
+        "{% if prompt %}Q: {{prompt}}{% endif %}",
+        "{{prompt|regex_replace('a', 'b')}}",
+    ],
+)
+def test_other_prompts_are_rendered_as_lm_eval_renders_them(prompt):
+    assert renderer(prompt)(PAIRS[0]) == apply_template(prompt, PAIRS[0])
 
 
 def test_a_column_of_mixed_types_is_refused_where_it_is_kept(tmp_path):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness_tasks.elicitation.control_tokens import neutral
+
 SHOWN_TASKS = 8  # per prompt, as in Wang et al. (2023): six of people, two of the teacher
 SHOWN_OWN = 2
 SHOWN_INSTANCES = 3
@@ -37,7 +39,7 @@ def tasks_prompt(examples: Sequence[Example]) -> tuple[str, list[str]]:
     """A prompt that the teacher continues with new tasks, and the strings at which it stops."""
     listed = [f"Task {n}: {one_line(e.instruction)}" for n, e in enumerate(examples, start=1)]
     prompt = "\n".join([_TASKS, "", *listed, f"Task {len(examples) + 1}:"])
-    return prompt, [f"Task {len(examples) + NEW_TASKS + 1}:"]
+    return neutral(prompt), [f"Task {len(examples) + NEW_TASKS + 1}:"]
 
 
 def read_tasks(reply: str) -> list[str]:
@@ -55,7 +57,7 @@ def instance_prompt(instruction: str, examples: Sequence[Example]) -> tuple[str,
         for e in examples
     ]
     prompt = "\n".join([_INSTANCES, "", *blocks, f"Task: {instruction}", "Input:"])
-    return prompt, [_END, "\nTask:"]
+    return neutral(prompt), [_END, "\nTask:"]
 
 
 def read_instance(reply: str) -> tuple[str, str] | None:
