@@ -1,5 +1,6 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
+# make nightly  its slow tests, which make test leaves out; CALIBENCH_ALL_MODELS=1 fetches what some need
 # make lint     ruff and mypy, as CI runs them
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
@@ -24,7 +25,7 @@ INSTALL_MINUTES := 2 to 5
 INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
-.PHONY: demo test lint publish entries regress experiments clean
+.PHONY: demo test nightly lint publish entries regress experiments clean
 .DELETE_ON_ERROR:
 
 # Two runs at a time, each on half of the cores, are faster than one run on all of them.
@@ -43,6 +44,9 @@ demo: $(READY)
 # Two files at a time, each on one thread; tests/conftest.py lets the longest begin.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+nightly: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m nightly
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --editable '.[dev]'
