@@ -1,6 +1,7 @@
 """The fast paths of calib-hf say what the stock ``hf`` back end says, for every form of request."""
 
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from transformers import (
     CohereForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GraniteConfig,
@@ -26,10 +29,13 @@ from transformers import (
     MistralForCausalLM,
     PhimoeConfig,
     PhimoeForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
 
+from calib_adapters.serving.fast import network
 from calib_adapters.serving.fast.memory import Memory
 from calib_adapters.serving.fast.texts import ending
 from calib_adapters.serving.model import CalibHFLM
@@ -426,24 +432,54 @@ def other_model(folder, tokenizer_of, kind):
             "logits_divided": lambda: GraniteForCausalLM(GraniteConfig(**size, logits_scaling=3.0)),
             "logits_multiplied": lambda: CohereForCausalLM(CohereConfig(**size, logit_scale=0.3)),
             "capped": lambda: Gemma2ForCausalLM(Gemma2Config(**size, **caps)),
+            "windows_in_turn": lambda: Gemma3ForCausalLM(
+                Gemma3TextConfig(
+                    **size,
+                    **window,
+                    head_dim=8,
+                    query_pre_attn_scalar=8,
+                    layer_types=["sliding_attention", "full_attention"],
+                )
+            ),
+            "biases": lambda: Qwen2ForCausalLM(Qwen2Config(**size)),
         }[kind]()
+        for name, bias in model.named_parameters():
+            if name.endswith("_proj.bias"):
+                torch.nn.init.normal_(bias)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["gpt2", "window", "window_in_mask", "logits_divided", "logits_multiplied", "capped"],
-)
-def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind):
+KINDS = {  # and whether texts longer than their window are served
+    "gpt2": True, "window": True, "window_in_mask": False, "windows_in_turn": True, "biases": True,
+    "logits_divided": True, "logits_multiplied": True, "capped": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_architectures_have_their_own_numbers(tiny, tmp_path, kind, monkeypatch):
     model = other_model(tmp_path, tiny, kind)
     lm, stock = CalibHFLM(model, batch_size=4, **CPU), HFLM(model, batch_size=1, **CPU)
     assert lm._fast.serves
     prompts = ["One two three four five six seven. " * 4 + q for q in QUESTIONS] + QUESTIONS
-    assert lm.generate_until(generations(prompts)) == stock.generate_until(generations(prompts))
     pairs = [(prompt, text) for prompt in prompts for text in (" Lima", " in Peru, I think")]
-    check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
+    texts = stock.generate_until(generations(prompts))
+    scores = stock.loglikelihood(continuations(pairs))
+    seen = counted(monkeypatch)
+    assert lm.generate_until(generations(prompts)) == texts
+    check_scores(lm.loglikelihood(continuations(pairs)), scores)
+    assert (not seen) == KINDS[kind]
+
+
+def test_texts_past_a_window_that_could_not_be_tried_are_left_to_the_stock_back_end(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(network, "_narrowed", lambda *_: nullcontext())
+    lm = CalibHFLM(other_model(tmp_path, tiny, "windows_in_turn"), batch_size=4, **CPU)
+    seen = counted(monkeypatch)
+    lm.loglikelihood(continuations([(QUESTIONS[0], " Lima"), (QUESTIONS[0] * 9, " Lima")]))
+    assert seen == {"_loglikelihood_tokens": 1}
 
 
 STOPS = ["\n", ".", "\n\n", " the", "Q:", "é", " ", "a ", "<|im_end|>", "🙂"]

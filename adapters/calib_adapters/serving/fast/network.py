@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from calib_adapters.serving.fast.segments import NotServed, Past, View, attendin
 # Numbers of logits that exist at a time: 64 MB in float32.
 LOGITS = 2**24
 TRIAL = 24  # tokens
+NARROW = 5  # of the sliding windows of a trial
 # Probability that may be elsewhere in the trial: by its rounding alone bfloat16 moves some 0.04.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 ROUGH = 0.15
@@ -90,17 +92,38 @@ class Network:
             raise NotServed("its logits are others than its head's")
         if view.layers != set(range(len(view.layers))) or view.shape is None:
             raise NotServed("its layers do not call transformers' attention interface")
-        self.window = min([view.window or math.inf, *_bounds(self.config)])
         self.count, (self.heads, self.size) = len(view.layers), view.shape
+        near = TOLERANCE.get(self.dtype, ROUGH)
+        moved = _moved(self._in_pieces(ids), expected[14:])
+        if not moved < near:
+            raise NotServed(f"in pieces its probabilities are others ({moved:.2g} of 1 moved)")
+        bounds = dict(_bounds(self.config))
+        if view.window:
+            bounds["sliding_window"] = min(view.window, bounds.get("sliding_window", view.window))
+            if self._slides(ids, plain, expected, near):
+                del bounds["sliding_window"]
+        self.window = min(bounds.values(), default=math.inf)
+
+    def _slides(
+        self, ids: Tensor, plain: Callable[[Tensor], Tensor], expected: Tensor, near: float
+    ) -> bool:
+        """Whether tokens are hidden behind a sliding window as the stock back end hides them.
+
+        Tried with a narrow one. False too if that makes too little difference to tell.
+        """
+        with _narrowed(self._layers, self.config):
+            narrow = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
+            moved = _moved(self._in_pieces(ids), narrow[14:])
+        return moved < near < _apart(narrow, expected) / 2
+
+    def _in_pieces(self, ids: Tensor) -> Tensor:
+        """Logits (T, V) of the trial's tokens from the fifteenth on, by three passes."""
         prefix = self.prefix(ids[:9].tolist())
         read = self.prefill([ids[9:15].tolist(), ids[9:17].tolist()], prefix)
         rows = torch.tensor([0, 1, 0], device=self.device)
         tails = [ids[15:].tolist(), ids[17:].tolist(), ids[15:16].tolist()]
         hidden = self.follow(read, rows, tails, prefix)
-        logits = torch.cat([self._head(read.last[:1]), self._head(hidden[0])])
-        moved = _moved(logits, expected[14:])
-        if not moved < TOLERANCE.get(self.dtype, ROUGH):
-            raise NotServed(f"in pieces its probabilities are others ({moved:.2g} of 1 moved)")
+        return torch.cat([self._head(read.last[:1]), self._head(hidden[0])])
 
     @property
     def bytes_per_token(self) -> int:
@@ -226,20 +249,45 @@ def _with_scale(head: nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
     return logits if divisor != 1 or factor != 1 or cap else head
 
 
-def _bounds(config: Any) -> Iterator[int]:
-    """Tokens past which a layer attends to some only, or turns all by other angles."""
+def _bounds(config: Any) -> Iterator[tuple[str, int]]:
+    """Tokens past which a layer attends to some only, or turns all by other angles, and why."""
     for name in ("sliding_window", "attention_chunk_size"):
         if bound := getattr(config, name, None):
-            yield bound
+            yield name, bound
     ropes = getattr(config, "rope_parameters", None) or {}
-    for rope in (ropes, *ropes.values()):  # models with several kinds of layers have one for each
+    # Models with several kinds of layers have one for each.
+    for name, rope in (("all", ropes), *ropes.items()):
         if isinstance(rope, dict) and rope.get("rope_type") in ("dynamic", "longrope"):
-            yield rope.get("original_max_position_embeddings") or config.max_position_embeddings
+            bound = rope.get("original_max_position_embeddings") or config.max_position_embeddings
+            yield f"rope of {name}", bound
+
+
+@contextmanager
+def _narrowed(layers: nn.Module, config: Any) -> Iterator[None]:
+    """Inside, the sliding windows of a model are `NARROW`, wherever it may look them up."""
+    places = [
+        place
+        for place in (config, *layers.modules())
+        if isinstance(getattr(place, "sliding_window", None), int)
+    ]
+    before = [place.sliding_window for place in places]
+    try:
+        for place in places:
+            place.sliding_window = NARROW
+        yield
+    finally:
+        for place, window in zip(places, before, strict=True):
+            place.sliding_window = window
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """Probability that stands elsewhere in `one` (N, V) than in `other`, at the worst place."""
+    return (one - other).abs().sum(-1).max().item() / 2
 
 
 def _moved(logits: Tensor, expected: Tensor) -> float:
     """Probability that `logits` (N, V) put elsewhere than `expected` (N, V), at the worst place."""
-    return (logits.float().softmax(-1) - expected).abs().sum(-1).max().item() / 2
+    return _apart(logits.float().softmax(-1), expected)
 
 
 def _tokens(keys: Tensor | None) -> int:

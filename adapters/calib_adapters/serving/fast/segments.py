@@ -79,6 +79,29 @@ class View:
 
     def __post_init__(self) -> None:
         self.bias = self._bias()
+        self._within: dict[int, Tensor] = {}
+
+    def within(self, window: int | None) -> Tensor:
+        """The bias for a layer in which a token sees the last `window` tokens, itself included."""
+        if window is None or self.bias.shape[-1] <= window:
+            return self.bias
+        if window not in self._within:
+            far = self._distances() >= window
+            narrow = self.bias.masked_fill(far[:, None], -torch.inf) if far.any() else self.bias
+            self._within[window] = narrow
+        return self._within[window]
+
+    def _distances(self) -> Tensor:
+        """(R, T, S): by how many tokens a key stands before a new token."""
+        device = self.lengths.device
+        prefix = 0 if self.prefix is None else self.prefix.shape[4]
+        before = torch.full_like(self.lengths, prefix)
+        if self.past is not None:
+            before = before + self.past.mask.sum(1)[self.past.question]
+        shared = torch.arange(self._before, device=device).expand(len(before), -1)
+        own = before[:, None] + torch.arange(self.bias.shape[-1] - self._before, device=device)
+        new = (before + self.lengths)[:, None] + torch.arange(self.new, device=device)
+        return new[:, :, None] - torch.cat([shared, own], -1)[:, None]
 
     def _bias(self) -> Tensor | None:
         """(R or 1, 1, T, S) with -inf where a new token must not look; ``None`` if all may."""
@@ -153,7 +176,8 @@ def attend(
     special += ["a mask"] if attention_mask is not None else []
     if special or dropout or not getattr(module, "is_causal", True):
         raise NotServed(f"its attention needs {', '.join(special) or 'dropout or no order'}")
-    if window := kwargs.get("sliding_window"):
+    window = kwargs.get("sliding_window") or None
+    if window:
         view.window = min(window, view.window or window)
     if view.shape not in (None, (key.shape[1], key.shape[3])) or key.shape != value.shape:
         raise NotServed("its layers have keys or values of different sizes")
@@ -163,14 +187,14 @@ def attend(
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     own = view.write(layer, key, value)
     if not softcap and (view.new > FEW or (view.prefix is None and view.past is None)):
-        mixed = _whole(query, own, view, layer, scaling)
+        mixed = _whole(query, own, view, layer, scaling, view.within(window))
     else:
-        mixed = _by_segment(query, own, view, layer, scaling, softcap)
+        mixed = _by_segment(query, own, view, layer, scaling, view.within(window), softcap)
     return mixed.transpose(1, 2).contiguous(), None
 
 
 def _whole(
-    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float
+    query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float, bias: Tensor
 ) -> Tensor:
     """Ordinary attention over one row of keys per row, for rows of many new tokens."""
     rows, groups = len(query), query.shape[1] // own[0].shape[1]
@@ -185,12 +209,12 @@ def _whole(
         ).repeat_interleave(groups, dim=1)
         for i, part in enumerate(own)
     )
-    alone = view.prefix is None and view.past is None and view.new > 1
+    alone = view.prefix is None and view.past is None and view.new > 1 and bias is view.bias
     return functional.scaled_dot_product_attention(
         query,
         keys,
         values,
-        attn_mask=None if alone else view.bias.to(query.dtype),
+        attn_mask=None if alone else bias.to(query.dtype),
         is_causal=alone,
         scale=scaling,
     )
@@ -198,7 +222,7 @@ def _whole(
 
 def _by_segment(
     query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float,
-    softcap: float | None,
+    bias: Tensor, softcap: float | None,
 ) -> Tensor:  # fmt: skip
     rows, past = len(query), view.past
     segments = [(*own, rows, 1, None)]
@@ -213,7 +237,7 @@ def _by_segment(
     )
     if softcap:
         scores = softcap * torch.tanh(scores / softcap)
-    weights = torch.softmax(scores.float() + view.bias, -1).to(query.dtype)
+    weights = torch.softmax(scores.float() + bias, -1).to(query.dtype)
     parts = weights.split([keys.shape[2] for keys, *_ in segments], -1)
     mixed = [
         _product(part, values, *place)
