@@ -6,13 +6,14 @@ drawn apart. A row that has stopped leaves, and when there is room, further ques
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from calib_adapters.serving.fast.draws import pick, together
 from calib_adapters.serving.fast.memory import Written
 from calib_adapters.serving.fast.network import Network, Prefilled
 from calib_adapters.serving.fast.segments import Past
@@ -39,33 +40,34 @@ class Choice:
     top_k: int = 0
     top_p: float = 1.0
 
-    def draw(self, logits: Tensor, counts: Tensor) -> Tensor:
-        """`counts` (N,) tokens for each row of `logits` (N, V): (N, greatest count)."""
-        if not self.sampled:
-            return logits.argmax(-1, keepdim=True).expand(-1, int(counts.max()))
+    def draw(self, logits: Tensor, numbers: Tensor) -> Tensor:
+        """Tokens for each row of `logits` (N, V), drawn by `numbers` (N, C, 2): (N, C)."""
         scores, tokens = logits / self.temperature, None
         if 0 < self.top_k < scores.shape[-1]:
             scores, tokens = scores.topk(self.top_k)
         elif self.top_p < 1:
             scores, tokens = scores.sort(descending=True)
         masses = torch.softmax(scores, -1)
-        sums = masses.cumsum(-1)
         if self.top_p < 1:  # a token stays if it is the first or those before have less than top_p
-            before = sums - masses
+            before = masses.cumsum(-1) - masses
             masses = masses.masked_fill((before > 0) & (before >= self.top_p), 0)
-            sums = masses.cumsum(-1)
-        aim = torch.rand(len(sums), int(counts.max()), device=sums.device) * sums[:, -1:]
-        drawn = torch.searchsorted(sums, aim, right=True).clamp(max=sums.shape[-1] - 1)
-        return drawn if tokens is None else tokens.gather(-1, drawn)
+        if tokens is None:
+            return pick(masses, numbers)
+        tokens, order = tokens.sort()  # rounding, which differs by batch, would swap near equals
+        return tokens.gather(-1, pick(masses.gather(-1, order), numbers))
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A question to write answers to: its number, its own tokens, and how many are wanted."""
+    """A question to write answers to: its number, its own tokens, and how many are wanted.
+
+    `numbers` draws them: makes their random numbers (count, tokens of a text, 2).
+    """
 
     place: int
     tokens: Tokens
     count: int
+    numbers: Callable[[], np.ndarray]
 
 
 @dataclass
@@ -74,7 +76,8 @@ class _Row:
 
     place: int
     question: int  # its place among the questions whose keys are there
-    samples: int
+    samples: np.ndarray  # their numbers
+    draws: np.ndarray  # their random numbers
     text: Written
 
 
@@ -105,7 +108,7 @@ def decode(
     """
     waiting = list(reversed(prompts))
     wanted = {prompt.place: prompt.count for prompt in prompts}
-    done: dict[int, list[Written]] = {prompt.place: [] for prompt in prompts}
+    done: dict[int, dict[int, Written]] = {prompt.place: {} for prompt in prompts}
     live = _Live(network, prefix, choice)
     while waiting or live.rows:
         if chosen := _let_in(waiting, live.rows, limits):
@@ -114,17 +117,15 @@ def decode(
             live.step()
         for row in live.leave(lambda text: len(text.tokens) == most or ended(text.tokens)):
             texts = done[row.place]
-            texts += [row.text] * row.samples
+            texts.update(dict.fromkeys(row.samples.tolist(), row.text))
             if len(texts) == wanted[row.place]:
-                # They are in the order in which they ended, the short ones first.
-                order = torch.randperm(len(texts)).tolist() if len(texts) > 1 else [0]
-                yield row.place, [texts[i] for i in order]
+                yield row.place, [texts[number] for number in range(len(texts))]
                 del done[row.place]
 
 
 def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[Prompt]:
     """The prompts to be read now, taken out of `waiting`; none while the `rows` suffice."""
-    room = limits.rows - sum(row.samples for row in rows)
+    room = limits.rows - sum(len(row.samples) for row in rows)
     places = len(waiting)
     if limits.requests is not None:
         places = limits.requests - len({row.place for row in rows})
@@ -156,7 +157,13 @@ class _Live:
     def add(self, prompts: Sequence[Prompt], read: Prefilled) -> None:
         """The `prompts`, which have been `read`, and the first tokens after them."""
         network, empty = self._network, Written((), (), ())
-        starts = [_Row(p.place, i, p.count, empty) for i, p in enumerate(prompts)]
+        none = np.empty((1, 0, 2))  # the likeliest tokens are not drawn
+        starts = [
+            _Row(
+                p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty
+            )
+            for i, p in enumerate(prompts)
+        ]
         new, _ = self._choose(read.last, starts)
         if self.rows:
             number = {old: i for i, old in enumerate(sorted({r.question for r in self.rows}))}
@@ -215,25 +222,43 @@ class _Live:
 
     def _choose(self, hidden: Tensor, rows: Sequence[_Row]) -> tuple[list[_Row], list[int]]:
         """What goes on from `rows` by one more token each, and from which of them."""
-        counts = self._network.numbers([row.samples for row in rows])
+        numbers = None
+        if self._choice.sampled:
+            drawn_by = [row.draws[:, len(row.text.tokens)] for row in rows]
+            numbers = together(drawn_by, hidden.device)
         found: list[_Row] = []
         parents: list[int] = []
         for start, logits in self._network.logits(hidden):
-            drawn = self._choice.draw(logits, counts[start : start + len(logits)])
+            best = logits.argmax(-1, keepdim=True)
+            drawn = best
+            if numbers is not None:
+                drawn = self._choice.draw(logits, numbers[start : start + len(logits)])
             logprobs = (logits.gather(-1, drawn) - logits.logsumexp(-1, keepdim=True)).tolist()
-            likeliest = logits.argmax(-1).tolist()
+            likeliest = best[:, 0].tolist()
             for i, (tokens, values) in enumerate(zip(drawn.tolist(), logprobs, strict=True)):
                 row = rows[start + i]
                 text, value = row.text, dict(zip(tokens, values, strict=True))
-                for token, samples in Counter(tokens[: row.samples]).items():
+                for token, samples, draws in _parted(row, tokens):
                     longer = Written(
                         (*text.tokens, token),
                         (*text.logprobs, value[token]),
                         (*text.likeliest, token == likeliest[i]),
                     )
-                    found.append(_Row(row.place, row.question, samples, longer))
+                    found.append(_Row(row.place, row.question, samples, draws, longer))
                     parents.append(start + i)
         return found, parents
+
+
+def _parted(row: _Row, tokens: list[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The different ones of the `tokens` that a row's samples go on with, and whose they are."""
+    chosen = tokens[: len(row.samples)]
+    different = dict.fromkeys(chosen)
+    if len(different) == 1:
+        yield chosen[0], row.samples, row.draws
+        return
+    for token in different:
+        mine = [place for place, other in enumerate(chosen) if other == token]
+        yield token, row.samples[mine], row.draws[mine]
 
 
 def _closed_up(over: Sequence[bool]) -> list[int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
@@ -21,6 +23,7 @@ from calib_adapters.serving.fast.coverage import (
     why_not_scored,
 )
 from calib_adapters.serving.fast.decode import Prompt, decode
+from calib_adapters.serving.fast.draws import numbers_of
 from calib_adapters.serving.fast.memory import Memory
 from calib_adapters.serving.fast.network import Network
 from calib_adapters.serving.fast.score import score
@@ -147,20 +150,20 @@ class Fast:
         lm, memory = self._lm, self._memory
         request = requests[next(iter(rows))]
         choice, stops = choice_of(lm, request.args[1]), stops_of(lm, request.args[1])
+        most = self._most(request.args[1])
+        key = repr((torch.initial_seed(), request.request_type, request.args[1]))
         same: dict[Tokens, list[int]] = {}
         for place, row in rows.items():
             same.setdefault(row, []).append(place)
         questions = list(same)
         for found in group(questions):
             cut = len(found.prefix)
-            prompts = [
-                Prompt(
-                    number,
-                    questions[number][cut:],
-                    len(same[questions[number]]) if choice.sampled else 1,
-                )
-                for number in by_length(found.rows, questions)
-            ]
+            prompts = []
+            for number in by_length(found.rows, questions):
+                row = questions[number]
+                count = len(same[row]) if choice.sampled else 1
+                numbers = partial(numbers_of, key, row, count, most)
+                prompts.append(Prompt(number, row[cut:], count, numbers))
             for number, written in decode(
                 self._network,
                 prompts,
@@ -168,7 +171,7 @@ class Fast:
                 memory.prefix(adapter, found.prefix),
                 choice,
                 ending(lm, stops),
-                self._most(request.args[1]),
+                most,
                 sizes(self._network, lm.batch_size),
             ):
                 if request.request_type in (*FIRST, SAMPLES):
