@@ -57,7 +57,8 @@ def evaluate(
         _check_device(config, parsed)
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
-    with made, listed(named_tasks(config)), _quiet_git(), _sentences(config), _saved(config):
+    listing, going_on = listed(named_tasks(config)), _resumed(config)
+    with made, listing, _quiet_git(), _sentences(config), going_on, _saved(config):
         parsed.func(parsed)
 
 
@@ -163,6 +164,19 @@ def _saved(config: EvaluatorConfig) -> Iterator[None]:
             f"({'; '.join(problems)}). The scores stand above; delete what is there, make room or "
             f"name another --output_path, and run the command again."
         )
+
+
+@contextmanager
+def _resumed(config: EvaluatorConfig) -> Iterator[None]:
+    """Inside, an evaluation goes on from what a killed one of the same command has asked."""
+    import lm_eval.evaluator
+
+    from calib_adapters.serving.resume import resumable
+
+    with resumable(config) as wrap:
+        evaluating = wrap(lm_eval.evaluator.evaluate)
+        with _instead(lm_eval.evaluator, "evaluate", evaluating):
+            yield
 
 
 @contextmanager

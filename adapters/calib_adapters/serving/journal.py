@@ -1,0 +1,118 @@
+"""A file of entries that survives a kill: JSON Lines, only ever appended to.
+
+Every entry is one write of one line, ``[key, value]``. What a kill or a full disk left of a last
+line is cut off when the file is opened again, and a line that is no entry is passed over. Nothing
+in the file is executed when it is read, unlike a pickle.
+
+One process at a time has a journal open; `Journal` raises `Busy` for another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+DAYS = 14  # after which nobody is expected to come back
+SUFFIX = ".jsonl"
+
+
+class Busy(Exception):
+    """Another process has the journal open."""
+
+
+class Journal:
+    """The file `path`, which is made if it is not there.
+
+    Attributes:
+        entries: what was there when it was opened; of several under one key, the last.
+        size: number of entries, with those added since.
+
+    Raises:
+        Busy: another process has it open.
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = FileLock(_lock_of(path))
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(str(path)) from None
+        try:
+            # Answers can be confidential, so the file is its owner's alone.
+            self._file = open(path, "a+b", buffering=0, opener=_for_the_owner)
+            self.entries = dict(_whole(self._file))
+            self.size = len(self.entries)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def add(self, key: str, value: Any) -> None:
+        """Append an entry.
+
+        Raises:
+            OSError: it could not be written.
+            TypeError, ValueError: JSON cannot express the `value`.
+        """
+        line = json.dumps([key, value]).encode("ascii") + b"\n"
+        if self._file.write(line) != len(line):
+            raise OSError("the disk is full")
+        self.size += 1
+
+    def close(self) -> None:
+        """Leave the file to whoever opens it next."""
+        self._file.close()
+        self._lock.release()
+
+    def remove(self) -> None:
+        """Close the file and delete it."""
+        self._file.close()
+        remove(self.path)
+        self._lock.release()
+
+
+def remove(path: Path) -> None:
+    """Delete a journal and its lock, as far as they can be deleted."""
+    for each in (path, _lock_of(path)):
+        with suppress(OSError):
+            each.unlink()
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete the journals in `folder` to which nothing was added for `DAYS` days."""
+    oldest = time.time() - DAYS * 86_400
+    for path in folder.glob(f"*{SUFFIX}"):
+        with suppress(OSError, Timeout):
+            if path.stat().st_mtime < oldest:
+                with FileLock(_lock_of(path), timeout=0):
+                    remove(path)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _whole(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """The entries of `file`, of which what follows the last whole line is cut off."""
+    file.seek(0)
+    content = file.read()
+    *lines, torn = content.split(b"\n")
+    for line in lines:
+        with suppress(ValueError):
+            match json.loads(line):
+                case [str(key), value]:
+                    yield key, value
+    file.truncate(len(content) - len(torn))
