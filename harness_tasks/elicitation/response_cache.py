@@ -129,7 +129,7 @@ def _described(value: Any) -> Any:
         rules = json.loads(value.backend_tokenizer.to_str())
         for set_by_the_last_batch in ("padding", "truncation"):
             rules.pop(set_by_the_last_batch, None)
-        # In the order in which it was written: to sort a vocabulary takes as long as a model's hash.
+        # As it is written: to sort a vocabulary takes as long as to read a model's weights.
         return [_sha256(json.dumps(rules)), _described(value.init_kwargs)]
     if hasattr(value, "get_vocab") and hasattr(value, "init_kwargs"):
         return [value.get_vocab(), _described(value.init_kwargs)]

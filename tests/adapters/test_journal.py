@@ -191,7 +191,7 @@ def test_a_cache_that_cannot_be_written_does_not_end_the_run(lm, cache, caplog, 
     assert "the cache cannot be written" in caplog.text
 
 
-# -------------------------------------------------------------------------------- one call of a model
+# ------------------------------------------------------------------------ one call of a model
 
 
 class Named(LM):

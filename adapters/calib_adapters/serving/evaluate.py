@@ -58,7 +58,7 @@ def evaluate(
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
     listing, going_on = listed(named_tasks(config)), _resumed(config)
-    with made, listing, _quiet_git(), _sentences(config), going_on, _saved(config):
+    with made, listing, _heard(), _quiet_git(), _sentences(config), going_on, _saved(config):
         parsed.func(parsed)
 
 
@@ -177,6 +177,23 @@ def _resumed(config: EvaluatorConfig) -> Iterator[None]:
         evaluating = wrap(lm_eval.evaluator.evaluate)
         with _instead(lm_eval.evaluator, "evaluate", evaluating):
             yield
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Inside, what our modules log is written as what lm-eval logs, from the same level on."""
+    theirs = logging.getLogger("lm_eval")
+    ours = [logging.getLogger(name) for name in ("calib_adapters", "harness_tasks")]
+    before = [(logger.level, logger.handlers) for logger in ours]
+    for logger in ours:
+        logger.setLevel(theirs.level)
+        logger.handlers = [*logger.handlers, *theirs.handlers]
+    try:
+        yield
+    finally:
+        for logger, (level, handlers) in zip(ours, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers = handlers
 
 
 @contextmanager
