@@ -35,6 +35,7 @@ from lm_eval.config.evaluate_config import EvaluatorConfig
 
 from calib_adapters.serving.journal import DAYS, SUFFIX, Busy, Journal, remove, remove_stale
 from harness_tasks.elicitation.ending import Reply
+from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK
 from harness_tasks.elicitation.response_cache import model_identity
 from harness_tasks.embedded_models import default_cache
 
@@ -161,14 +162,16 @@ def _files(lm: LM, config: EvaluatorConfig) -> list[Any]:
 def recorded(lm: LM, journal: Journal) -> Iterator[None]:
     """Inside, what `lm` is asked goes through the `journal`."""
     recorder = _Recorder(lm, journal)
-    kinds = [kind for kind in KINDS if hasattr(lm, kind)]
-    for kind in kinds:
-        setattr(lm, kind, recorder.through(kind, getattr(lm, kind)))
+    own = {kind: getattr(lm, kind) for kind in KINDS if hasattr(lm, kind)}
+    over = {kind: recorder.through(kind, ask) for kind, ask in own.items()}
+    # A trial is of the model, or the server, as it is now.
+    over[LOGPROBS_CHECK] = recorder.past(getattr(lm, LOGPROBS_CHECK))
+    vars(lm).update(over)
     try:
         yield
     finally:
-        for kind in kinds:
-            delattr(lm, kind)  # its class's method is seen again
+        for name in over:
+            delattr(lm, name)  # its class's method is seen again
 
 
 class _Recorder:
@@ -177,12 +180,26 @@ class _Recorder:
     def __init__(self, lm: LM, journal: Journal):
         self._lm, self._journal = lm, journal
         self._times: Counter[str] = Counter()  # that a request was put, by its digest
-        self._said = self._broken = False
+        self._said = self._broken = self._past = False
+
+    def past(self, check: Callable[[Sequence[Instance]], list]) -> Callable[..., list]:
+        """`check`, which asks the model past the journal."""
+
+        def run(requests: Sequence[Instance]) -> list:
+            self._past = True
+            try:
+                return check(requests)
+            finally:
+                self._past = False
+
+        return run
 
     def through(self, kind: str, ask: Callable[..., list]) -> Callable[..., list]:
         """The model's method `ask`, of the name `kind`, over the journal."""
 
         def run(requests: Sequence[Instance], *args: Any, **options: Any) -> list:
+            if self._past:
+                return ask(requests, *args, **options)
             types = sorted({request.request_type for request in requests})
             same: dict[str, list[int]] = {}  # places, by what is asked
             for place, request in enumerate(requests):
