@@ -330,6 +330,80 @@ def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, caplog):
     assert caplog.text.count("No space left on device") == 1
 
 
+# -------------------------------------------------------------------------- back ends and processes
+
+
+class Served(Named):
+    """A model whose weights are out of sight; only its name says what it is."""
+
+    def __init__(self, replies, name, rank=0, processes=1):
+        super().__init__(replies)
+        self.pretrained, self._rank, self._world_size = name, rank, processes
+
+
+def served(model, *requests):
+    """A run of one call; a model that cannot reply is killed."""
+    config = EvaluatorConfig(model="served", model_args={"pretrained": model.pretrained})
+    replies, model.replies = model.replies, None  # no part of what it is
+    with resumable(config) as wrap:
+
+        def evaluate(lm):
+            lm.replies = replies
+            return lm.generate_until(list(requests))
+
+        return wrap(evaluate)(lm=model)
+
+
+def half(name, requests, **processes):
+    """A killed run, which has the responses to all requests but the last."""
+    with pytest.raises(StopIteration):
+        served(ReportingServed("1234"[: len(requests) - 1], name, **processes), *requests)
+
+
+class ReportingServed(Served):
+    generate_until = Reporting.generate_until
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.report = lambda arguments: arguments
+
+
+def test_files_of_a_model_out_of_sight_that_have_changed_are_another_model(cache, tmp_path):
+    requests = texts(("a", {}), ("b", {}))
+    weights = tmp_path / "model" / "weights"
+    weights.parent.mkdir()
+    weights.write_text("one")
+    half(str(weights.parent), requests)
+    again = ReportingServed("5", str(weights.parent))
+    assert served(again, *requests) == ["1", "5"]
+    half(str(weights.parent), requests)
+    weights.write_text("another")
+    assert served(ReportingServed("67", str(weights.parent)), *requests) == ["6", "7"]
+
+
+def test_each_process_has_a_journal_and_the_first_removes_all_at_the_end(cache):
+    requests = texts(("a", {}), ("b", {}))
+    for rank in (0, 1):
+        half("m", requests, rank=rank, processes=2)
+    assert len(list(cache.glob("*.jsonl"))) == 2
+    assert served(ReportingServed("5", "m", 1, 2), *requests) == ["1", "5"]
+    assert len(list(cache.glob("*.jsonl"))) == 2  # the results have not been saved
+    assert served(ReportingServed("6", "m", 0, 2), *requests) == ["1", "6"]
+    assert not list(cache.iterdir())
+
+
+def test_processes_with_parts_of_the_weights_keep_nothing(cache, caplog):
+    class Part:
+        def to_local(self):
+            raise NotImplementedError
+
+    model = Served("12", "m", 0, 2)
+    model._model = type("Sharded", (), {"parameters": lambda self: [Part()]})()
+    served(model, *texts(("a", {})))
+    assert not cache.exists()
+    assert "the model is spread over processes" in caplog.text
+
+
 # ------------------------------------------------------------------------------------ the file
 
 

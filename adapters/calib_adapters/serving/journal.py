@@ -1,8 +1,8 @@
 """A file of entries that survives a kill: JSON Lines, only ever appended to.
 
-Every entry is one write of one line, ``[key, value]``. What a kill or a full disk left of a last
-line is cut off when the file is opened again, and a line that is no entry is passed over. Nothing
-in the file is executed when it is read, unlike a pickle.
+Every entry is one write of one line, ``[key, [value, ...]]``. What a kill or a full disk left of a
+last line is cut off when the file is opened again, and a line that is no entry is passed over.
+Nothing in the file is executed when it is read, unlike a pickle.
 
 One process at a time has a journal open; `Journal` raises `Busy` for another one.
 """
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -47,6 +47,8 @@ class Journal:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise Busy(str(path)) from None
+        except NotImplementedError as error:  # on file systems without locks
+            raise OSError(str(error)) from error
         try:
             # Answers can be confidential, so the file is its owner's alone.
             self._file = open(path, "a+b", buffering=0, opener=_for_the_owner)
@@ -56,14 +58,14 @@ class Journal:
             self._lock.release()
             raise
 
-    def add(self, key: str, value: Any) -> None:
+    def add(self, key: str, values: list) -> None:
         """Append an entry.
 
         Raises:
             OSError: it could not be written.
-            TypeError, ValueError: JSON cannot express the `value`.
+            TypeError, ValueError: JSON cannot express the `values`.
         """
-        line = json.dumps([key, value]).encode("ascii") + b"\n"
+        line = json.dumps([key, values]).encode("ascii") + b"\n"
         if self._file.write(line) != len(line):
             raise OSError("the disk is full")
         self.size += 1
@@ -91,7 +93,7 @@ def remove_stale(folder: Path) -> None:
     """Delete the journals in `folder` to which nothing was added for `DAYS` days."""
     oldest = time.time() - DAYS * 86_400
     for path in folder.glob(f"*{SUFFIX}"):
-        with suppress(OSError, Timeout):
+        with suppress(OSError, Timeout, NotImplementedError):
             if path.stat().st_mtime < oldest:
                 with FileLock(_lock_of(path), timeout=0):
                     remove(path)
@@ -105,7 +107,7 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _whole(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+def _whole(file: BinaryIO) -> Iterator[tuple[str, list]]:
     """The entries of `file`, of which what follows the last whole line is cut off."""
     file.seek(0)
     content = file.read()
@@ -113,6 +115,6 @@ def _whole(file: BinaryIO) -> Iterator[tuple[str, Any]]:
     for line in lines:
         with suppress(ValueError):
             match json.loads(line):
-                case [str(key), value]:
-                    yield key, value
+                case [str(key), list(values)]:
+                    yield key, values
     file.truncate(len(content) - len(torn))

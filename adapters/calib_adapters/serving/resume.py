@@ -112,7 +112,7 @@ def _journal_of(lm: LM, config: EvaluatorConfig, asked: str) -> Journal | None:
 
 
 def _warn(reason: str) -> None:
-    eval_logger.warning(f"A killed run of this command starts again from the beginning: {reason}.")
+    eval_logger.warning(f"If this run is killed, it starts again from the beginning: {reason}.")
 
 
 def _asked_alone(lm: LM) -> bool:
@@ -149,7 +149,7 @@ def _files(lm: LM, config: EvaluatorConfig) -> list[Any]:
     for value in dict(config.model_args or {}).values():
         path = Path(str(value))
         with suppress(OSError, ValueError):
-            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
             stats = [(str(file), file.stat()) for file in files if file.is_file()]
             found.append([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
     return found
@@ -255,7 +255,10 @@ class _Recorder:
             self._journal.add(key, [_plain(response) for response in responses])
         except OSError as error:  # no reason to lose the evaluation
             self._broken = True
-            _warn(f"{self._journal.path} cannot be written ({error})")
+            eval_logger.warning(
+                f"{self._journal.path} cannot be written ({error}): if this run is killed, what it "
+                f"asks from now on is asked again."
+            )
         except (TypeError, ValueError):
             pass  # no response of the kinds that we know
 
