@@ -11,6 +11,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.config.evaluate_config import EvaluatorConfig
 
+from calib_adapters.serving.evaluate import evaluate
 from calib_adapters.serving.journal import Busy, Journal, remove_stale
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.serving.resume import recorded, resumable
@@ -130,6 +131,34 @@ def test_a_killed_run_asks_only_the_rest_and_has_the_same_records(lm, cache, tas
         check_same(found, expected)
         assert asked == responses - kept  # with the trial, which is made and not kept
         assert not list(cache.iterdir())
+
+
+def test_calibench_eval_goes_on(tiny, cache, monkeypatch, caplog, tmp_path):
+    """The command itself, whose first run is killed when it has kept five responses."""
+
+    def command():
+        evaluate([
+            "--model", "calib-hf", "--model_args", f"pretrained={tiny},dtype=float32",
+            "--tasks", "calib_worldfacts", "--device", "cpu", "--limit", "3",
+            "--metadata", json.dumps({"methods": ["zero_shot_classifier"]}),
+            "--output_path", str(tmp_path / "out"),
+        ])  # fmt: skip
+
+    def add(journal, key, values):
+        whole(journal, key, values)
+        if journal.size == 5:
+            raise Killed
+
+    monkeypatch.setattr("sys.argv", ["calibench"])
+    whole = Journal.add
+    monkeypatch.setattr(Journal, "add", add)
+    with pytest.raises(Killed):
+        command()
+    monkeypatch.setattr(Journal, "add", whole)
+    command()  # says so to whoever reads what lm-eval says
+    assert "goes on: 3 of 3 generate_answer responses are there already" in caplog.text
+    assert "goes on: 2 of 6 loglikelihood_after_generate_answer responses are there" in caplog.text
+    assert list(tmp_path.rglob("results_*.json")) and not list(cache.iterdir())
 
 
 def test_a_run_can_be_killed_again_and_says_where_it_goes_on(lm, cache, caplog):
@@ -341,17 +370,18 @@ class Served(Named):
         self.pretrained, self._rank, self._world_size = name, rank, processes
 
 
-def served(model, *requests):
+def served(model, *requests, **options):
     """A run of one call; a model that cannot reply is killed."""
-    config = EvaluatorConfig(model="served", model_args={"pretrained": model.pretrained})
+    arguments = {"pretrained": model.pretrained}
+    config = EvaluatorConfig(model="served", model_args=arguments, **options)
     replies, model.replies = model.replies, None  # no part of what it is
     with resumable(config) as wrap:
 
-        def evaluate(lm):
+        def asking(lm):
             lm.replies = replies
             return lm.generate_until(list(requests))
 
-        return wrap(evaluate)(lm=model)
+        return wrap(asking)(lm=model)
 
 
 def half(name, requests, **processes):
@@ -379,6 +409,11 @@ def test_files_of_a_model_out_of_sight_that_have_changed_are_another_model(cache
     half(str(weights.parent), requests)
     weights.write_text("another")
     assert served(ReportingServed("67", str(weights.parent)), *requests) == ["6", "7"]
+
+
+def test_with_lm_evals_own_cache_nothing_is_kept(cache, tmp_path):
+    served(Served("1", "m"), *texts(("a", {})), use_cache=str(tmp_path / "db"))
+    assert not cache.exists()
 
 
 def test_each_process_has_a_journal_and_the_first_removes_all_at_the_end(cache):
