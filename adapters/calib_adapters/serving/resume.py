@@ -8,38 +8,29 @@ A response belongs to everything that it can depend on: the model (`model_identi
 of the libraries, what the command asks, the type of the request, its prompt and its generation
 settings. The batch size and where the results go are not among these, so that a run which was out
 of memory, or of disk, goes on with others.
-
-Equal requests of one call, such as the K samples of a question, are kept together or not at all.
-Most back ends draw from a random stream that begins anew in every process: half of the samples
-from one process and half from the next could be drawn by the same random numbers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM, CacheHook
+from lm_eval.api.model import LM
 from lm_eval.config.evaluate_config import EvaluatorConfig
 
 from calib_adapters.serving.journal import DAYS, SUFFIX, Busy, Journal, remove, remove_stale
-from harness_tasks.elicitation.ending import Reply
-from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK
+from calib_adapters.serving.recorded import digest_of, recorded
 from harness_tasks.elicitation.response_cache import model_identity
 from harness_tasks.embedded_models import default_cache
 
-KINDS = ("loglikelihood", "loglikelihood_rolling", "generate_until", "correctness")
 ASKED = (
     "model", "tasks", "include_path", "num_fewshot", "limit", "samples", "system_instruction",
     "apply_chat_template", "fewshot_as_multiturn", "gen_kwargs", "seed", "metadata",
@@ -99,7 +90,7 @@ def _journal_of(lm: LM, config: EvaluatorConfig, asked: str) -> Journal | None:
     if (identity := model_identity(lm)) is None:
         _warn(f"the model {type(lm).__name__} does not say what it is")
         return None
-    owner = _digest([identity, asked, _versions(), _files(lm, config)])
+    owner = digest_of([identity, asked, _versions(), _files(lm, config)])
     try:
         folder = default_cache() / "responses"
         remove_stale(folder)
@@ -153,201 +144,3 @@ def _files(lm: LM, config: EvaluatorConfig) -> list[Any]:
             stats = [(str(file), file.stat()) for file in files if file.is_file()]
             found.append([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
     return found
-
-
-# ------------------------------------------------------------------------------------- recording
-
-
-@contextmanager
-def recorded(lm: LM, journal: Journal) -> Iterator[None]:
-    """Inside, what `lm` is asked goes through the `journal`."""
-    recorder = _Recorder(lm, journal)
-    own = {kind: getattr(lm, kind) for kind in KINDS if hasattr(lm, kind)}
-    over = {kind: recorder.through(kind, ask) for kind, ask in own.items()}
-    # A trial is of the model, or the server, as it is now.
-    over[LOGPROBS_CHECK] = recorder.past(getattr(lm, LOGPROBS_CHECK))
-    vars(lm).update(over)
-    try:
-        yield
-    finally:
-        for name in over:
-            delattr(lm, name)  # its class's method is seen again
-
-
-class _Recorder:
-    """Answers requests from a journal and has the rest put to the model and recorded."""
-
-    def __init__(self, lm: LM, journal: Journal):
-        self._lm, self._journal = lm, journal
-        self._times: Counter[str] = Counter()  # that a request was put, by its digest
-        self._said = self._broken = self._past = False
-
-    def past(self, check: Callable[[Sequence[Instance]], list]) -> Callable[..., list]:
-        """`check`, which asks the model past the journal."""
-
-        def run(requests: Sequence[Instance]) -> list:
-            self._past = True
-            try:
-                return check(requests)
-            finally:
-                self._past = False
-
-        return run
-
-    def through(self, kind: str, ask: Callable[..., list]) -> Callable[..., list]:
-        """The model's method `ask`, of the name `kind`, over the journal."""
-
-        def run(requests: Sequence[Instance], *args: Any, **options: Any) -> list:
-            if self._past:
-                return ask(requests, *args, **options)
-            types = sorted({request.request_type for request in requests})
-            same: dict[str, list[int]] = {}  # places, by what is asked
-            for place, request in enumerate(requests):
-                if digest := _digest_of(request.args):
-                    same.setdefault(digest, []).append(place)
-            keys = {digest: self._key(kind, types, digest) for digest in same}
-            found: dict[int, Any] = {}
-            missing: dict[str, list[int]] = {}
-            for digest, places in same.items():
-                known = self._journal.entries.get(keys[digest], ())
-                if len(known) == len(places):
-                    found.update(zip(places, map(_response, known), strict=True))
-                else:
-                    missing[digest] = places
-            rest = [place for place in range(len(requests)) if place not in found]
-            if found:
-                self._say(f"{len(found):,} of {len(requests):,} {'/'.join(types)} responses")
-                if rest and kind == "generate_until":
-                    self._draw_on(len(found))
-            if not rest and requests and self._lm.world_size > 1:
-                rest = [0]  # the processes size their batches together, so each must have one
-            if rest:
-                hook = _Hook(kind, requests, missing, lambda d, r: self._keep(keys[d], r))
-                with self._hooked(hook):
-                    new = ask([requests[place] for place in rest], *args, **options)
-                for place, response in zip(rest, new, strict=True):
-                    found.setdefault(place, response)
-                for digest in hook.unreported:
-                    self._keep(keys[digest], [found[place] for place in missing[digest]])
-            return [found[place] for place in range(len(requests))]
-
-        return run
-
-    def _key(self, kind: str, types: list[str], digest: str) -> str:
-        """The key of a request that is put once more."""
-        asked = _digest([kind, types, digest])
-        self._times[asked] += 1
-        return _digest([asked, self._times[asked]])
-
-    @contextmanager
-    def _hooked(self, hook: CacheHook) -> Iterator[None]:
-        before = self._lm.cache_hook
-        self._lm.set_cache_hook(hook)
-        try:
-            yield
-        finally:
-            self._lm.set_cache_hook(before)
-
-    def _keep(self, key: str, responses: list) -> None:
-        if self._broken:
-            return
-        try:
-            self._journal.add(key, [_plain(response) for response in responses])
-        except OSError as error:  # no reason to lose the evaluation
-            self._broken = True
-            eval_logger.warning(
-                f"{self._journal.path} cannot be written ({error}): if this run is killed, what it "
-                f"asks from now on is asked again."
-            )
-        except (TypeError, ValueError):
-            pass  # no response of the kinds that we know
-
-    def _say(self, what: str) -> None:
-        eval_logger.info(f"goes on: {what} are there already.")
-        if not self._said:
-            self._said = True
-            eval_logger.info(f"They are in {self._journal.path}; delete it to ask all again.")
-
-    def _draw_on(self, responses: int) -> None:
-        """Leave behind the random numbers by which the `responses` may have been drawn."""
-        torch, device = sys.modules.get("torch"), getattr(self._lm, "device", None)
-        if torch is not None and isinstance(device, torch.device):
-            torch.rand(responses, device=device)
-
-
-class _Hook(CacheHook):
-    """Takes what a back end reports, and hands on what is whole: all responses to one request."""
-
-    def __init__(
-        self,
-        kind: str,
-        requests: Sequence[Instance],
-        missing: dict[str, list[int]],
-        keep: Callable[[str, list], None],
-    ):
-        super().__init__(None)
-        self._kind, self._keep = kind, keep
-        self._wanted = {digest: len(places) for digest, places in missing.items()}
-        self._reported: dict[str, list] = {digest: [] for digest in missing}
-        # vLLM reports other generation settings than it was given, so the prompt must do, if it
-        # was not asked with several.
-        self._by_prompt: dict[str | None, list[str]] = {}
-        for digest, places in missing.items():
-            prompt = _digest_of(requests[places[0]].args[:1])
-            self._by_prompt.setdefault(prompt, []).append(digest)
-
-    @property
-    def unreported(self) -> list[str]:
-        """What was not handed on."""
-        return list(self._wanted)
-
-    def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        """Called by the back end: a response `res` to the arguments `req`."""
-        if attr != self._kind:
-            return
-        digest = _digest_of(req)
-        if digest not in self._reported:
-            same = self._by_prompt.get(_digest_of(tuple(req)[:1]), [])
-            if attr != "generate_until" or len(same) != 1:
-                return
-            digest = same[0]
-        if digest not in self._wanted:
-            return
-        self._reported[digest].append(res)
-        if len(self._reported[digest]) == self._wanted[digest]:
-            del self._wanted[digest]
-            self._keep(digest, self._reported[digest])
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _digest_of(arguments: Sequence[Any]) -> str | None:
-    """sha256 of a request's arguments; ``None`` of those that JSON cannot express, as images."""
-    try:
-        return _digest(list(arguments))
-    except (TypeError, ValueError):
-        return None
-
-
-def _plain(response: Any) -> Any:
-    """A response as JSON can express it; `_response` is the inverse.
-
-    Raises:
-        TypeError: a response of no known kind.
-    """
-    if isinstance(response, Reply):
-        return {"text": str(response), **vars(response)}
-    if isinstance(response, tuple):
-        logprob, greedy = response
-        return [float(logprob), bool(greedy)]
-    if isinstance(response, str):
-        return response
-    return float(response)
-
-
-def _response(plain: Any) -> Any:
-    if isinstance(plain, dict):
-        return Reply(**plain)
-    return tuple(plain) if isinstance(plain, list) else plain

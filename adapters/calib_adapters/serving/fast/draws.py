@@ -37,7 +37,7 @@ def together(numbers: Sequence[np.ndarray], device: torch.device) -> Tensor:
     flat = np.concatenate(numbers)
     padded = np.zeros((len(counts), counts.max(), 2))
     padded[np.arange(padded.shape[1]) < counts[:, None]] = flat
-    return torch.from_numpy(padded).to(device, _exact(device))
+    return torch.from_numpy(padded).to(_exact(device)).to(device)
 
 
 def pick(masses: Tensor, numbers: Tensor) -> Tensor:
