@@ -154,10 +154,12 @@ def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> N
             ": it looks like rounding error, so clip it first, with numpy.clip or, on the command "
             "line, --clip_rounding."
         )
-    elif 0 <= given.min() and given.max() <= 100:
-        message += ": it looks like percent, so divide it by 100."
     else:
-        message += ": give probabilities, not logits or log-probabilities."
+        message += (
+            ". Say which numbers they are: percent (divide by 100), ratings from 0 to 10 (divide "
+            "by 10), or scores of which only the order counts, such as log-probabilities; on the "
+            "command line, --scale percent, ten or rank."
+        )
     raise ValueError(message)
 
 

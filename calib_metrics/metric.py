@@ -42,6 +42,8 @@ class Metric:
     describe: function of (**parameters) that returns their "key:value" parts of the signature.
     all_rows: whether it uses all rows, not only those with a confidence.
     of_confidence: whether it depends on the confidences at all.
+    of_order: whether it depends on their order alone, so that any increasing function of them
+        gives the same value.
     merges: whether equal rows count the same wherever they are, and so may be merged.
     row_values: if the metric is a mean over rows, the function of (confidence, correct) that
         returns the values of the rows.
@@ -66,6 +68,7 @@ class Metric:
     describe: Callable[..., list[str]] = _describe
     all_rows: bool = False
     of_confidence: bool = True
+    of_order: bool = False
     merges: bool = True
     row_values: Callable[[Floats, Floats], Floats] | None = None
     chance_raises: bool = False

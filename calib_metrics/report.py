@@ -18,6 +18,7 @@ import numpy as np
 from calib_metrics._checks import clip_rounding
 from calib_metrics.files import Rows
 from calib_metrics.noise import NoiseFloor, noise_floor
+from calib_metrics.scales import check_order_metrics, to_confidence
 from calib_metrics.scores import Score, score
 from calib_metrics.signature import SIGNATURE_VERSION
 
@@ -51,6 +52,7 @@ def make_report(
     *,
     resamples: int = 1000,
     clip: bool = False,
+    scale: str = "probability",
     **options: Any,
 ) -> Report:
     """Score the rows of a file. options: those of `score`.
@@ -58,11 +60,20 @@ def make_report(
     clip: clip confidences that rounding put just outside [0, 1] (see `clip_rounding`). A note says
     how many there were, and the signatures end in "|clipped:" and their number.
 
+    scale: what the numbers are (see `to_confidence`); the signatures end in "|scale:" and its name
+    unless they are probabilities. With "rank", only metrics of the order are allowed.
+
     The noise floor uses `resamples` draws, as the intervals do, so there is none if that is 0. It
     assumes independent rows, so there is none with groups either.
     Raises ValueError on bad input.
     """
     clipped = ""
+    try:
+        if scale == "rank":
+            check_order_metrics(metrics)
+        rows = rows._replace(confidence=to_confidence(rows.confidence, scale))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if clip:
         confidence, clipped = clip_rounding(rows.confidence)
         rows = rows._replace(confidence=confidence)
@@ -87,6 +98,17 @@ def make_report(
             key: replace(found, signature=f"{found.signature}|clipped:{count}")
             for key, found in scores.items()
         }
+    if scale != "probability":
+        scores = {
+            key: replace(found, signature=f"{found.signature}|scale:{scale}")
+            for key, found in scores.items()
+        }
+    if scale == "rank" and "auroc" in scores and scores["auroc"].high < 0.5:
+        notes = (
+            *notes,
+            "The right answers have the lower scores. If a high score means doubt here, as an "
+            "entropy or a loss does, negate the column.",
+        )
     floor = None
     answered = rows.confidence[~np.isnan(rows.confidence)]
     # An ECE that assumes the worst of other rows too is not to be held against these.

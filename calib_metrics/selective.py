@@ -219,6 +219,7 @@ METRICS = (
         aurc,
         _resampled_aurc,
         higher_is_better=False,
+        of_order=True,
         worst_case="monotone",
         module="aurc",
     ),
@@ -228,6 +229,7 @@ METRICS = (
         excess_aurc,
         _resampled_excess_aurc,
         higher_is_better=False,
+        of_order=True,
         worst_case="monotone",
     ),
     Metric(
@@ -236,6 +238,7 @@ METRICS = (
         prr,
         _resampled_prr,
         higher_is_better=True,
+        of_order=True,
         lowest=-math.inf,
         worst_case="monotone",
         module="prr",
@@ -246,6 +249,7 @@ METRICS = (
         selective_accuracy,
         _resampled_accuracy,
         higher_is_better=True,
+        of_order=True,
         share=("coverage", 0.8),
     ),
     Metric(
@@ -254,6 +258,7 @@ METRICS = (
         coverage_at_accuracy,
         _resampled_coverage,
         higher_is_better=True,
+        of_order=True,
         share=("accuracy", 0.9),
     ),
 )
