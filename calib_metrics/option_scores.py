@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ from calib_metrics.scores import Score, resample
 from calib_metrics.signature import SIGNATURE_VERSION, Options, check_method
 
 Floats = NDArray[np.float64]
-Resampled = Callable[[Floats], Floats]  # how often each row was drawn to the metric in each resample
+# From how often each row was drawn to the metric, in each resample.
+Resampled = Callable[[Floats], Floats]
 
 OPTION_METRICS = ("classwise_ece", "multiclass_nll", "multiclass_brier")
 
@@ -61,9 +63,8 @@ def option_scores(
         check_choice(name, "a metric of all options", OPTION_METRICS)
     check_method(method)
     options = Options(bins, strategy, norm, resamples=resamples, interval=interval, seed=seed)
-    binning = {"bins": bins, "strategy": strategy, "norm": norm}
-    functions = {
-        "classwise_ece": lambda p, y: classwise_ece(p, y, **binning),
+    functions: dict[str, Callable[[Probabilities, ArrayLike], float]] = {
+        "classwise_ece": partial(classwise_ece, bins=bins, strategy=strategy, norm=norm),
         "multiclass_nll": multiclass_nll,
         "multiclass_brier": multiclass_brier,
     }

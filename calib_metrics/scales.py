@@ -19,9 +19,9 @@ def to_confidence(values: ArrayLike, scale: str) -> NDArray[np.float64]:
     """Return a column of numbers as confidences in [0, 1], None and NaN as NaN.
 
     scale: "probability" changes nothing. "percent" and "ten" divide by 100 and by 10; values
-    outside 0 to 100 or 0 to 10 are errors. "rank" keeps only the order: with k distinct values, the
-    i-th from below (from 1) becomes i / (k + 1). Any numbers will do, infinite ones too; higher must
-    mean more confident, so negate entropies and losses first. Only metrics of the order
+    outside 0 to 100 or 0 to 10 are errors. "rank" keeps only the order: of k distinct values, the
+    i-th from below (from 1) becomes i / (k + 1). Any numbers will do, infinite ones too. Higher
+    must mean more confident, so negate entropies and losses first. Only metrics of the order
     (`check_order_metrics`) mean something then.
     Raises ValueError for another scale, and for values that the scale does not have.
 

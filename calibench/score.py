@@ -13,6 +13,7 @@ from calibench.options import FOLDER
 
 if TYPE_CHECKING:
     from calib_metrics.files import Rows
+    from harness_tasks.stock_logs.table import LogTable
 
 
 def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -34,7 +35,7 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     nargs=-1,
     required=True,
     metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
 )
 @click.option(
     "--confidence",
@@ -56,6 +57,21 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     help="Rows with the same value here are not independent; intervals take that into account.",
 )
 @click.option(
+    "--by",
+    metavar="COLUMN",
+    help="Also score the rows of each value of this column, and give the mean of the scores: a "
+    "column of a table, or a field of a log's documents, such as subject, or task.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["probability", "percent", "ten", "rank"]),
+    default="probability",
+    show_default=True,
+    help="What the numbers are: percent, ratings from 0 to ten, or scores such as "
+    "log-probabilities that only rank the answers (higher: more confident). With rank, only "
+    "metrics of the order are computed.",
+)
+@click.option(
     "--format", "kind", help="csv, tsv, jsonl or parquet. Default: by content and suffix."
 )
 @click.option(
@@ -66,10 +82,9 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 )
 @click.option(
     "--metrics",
-    default="acc,ece,auroc,brier,answered",
-    show_default=True,
     metavar="NAME,...",
-    help="Also nll, aurc, ece:guo17 and others: --list_metrics names and explains them.",
+    help="Default: acc,ece,auroc,brier,answered; for options' likelihoods also nll, aurc, "
+    "classwise_ece and multiclass_nll. --list_metrics names and explains all.",
 )
 @click.option(
     "--list_metrics",
@@ -121,16 +136,24 @@ def score(
     group: str | None,
     kind: str | None,
     method: str,
-    metrics: str,
+    metrics: str | None,
     output: Path | None,
     figures: Path | None,
+    by: str | None,
+    scale: str,
     **options: object,
 ) -> None:
     """Score the confidences in a table or a log, with intervals and signatures.
 
     FILE is CSV (separated by commas, semicolons or tabs), JSON Lines or Parquet with one row per
-    answer, also packed (.gz, .zst, .bz2) or piped, a samples_*.jsonl of lm_eval (every method in it
-    is scored), or - for standard input.
+    answer, also packed (.gz, .zst, .bz2) or piped; a log or a folder of logs; or - for standard
+    input.
+
+    A log is a samples_*.jsonl of lm_eval. In one of a Calibench task every method is scored. In one
+    of any other multiple-choice task, of lm_eval 0.4.0 or newer, the options' likelihoods are the
+    confidence: of the answer that acc takes, and of that of acc_norm. In a folder, the tasks of a
+    group are pooled, and their mean is given too. Logs of Inspect and HELM are read where they hold
+    a probability.
 
     Time grows with rows x resamples: 1,000 resamples of a million rows take about half a minute.
     --resamples 0 gives the values alone, within seconds for ten million rows.
@@ -140,22 +163,37 @@ def score(
       calibench score answers.csv
       calibench score answers.parquet --confidence p --correct is_right --figures figures
       calibench score runs/base/*/samples_*.jsonl --metrics ece,auroc --json scores.json
+      calibench score runs/mmlu --by task
+      calibench score answers.csv --confidence logprob --scale rank
     """
     from calib_metrics import report as reporting
     from calib_metrics.comparison import equal_columns
+    from harness_tasks.stock_logs import reports as logs
 
-    names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
-    if figures:
-        names += [name for name in ("ece", "auroc", "aurc") if name not in names]
+    names = None
+    if metrics is not None:
+        names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
+    if figures and scale == "rank":
+        raise ValueError(
+            "--figures draws reliability diagrams, which need probabilities: leave it out, or "
+            "--scale rank."
+        )
     columns = {"confidence": confidence, "correct": correct, "group": group}
-    reports, confidences = [], {}
+    options |= {"scale": scale, "curves": figures is not None}
+    reports, drawn, confidences = [], [], {}
     for file in files:
-        for label, rows in _read(file, kind, method, columns):
-            name = "standard input" if str(file) == "-" else file.name
-            confidences[f"{label or confidence} in {file}"] = rows.confidence
-            report = reporting.make_report(name, rows, names, method=label, **options)
-            click.echo(("\n" if reports else "") + reporting.to_text(report))
-            reports.append(report)
+        for table in _tables(file, kind, method, columns, by, scale):
+            for report, parts in logs.reports(
+                table, names, method=method, group=group, by=by, **options
+            ):
+                confidences[f"{report.method or confidence} in {table.source}"] = (
+                    report.rows.confidence
+                )
+                click.echo(("\n" if reports else "") + reporting.to_text(report))
+                if parts:
+                    click.echo("\n" + logs.parts_to_text(parts, whole=by is not None))
+                reports += [report, *parts]
+                drawn.append(report)
     for alike in equal_columns(confidences):
         click.echo(
             f"\n{' and '.join(alike)}: the same confidences in every row, to the last bit. Have "
@@ -165,27 +203,78 @@ def score(
         reporting.write_json(output, reports)
     if figures:
         binning = {"bins": options["bins"], "strategy": options["strategy"]}
-        for path in reporting.draw(reports, figures, **binning):
+        for path in reporting.draw(drawn, figures, **binning):
             click.echo(path, err=True)
 
 
+def _tables(
+    file: Path,
+    kind: str | None,
+    method: str,
+    columns: dict[str, str | None],
+    by: str | None,
+    scale: str,
+) -> Iterator[LogTable]:
+    """Yield what there is to score in a file or a folder."""
+    from harness_tasks.stock_logs.sources import find_tables
+
+    source = sys.stdin.buffer.read() if str(file) == "-" else file
+    if kind is None:
+        names = {"confidence": columns["confidence"], "correct": columns["correct"]}
+        found = find_tables(source, left_out=_say, method=method, **names)
+    else:
+        found = iter([source])
+    for each in found:
+        if isinstance(each, (bytes, Path)):
+            yield from _read(each, kind, method, columns, by, scale)
+        else:
+            if each.probabilities and scale in ("percent", "ten"):
+                raise ValueError(f"{each.source} holds probabilities: leave out --scale {scale}.")
+            yield each
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"Left out: {sentence}", err=True)
+
+
 def _read(
-    file: Path, kind: str | None, method: str, columns: dict[str, str | None]
-) -> Iterator[tuple[str, Rows]]:
-    """Yield each method in a file, under the name it has in signatures, with its rows."""
+    source: Path | bytes,
+    kind: str | None,
+    method: str,
+    columns: dict[str, str | None],
+    by: str | None,
+    scale: str,
+) -> Iterator[LogTable]:
+    """Yield a table, or each method in a log of a Calibench task."""
     from calib_metrics.files import read_rows
     from calib_metrics.tables import open_table
+    from harness_tasks.stock_logs.table import Column, LogTable
 
-    table = open_table(sys.stdin.buffer.read() if str(file) == "-" else file, kind)
+    name = "standard input" if isinstance(source, bytes) else source.name
+    table = open_table(source, kind)
+    labels = dict.fromkeys(each for each in (columns["group"], by) if each is not None)
+    logged: dict[str, dict[str | None, Rows]] = {}
     if table.kind != "lm-eval":
-        yield method, read_rows(table, **columns)
-        return
-    if table.packed or isinstance(table.source, bytes):
-        raise ValueError(f"{file} is a log of lm_eval: give the path of the unpacked file.")
-    logged = _read_log(file, columns["group"])
-    if method and method not in logged:
-        raise ValueError(f"{file}: there is no method '{method}', only {', '.join(logged)}.")
-    yield from ([(method, logged[method])] if method else logged.items())
+        logged[method] = {
+            each: read_rows(table, **{**columns, "group": each}) for each in labels or (None,)
+        }
+    else:
+        if table.packed or isinstance(source, bytes):
+            raise ValueError(
+                f"{table.name} is a log of lm_eval: give the path of the unpacked file."
+            )
+        if scale in ("percent", "ten"):
+            raise ValueError(f"{source} holds probabilities: leave out --scale {scale}.")
+        for each in labels or (None,):
+            for found, rows in _read_log(source, each).items():
+                logged.setdefault(found, {})[each] = rows
+        if method and method not in logged:
+            raise ValueError(f"{source}: there is no method '{method}', only {', '.join(logged)}.")
+    for found, by_label in logged.items():
+        if method in ("", found):
+            rows = next(iter(by_label.values()))
+            fields = {each: list(rows.groups) for each, rows in by_label.items() if each}
+            yield LogTable(name, table.name, {found: Column(rows.confidence, rows.correct)}, fields)
 
 
 def _read_log(file: Path, group: str | None) -> dict[str, Rows]:
