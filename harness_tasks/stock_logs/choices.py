@@ -152,18 +152,21 @@ def _columns(
 
 
 def _gold(question: Question, delimiter: str, *, as_text: bool) -> frozenset[int] | None:
-    """Return the places of the right options, none if lm-eval has none; None: not in the log."""
+    """Return the places of the right options, none if lm-eval has none; None: not in the log.
+
+    as_text: whether a target that is both a place and the text of an option is the text.
+    """
     target = question.row.get("target")
-    texts = [text.removeprefix(delimiter) for text in question.continuations]
-    found = target if as_text else read_target(target)
-    each = found if isinstance(found, list) else [found]
-    numbers = [value for value in each if isinstance(value, int) and not isinstance(value, bool)]
-    if len(numbers) == len(each):
-        return frozenset(value for value in numbers if 0 <= value < len(texts))
+    texts = [text.removeprefix(delimiter).strip() for text in question.continuations]
+    if as_text and str(target).strip() in texts:
+        return frozenset({texts.index(str(target).strip())})
+    found = read_target(target)
     places = set()
-    for value in each:
-        if str(value) in texts:
-            places.add(texts.index(str(value)))
+    for value in found if isinstance(found, list) else [found]:
+        if isinstance(value, int) and not isinstance(value, bool):
+            places |= {value} & set(range(len(texts)))
+        elif str(value).strip() in texts:
+            places.add(texts.index(str(value).strip()))
         else:
             return None
     return frozenset(places)

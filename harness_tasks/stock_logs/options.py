@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness_tasks.stock_logs.content import NoConfidence
+
 Form = Literal["options", "one continuation", "whole texts", "generated"]
 
 
@@ -37,9 +39,13 @@ class Question:
 
 def form_of(row: dict[str, Any], where: str) -> Form:
     """Return what was asked about a question. Raises ValueError if a row is none of a log."""
-    asked, replies = _asked(row, where), _replies(row, where)
+    replies = _replies(row, where)
+    pairs = all(isinstance(reply, (list, tuple)) and len(reply) == 2 for reply in replies)
+    if not pairs and not row.get("arguments"):
+        return "generated"
+    asked = _asked(row, where)
     if all(len(arguments) >= 2 and isinstance(arguments[1], str) for arguments in asked):
-        if all(isinstance(reply, (list, tuple)) and len(reply) == 2 for reply in replies):
+        if pairs:
             return "options" if len(asked) > 1 else "one continuation"
     if all(len(arguments) == 1 for arguments in asked):
         return "whole texts"
@@ -79,7 +85,7 @@ def read_target(target: Any) -> int | str | list[Any] | None:
 def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
     """Return what lm-eval logged of a row's answer, 0 or 1; None if it logged nothing.
 
-    Raises ValueError if the value is no verdict.
+    Raises NoConfidence if the value is no verdict.
     """
     value = row.get(metric)
     if value is None:
@@ -88,7 +94,7 @@ def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
         value = _number(value, where)
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return int(value)
-    raise ValueError(
+    raise NoConfidence(
         f"{where}: {metric} is {value!r}, not 0 or 1, so it is no verdict about the option of the "
         "highest likelihood. Some tasks give a share of likelihood that name, as truthfulqa_mc2 "
         "does: score truthfulqa_mc1 instead."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -141,6 +142,11 @@ def _mean(parts: Sequence[Report], name: str, pooled: Report) -> Report:
                 f"{key}: mean of {len(found)} of {len(parts)}, as the others leave it undefined."
             )
         scores[key] = _mean_score(found, whole)
+    if "ece" in scores:
+        notes.append(
+            "Chance raises the ECE of a small part, so the mean is above the ECE of all rows: "
+            "compare means of the same parts only."
+        )
     return Report(name, pooled.method, scores, None, tuple(notes), pooled.rows)
 
 
@@ -177,11 +183,16 @@ def parts_to_text(parts: Sequence[Report], *, whole: bool) -> str:
         found = [part.scores[name].value if name in part.scores else math.nan for name in names]
         cells = ["n/a" if math.isnan(value) else f"{value:.4f}" for value in found]
         table.append([part.name, f"{count:,}", *cells])
+    ends = [(parts[-1].scores[name].low, parts[-1].scores[name].high) for name in names]
+    if not all(math.isnan(low) for low, _ in ends):
+        spans = ["" if math.isnan(low) else f"{low:.4f}–{high:.4f}" for low, high in ends]
+        table.append(["95 % interval", "", *spans])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = []
     for first, *rest in table:
         cells = [first.ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         lines.append("  " + "  ".join(cells).rstrip())
-    lines += [f"  {note}" for note in parts[-1].notes]
+    for note in parts[-1].notes:
+        lines += ["", *textwrap.wrap(note, 96, initial_indent="  ", subsequent_indent="  ")]
     return "\n".join(lines)

@@ -253,12 +253,12 @@ def test_no_confidence_at_all_is_scored_and_not_drawn(tmp_path):
 BAD_TABLES = [
     ("q,conf,correct\na,0.9,1\n", "no column 'confidence', only 'q', 'conf', 'correct'"),
     ("confidence,correct,correct\n0.9,1,1\n", "2 columns are called 'correct'"),
-    ("confidence,correct\n95,1\n50,0\n", "from 50 to 95.*divide it by 100"),
+    ("confidence,correct\n95,1\n50,0\n", "from 50 to 95.*--scale percent, ten or rank"),
     ("confidence,correct\n0.9,1\n0.5,0\n95%,0\n", "text, such as '95%' in row 3: write 0.95"),
     ("confidence,correct\n0.9,1\nunsure,0\n", "text, such as 'unsure' in row 2"),
     ("confidence,correct\n1.5,1\n", "outside the range"),
     ("confidence,correct\ninf,1\n", "outside the range"),
-    ("confidence,correct\n-2.3,1\n-0.1,0\n", "not logits or log-probabilities"),
+    ("confidence,correct\n-2.3,1\n-0.1,0\n", "from -2.3 to -0.1.*such as log-probabilities"),
     ("confidence,correct\ntrue,1\nfalse,0\n", "are the two columns swapped"),
     ("confidence,correct\n1,0.9\n0,0.5\n", "correct holds 0.[59].*swapped"),
     ("confidence,correct\n0.9,yes\n", "column 'correct' holds text, such as 'yes' in row 1"),
@@ -378,7 +378,7 @@ def test_what_is_not_in_a_log_is_refused(tmp_path):
             run(name, stdin=stdin)
     stock = {"doc_id": 0, "doc": {}, "resps": [["A"]], "filtered_resps": ["A"], "filter": "none"}
     foreign = json_lines([{**stock, "acc": 1}])
-    with pytest.raises(ValueError, match="not a logged sample of a confidence task"):
+    with pytest.raises(ValueError, match="scored by acc, and the log holds no confidence"):
         run(a_file(tmp_path, foreign, "samples_mmlu.jsonl"))
 
 

@@ -115,7 +115,7 @@ def test_missing_confidence_is_refused_unless_asked_for_and_then_counted(load):
 @pytest.mark.parametrize(
     ("predictions", "references", "words"),
     [
-        ([95.0, 50.0], [1, 0], "divide it by 100"),
+        ([95.0, 50.0], [1, 0], "divide by 100"),
         ([0.9, 0.5], [0.5, 1], "correct holds 0.5"),
         ([0.9, "sure"], [1, 0], "sure"),
         ([0.9, 0.5], [1], "Mismatch"),
