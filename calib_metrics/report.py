@@ -71,7 +71,8 @@ def make_report(
     try:
         if scale == "rank":
             check_order_metrics(metrics)
-        rows = rows._replace(confidence=to_confidence(rows.confidence, scale))
+        given = rows.confidence
+        rows = rows._replace(confidence=to_confidence(given, scale))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if clip:
@@ -103,6 +104,8 @@ def make_report(
             key: replace(found, signature=f"{found.signature}|scale:{scale}")
             for key, found in scores.items()
         }
+    if scale in ("percent", "ten") and 0 < np.max(given, initial=0, where=given > 0) <= 1:
+        notes = (*notes, "No value is above 1: are they probabilities already?")
     if scale == "rank" and "auroc" in scores and scores["auroc"].high < 0.5:
         notes = (
             *notes,
