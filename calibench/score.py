@@ -20,12 +20,18 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     """Print all metrics and exit. Not in the help text, which must not wait for NumPy."""
     if not wanted or ctx.resilient_parsing:
         return
+    from calib_metrics import multiclass
+    from calib_metrics.option_scores import OPTION_METRICS
     from calib_metrics.registry import METRICS
 
     for metric in METRICS.values():
         name = f"{metric.name}@{metric.share[1]:g}" if metric.share else metric.name
         click.echo(f"{name} {'↑' if metric.higher_is_better else '↓'}")
         click.echo(click.wrap_text(metric.summary, 98, "    ", "    "))
+    for name in OPTION_METRICS:
+        summary = (getattr(multiclass, name).__doc__ or "").partition("\n")[0]
+        click.echo(f"{name} ↓ (where a log holds the likelihoods of all options)")
+        click.echo(click.wrap_text(summary, 98, "    ", "    "))
     ctx.exit()
 
 
