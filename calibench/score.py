@@ -192,9 +192,10 @@ def score(
             for report, parts in logs.reports(
                 table, names, method=method, group=group, by=by, **options
             ):
-                confidences[f"{report.method or confidence} in {table.source}"] = (
-                    report.rows.confidence
-                )
+                # Methods of one table may well be alike: they are read from the same numbers.
+                if report.method == next(iter(table.columns)):
+                    name = f"{report.method or confidence} in {table.source}"
+                    confidences[name] = report.rows.confidence
                 click.echo(("\n" if reports else "") + reporting.to_text(report))
                 if parts:
                     click.echo("\n" + logs.parts_to_text(parts, whole=by is not None))

@@ -35,8 +35,7 @@ def logs_below(folder: Path) -> list[Path]:
     Raises FileNotFoundError if there is none.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    named = [path for path in files if path.name.endswith(_SUFFIXES) or path.name in _JSON_NAMES]
-    found = [path for path in named if kind_of(path)]
+    found = [path for path in files if _may_be_log(path.name) and kind_of(path)]
     if not found:
         raise FileNotFoundError(
             f"'{folder}' holds no log: neither samples_*.jsonl of lm_eval, written by "
@@ -44,6 +43,11 @@ def logs_below(folder: Path) -> list[Path]:
             "per_instance_stats.json. To score a table, give the file."
         )
     return found
+
+
+def _may_be_log(name: str) -> bool:
+    stamped = name.startswith("samples_") and name.endswith(".json")  # between 0.4.2 and 0.4.3
+    return stamped or name.endswith(_SUFFIXES) or name in _JSON_NAMES
 
 
 def kind_of(source: Source) -> Kind | None:

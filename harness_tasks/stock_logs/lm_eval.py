@@ -18,6 +18,7 @@ from harness_tasks.stock_logs.table import Column, LogTable, columns_of
 _PACKED = re.compile(r"\.(gz|zst|bz2)$")
 _STAMPED = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.:-]+")
 _AGREE = 1e-9
+_LARGEST = 64 * 2**20  # bytes of a results file; a run of all of MMLU has less than one MiB
 _NO_CONFIDENCE = (
     "the answers were generated and scored by {metrics}, and the log holds no confidence in them. "
     "Ask for one: run the task of Calibench for this data set (`calibench tasks`), or make one for "
@@ -68,7 +69,7 @@ def read_table(source: Source, method: str = "") -> LogTable:
         raise ValueError(
             f"{name} holds the filters {', '.join(filters)}; give a log with one of them."
         )
-    task, results_file, results = _results(source)
+    task, results_file, results = _results(source, _of_lists(questions[0].row))
     read = read_choices(questions, method, _delimiters(results, task))
     notes = [_written_by(source, results, questions[0].row), *read.notes]
     if results_file is not None and isinstance(source, Path):
@@ -103,7 +104,12 @@ def _why_none(form: str, row: dict[str, Any]) -> str:
     return _ONE_CONTINUATION
 
 
-def _results(source: Source) -> tuple[str, Path | None, dict[str, Any]]:
+def _of_lists(row: dict[str, Any]) -> bool:
+    """Whether a row has the form of 0.4.2 and older."""
+    return isinstance(row.get("arguments"), list)
+
+
+def _results(source: Source, old: bool) -> tuple[str, Path | None, dict[str, Any]]:
     """Return a log's task, and the results file beside it with its content, if there is one."""
     if isinstance(source, bytes):
         return "standard input", None, {}
@@ -113,9 +119,9 @@ def _results(source: Source) -> tuple[str, Path | None, dict[str, Any]]:
         file = results_of(plain, task)
         return task, file, read_object(file)[0] if file else {}
     # Until 0.4.2: "MODEL ARGUMENTS_TASK.jsonl", beside one results.json.
-    for file in sorted(source.parent.glob("*.json")):
+    for file in sorted(source.parent.glob("*.json")) if old else ():
         try:
-            content, _ = read_object(file)
+            content = read_object(file)[0] if file.stat().st_size <= _LARGEST else {}
         except ValueError:
             continue
         names = content.get("results")
@@ -142,7 +148,7 @@ def _written_by(source: Source, results: dict[str, Any], row: dict[str, Any]) ->
     version = results.get("lm_eval_version")
     if isinstance(version, str) and re.match(r"\d", version):
         return f"Logged by lm_eval {version}."
-    if isinstance(row.get("arguments"), list):
+    if _of_lists(row):
         return "Logged by lm_eval 0.4.2 or older, as its form says."
     if "filter" not in row:
         return "Logged by lm_eval 0.4.3 to 0.4.6, as its form says."

@@ -486,3 +486,16 @@ def test_confidence_is_the_largest_share_and_no_shift_of_the_likelihoods_changes
     ):
         assert confidence == shares.max() and confidence >= 1 / len(likelihoods) - 1e-12
         np.testing.assert_allclose(shares, softmax(likelihoods), rtol=1e-12)
+
+
+def test_methods_that_are_alike_because_all_options_have_one_letter_are_no_surprise(tmp_path):
+    rows = [([-1, -2 - k], [" A", " B"], "0", {"acc": 1, "acc_norm": 1}) for k in range(5)]
+    output = run(a_log(tmp_path, *rows))
+    assert "conf:acc_norm" in output and "the same confidences in every row" not in output
+
+
+def test_figures_of_a_log(run_folder, tmp_path):
+    run(log(run_folder, "texts"), "--metrics", "acc", "--figures", tmp_path / "figures")
+    names = {path.name for path in (tmp_path / "figures").glob("*.png")}
+    assert {"roc.png", "risk_coverage.png"} < names
+    assert sum(name.endswith("_acc_norm_reliability.png") for name in names) == 1
