@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 Source = Path | bytes
-Kind = Literal["lm-eval", "inspect", "helm"]
+Kind = Literal["lm-eval", "inspect", "helm", "lighteval"]
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _ZIP = b"PK\x03\x04"
 _HEAD = 1 << 20
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".parquet", ".eval")
 _JSON_NAMES = ("per_instance_stats.json", "per_instance_stats.json.gz")
+# Columns of its details, of older and newer versions.
+_LIGHTEVAL = ({"full_prompt", "choices", "gold_index"}, {"doc", "model_response", "metric"})
 _LM_EVAL = frozenset(("doc", "resps", "filtered_resps"))
 
 
@@ -50,8 +52,11 @@ def _may_be_log(name: str) -> bool:
     return stamped or name.endswith(_SUFFIXES) or name in _JSON_NAMES
 
 
-def kind_of(source: Source) -> Kind | None:
-    """Return which program wrote a log; None for tables and all else."""
+def kind_of(source: Source, confidence: str = "") -> Kind | None:
+    """Return which program wrote a log; None for tables and all else.
+
+    confidence: a Parquet file with a column of this name is a table, whatever else it holds.
+    """
     try:
         head = _head(source, 8)
         if head.startswith(_ZIP):
@@ -60,7 +65,12 @@ def kind_of(source: Source) -> Kind | None:
             inspect = "header.json" in names or "_journal/start.json" in names
             return "inspect" if inspect else None
         if head.startswith(b"PAR1"):
-            return "lm-eval" if _LM_EVAL <= set(_parquet(source).schema_arrow.names) else None
+            columns = set(_parquet(source).schema_arrow.names)
+            if confidence in columns:
+                return None
+            if any(each <= columns for each in _LIGHTEVAL):
+                return "lighteval"
+            return "lm-eval" if _LM_EVAL <= columns else None
         return _kind_of_text(_head(source, _HEAD).decode("utf-8-sig", "replace").lstrip())
     except (OSError, ValueError, zipfile.BadZipFile):  # other code says what is wrong with it
         return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness_tasks.stock_logs import helm, inspect_ai, lm_eval
-from harness_tasks.stock_logs.content import NoConfidence, Source, kind_of, logs_below
+from harness_tasks.stock_logs.content import NoConfidence, Source, kind_of, logs_below, name_of
 from harness_tasks.stock_logs.table import LogTable, pool
 
 
@@ -29,7 +32,7 @@ def find_tables(
     """
     names = {"method": method, "confidence": confidence, "correct": correct}
     if isinstance(source, bytes) or source.is_file():
-        yield source if _has_own_reader(source) else _read_table(source, **names)
+        yield source if _has_own_reader(source, confidence) else _read_table(source, **names)
         return
     if not source.is_dir():  # a pipe, which can be read only once
         yield source
@@ -38,7 +41,7 @@ def find_tables(
     without: list[NoConfidence] = []
     files = logs_below(source)
     for file in files:
-        if _has_own_reader(file):
+        if _has_own_reader(file, confidence):
             yield file
             continue
         try:
@@ -52,8 +55,8 @@ def find_tables(
     yield from by_group(tables)
 
 
-def _has_own_reader(source: Source) -> bool:
-    kind = kind_of(source)
+def _has_own_reader(source: Source, confidence: str) -> bool:
+    kind = kind_of(source, confidence)
     return kind is None or (kind == "lm-eval" and lm_eval.is_ours(source))
 
 
@@ -64,23 +67,38 @@ def _read_table(source: Source, *, method: str, confidence: str, correct: str) -
         return lm_eval.read_table(source, method)
     if kind == "inspect":
         return inspect_ai.read_table(source, confidence=confidence, correct=correct)
+    if kind == "lighteval":
+        raise NoConfidence(
+            f"{name_of(source)} holds details of lighteval, as in the data sets of the first Open "
+            "LLM Leaderboard, which are not read: make a table with a column of confidences "
+            "and one of correctness, or run the task in lm_eval with --log_samples."
+        )
     return helm.read_table(source, correct=None if correct == "correct" else correct)
 
 
 def by_group(tables: Sequence[tuple[Path, LogTable]]) -> list[LogTable]:
-    """Return tables with the tasks of one group and one run pooled, in the order of the first."""
-    runs: dict[tuple[Path, str], list[LogTable]] = {}
+    """Return tables with the tasks of one group and one run pooled, in the order of the first.
+
+    Where several would have the same name, those of their folders and the stamps of the runs are
+    added.
+    """
+    runs: dict[tuple[Path, str, str], list[LogTable]] = {}
     for file, table in tables:
-        name = table.group or table.name
-        runs.setdefault((file.parent, f"{name}{_stamp(file)}"), []).append(table)
+        run = (file.parent, _stamp(file), table.group or table.name)
+        runs.setdefault(run, []).append(table)
     found = []
     for members in runs.values():
-        if len(members) == 1:
-            found.append(members[0])
-        else:
-            found.append(pool(f"{members[0].group} ({len(members)} tasks)", members))
-    return found
+        name = f"{members[0].group} ({len(members)} tasks)"
+        found.append(pool(name, members) if len(members) > 1 else members[0])
+    several = Counter(table.name for table in found)
+    return [
+        replace(table, name=f"{table.name}, {run.name} {stamp}".rstrip())
+        if several[table.name] > 1
+        else table
+        for (run, stamp, _), table in zip(runs, found, strict=True)
+    ]
 
 
 def _stamp(file: Path) -> str:
-    return file.name.partition(".")[0].rpartition("_")[2]
+    found = re.search(r"_(\d{4}-\d\d-\d\dT[\d-]+)", file.name)
+    return found[1] if found else ""

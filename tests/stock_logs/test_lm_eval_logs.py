@@ -499,3 +499,14 @@ def test_figures_of_a_log(run_folder, tmp_path):
     names = {path.name for path in (tmp_path / "figures").glob("*.png")}
     assert {"roc.png", "risk_coverage.png"} < names
     assert sum(name.endswith("_acc_norm_reliability.png") for name in names) == 1
+
+
+def test_two_runs_in_one_folder_are_told_apart(run_folder, tmp_path):
+    again = run_folder.parent / "other"
+    again.mkdir()
+    for file in run_folder.iterdir():
+        (again / file.name).write_bytes(file.read_bytes())
+    names = {table.name for table in find_tables(run_folder.parent)}
+    stamp = log(run_folder, "texts").stem.split("_")[-1].partition(".")[0]
+    assert {f"exam (2 tasks), {each} {stamp}" for each in ("hashed", "other")} < names
+    assert len(names) == 6

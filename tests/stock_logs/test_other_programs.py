@@ -9,6 +9,9 @@ from click.testing import CliRunner
 
 import calibench.cli
 
+pa = pytest.importorskip("pyarrow")
+import pyarrow.parquet as parquet  # noqa: E402
+
 # Hand-worked: gaps .1, .4, .3 and .8 in bins of their own; of four pairs three in order.
 ROWS = [(0.9, 1), (0.6, 1), (0.3, 0), (0.8, 0)]
 EXPECTED = {"acc": "0.5000", "ece": "0.4000", "auroc": "0.7500", "brier": "0.2250"}
@@ -175,3 +178,17 @@ def test_an_archive_that_is_no_log_is_called_an_archive(tmp_path):
         archive.writestr("answers.csv", "confidence,correct\n0.9,1\n")
     with pytest.raises(ValueError, match=r"a workbook or an archive \(ZIP\)"):
         run(path)
+
+
+@pytest.mark.parametrize(
+    "columns", [("full_prompt", "choices", "gold_index"), ("doc", "model_response", "metric")]
+)
+def test_details_of_lighteval_are_recognised(tmp_path, columns):
+    path = tmp_path / "details.parquet"
+    parquet.write_table(pa.table({name: ["x"] for name in columns}), path)
+    with pytest.raises(ValueError, match="details of lighteval.*which are not read"):
+        run(path)
+    columns = {name: ["x", "y"] for name in columns}
+    table = pa.table({**columns, "confidence": [0.9, 0.4], "correct": [1, 0]})
+    parquet.write_table(table, path)
+    assert values(run(path))["ece"] == "0.2500"
