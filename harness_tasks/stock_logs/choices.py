@@ -9,11 +9,12 @@ against what lm-eval logged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness_tasks.stock_logs.content import NoConfidence
 from harness_tasks.stock_logs.options import Question, read_target, verdict
 from harness_tasks.stock_logs.table import Column
 
@@ -25,6 +26,7 @@ _LENGTHS: dict[str, Callable[[str], int]] = {
     "acc_bytes": lambda text: len(text.encode("utf-8")),
 }
 METHODS = tuple(_LENGTHS)
+_PAIRS = ("f1", "mcc")
 _UNKNOWN = -1
 
 
@@ -45,12 +47,19 @@ def read_choices(questions: Sequence[Question], wanted: str, delimiters: Sequenc
     wanted: the only method; "": those that the log holds verdicts of, or `acc` if there are none.
     delimiters: what may stand before an option, the likeliest first; the first one counts that
     all continuations begin with and that the verdicts allow.
-    Raises ValueError if no reading agrees with the verdicts, or a row holds none where others do.
+    Raises ValueError if no reading agrees with the verdicts, or a row holds none where others do;
+    NoConfidence for a log without verdicts.
     """
     _check_likelihoods(questions)
     in_contexts = all(question.in_contexts for question in questions)
     logged = _verdicts(questions)
-    methods, notes = _methods(logged, wanted, in_contexts, questions[0].where)
+    if not logged and not wanted and _taken(questions[0].row) is None:
+        raise NoConfidence(
+            f"{questions[0].where} holds no verdict on the likeliest option: none of "
+            f"{', '.join((*METHODS, *_PAIRS))}. Is there a right one at all? --method acc scores "
+            "the log against its targets."
+        )
+    methods, notes = _methods(logged, wanted, in_contexts, questions[0])
     begin = [each for each in delimiters if _all_begin(questions, each)] or [""]
     failure: _Disagrees | None = None
     for delimiter in begin:
@@ -72,17 +81,18 @@ def read_choices(questions: Sequence[Question], wanted: str, delimiters: Sequenc
 
 
 def _methods(
-    logged: dict[str, list[int]], wanted: str, in_contexts: bool, where: str
+    logged: dict[str, list[int]], wanted: str, in_contexts: bool, first: Question
 ) -> tuple[list[str], list[str]]:
     """Return the methods to read, and sentences about them."""
     notes = []
     methods = [wanted] if wanted else list(logged) or ["acc"]
     if wanted and wanted not in METHODS:
         raise ValueError(
-            f"{where}: there is no method '{wanted}' in a log of options' likelihoods, only "
+            f"{first.where}: there is no method '{wanted}' in a log of options' likelihoods, only "
             f"{', '.join(METHODS)}."
         )
-    unchecked = [name for name in methods if name not in logged]
+    checked = {*logged, *(["acc"] if _taken(first.row) is not None else [])}
+    unchecked = [name for name in methods if name not in checked]
     if unchecked:
         notes.append(
             f"The log holds no {', '.join(unchecked)}, so nothing confirms which option lm_eval "
@@ -92,7 +102,7 @@ def _methods(
         # Their length is that of the options, which stand somewhere in the contexts.
         if "acc" not in methods:
             raise ValueError(
-                f"{where}: the options stand in the contexts, so the log does not hold the lengths "
+                f"{first.where}: the options stand in the contexts, so the log does not hold the lengths "
                 f"that {methods[0]} divides by; use --method acc."
             )
         left_out = ", ".join(name for name in methods if name != "acc")
@@ -176,11 +186,11 @@ def _correct(
     question: Question, name: str, chosen: int, gold: frozenset[int] | None, said: int | None
 ) -> int:
     """Return whether the chosen option is right, as the log says too."""
-    pair = question.row.get("f1", question.row.get("mcc"))
-    if name == "acc" and isinstance(pair, list) and len(pair) == 2 and pair[1] != chosen:
+    taken = _taken(question.row)
+    if name == "acc" and taken is not None and taken != chosen:
         raise _Disagrees(
             f"{question.where}: the option of the highest likelihood is number {chosen} (from 0), "
-            f"but the log says that lm_eval took number {pair[1]}."
+            f"but the log says that lm_eval took number {taken}."
         )
     if gold is None:
         if said is None:
@@ -200,13 +210,26 @@ def _correct(
     return correct
 
 
+def _taken(row: dict[str, Any]) -> int | None:
+    """Return the option that lm-eval took, which it logs for F1 and MCC beside the right one."""
+    for name in _PAIRS:
+        pair = row.get(name)
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[1], int):
+            return pair[1]
+    return None
+
+
 def _right(chosen: int, gold: frozenset[int] | None, correct: bool, options: int) -> int:
-    """Return the place of the one right option, if that can be told."""
+    """Return the place of the one right option, if that can be told.
+
+    Where the log does not name it, a verdict tells it of two options alone: of more, only a right
+    answer's, and scores of such questions would be of the right answers only.
+    """
     if gold is not None:
         return next(iter(gold)) if len(gold) == 1 else _UNKNOWN
-    if correct:
-        return chosen
-    return 1 - chosen if options == 2 else _UNKNOWN
+    if options != 2:
+        return _UNKNOWN
+    return chosen if correct else 1 - chosen
 
 
 def _scores(loglikelihoods: Floats, method: str, texts: Sequence[str]) -> Floats:

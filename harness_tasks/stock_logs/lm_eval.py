@@ -54,7 +54,7 @@ def read_table(source: Source, method: str = "") -> LogTable:
         form = form_of(row, where)
         if form != "options":
             raise NoConfidence(f"{where if questions else name}: {_why_none(form, row)}")
-        key = (str(row.get("filter", "")), row.get("doc_id"))
+        key = (str(row.get("filter") or ""), row.get("doc_id"))
         if key in seen:
             raise ValueError(
                 f"{where}: document {key[1]} is there twice; the file holds several runs, or was "

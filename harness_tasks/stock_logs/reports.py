@@ -37,7 +37,7 @@ def reports(
 
     metrics: those of `calib_metrics.registry`, and of `OPTION_METRICS` where a table holds the
     probabilities of all options; None for defaults by what it holds. method: the only one, "" for
-    all. by: a field; None: by task where a table has several. curves: whether to add the metrics
+    all. by: a field; None: by task where several were pooled. curves: whether to add the metrics
     that figures need. options: those of `make_report`.
 
     Yields the report of all rows and those of the parts, whose last is the mean of the others.
@@ -47,7 +47,7 @@ def reports(
         raise ValueError(
             f"{table.source}: there is no method '{method}', only {', '.join(table.columns)}."
         )
-    by = by or ("task" if len(set(table.fields.get("task", ()))) > 1 else None)
+    by = by or ("task" if table.pooled else None)
     for name in [method] if method else table.columns:
         asked = _metrics(table.columns[name], metrics, options.get("scale"))
         asked += [each for each in _OF_CURVES if curves and each not in asked]
@@ -144,8 +144,8 @@ def _mean(parts: Sequence[Report], name: str, pooled: Report) -> Report:
         scores[key] = _mean_score(found, whole)
     if "ece" in scores:
         notes.append(
-            "Chance raises the ECE of a small part, so the mean is above the ECE of all rows: "
-            "compare means of the same parts only."
+            "Chance raises the ECE of a small part, so the mean tends to lie above the ECE of all "
+            "rows: compare means of the same parts only."
         )
     return Report(name, pooled.method, scores, None, tuple(notes), pooled.rows)
 

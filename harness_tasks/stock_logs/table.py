@@ -33,7 +33,8 @@ class LogTable:
     name: for headings. source: the file, for errors. columns: by method. fields: what rows can be
     grouped by, such as the fields of their documents, each with the values of all rows; "task" is
     one. notes: sentences for the reader. group: the group that the task was run in, if any.
-    probabilities: whether the confidences are known to be some.
+    probabilities: whether the confidences are known to be some. pooled: whether it is several
+    tasks' rows.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LogTable:
     notes: tuple[str, ...] = ()
     group: str | None = None
     probabilities: bool = False
+    pooled: bool = False
 
     def labels(self, name: str) -> list[str]:
         """Return a field of all rows as text. Raises ValueError where a row lacks it."""
@@ -103,7 +105,13 @@ def pool(name: str, tables: Sequence[LogTable]) -> LogTable:
     fields = {key: [value for table in tables for value in _field(table, key)] for key in names}
     probabilities = all(table.probabilities for table in tables)
     return LogTable(
-        name, tables[0].source, columns, fields, tuple(notes), probabilities=probabilities
+        name,
+        tables[0].source,
+        columns,
+        fields,
+        tuple(notes),
+        probabilities=probabilities,
+        pooled=True,
     )
 
 

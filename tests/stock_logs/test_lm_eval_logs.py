@@ -453,11 +453,28 @@ def test_an_impossible_question_has_no_confidence_and_is_counted(tmp_path):
     assert re.search(r"answered ↑ +0.5000", output) and "without 1 questions" in output
 
 
-def test_without_any_verdict_acc_is_read_and_said_to_be_unconfirmed(tmp_path):
-    """As glue's cola logs it: pairs of the right and the chosen option."""
+def test_a_log_without_verdicts_is_scored_when_asked_to_alone(tmp_path):
+    """As crows_pairs: two sentences, neither of them right."""
+    logged = {"likelihood_diff": 0.5, "pct_stereotype": 1}
+    file = a_log(tmp_path, ([-1, -2], ["a", "b"], "0", logged))
+    with pytest.raises(ValueError, match="no verdict on the likeliest option.*--method acc"):
+        run(file)
+    assert "nothing confirms" in run(file, "--method", "acc")
+
+
+def test_of_more_than_two_options_a_verdict_tells_the_right_one_too_seldom_to_score_it(tmp_path):
+    """Else the options' scores would be those of right answers only, and look good."""
+    rows = [([-1, -2, -3], [" a", " b", " c"], "?", {"acc": k % 2}) for k in range(6)]
+    output = run(a_log(tmp_path, *rows))
+    assert re.search(r"multiclass_nll ↓ +n/a", output) and re.search(r"acc ↑ +0.5000", output)
+    assert "does not say which option is right in 6 of 6" in output
+
+
+def test_pairs_of_the_right_and_the_chosen_option_are_a_verdict(tmp_path):
+    """As glue's cola logs them."""
     file = a_log(tmp_path, ([-1, -2], [" no", " yes"], "1", {"mcc": [1, 0]}))
     table = read_table(file)
-    assert table.columns["acc"].correct == 0 and "nothing confirms" in " ".join(table.notes)
+    assert table.columns["acc"].correct == 0 and len(table.notes) == 1
     other = a_log(tmp_path, ([-1, -2], [" no", " yes"], "1", {"mcc": [1, 1]}))
     with pytest.raises(ValueError, match="lm_eval took number 1"):
         read_table(other)
