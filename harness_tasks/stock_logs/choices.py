@@ -102,8 +102,8 @@ def _methods(
         # Their length is that of the options, which stand somewhere in the contexts.
         if "acc" not in methods:
             raise ValueError(
-                f"{first.where}: the options stand in the contexts, so the log does not hold the lengths "
-                f"that {methods[0]} divides by; use --method acc."
+                f"{first.where}: the options stand in the contexts, so the log does not hold the "
+                f"lengths that {methods[0]} divides by; use --method acc."
             )
         left_out = ", ".join(name for name in methods if name != "acc")
         notes.append(
