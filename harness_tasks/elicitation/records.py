@@ -158,7 +158,7 @@ def _filter(row: dict[str, Any], where: str) -> Any:
         return row["filter"]
     if row.keys() >= {"doc_id", "doc", "resps", "filtered_resps"}:
         raise ValueError(
-            f"{where} names no filter, as in logs of lm_eval 0.4.5 and older, which do not say "
+            f"{where} names no filter, as in logs of lm_eval 0.4.6 and older, which do not say "
             "what a row was scored by. Run the evaluation again with lm_eval 0.4.13 or newer."
         )
     raise ValueError(f"{where} is not a logged sample of lm_eval.")

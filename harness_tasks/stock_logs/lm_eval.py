@@ -182,8 +182,10 @@ def _check_scores(
 def _group(results: dict[str, Any], task: str) -> str | None:
     """Return the outermost group that a task was run in."""
     groups = results.get("group_subtasks")
-    if not isinstance(groups, dict):
-        return None
+    if not isinstance(groups, dict):  # 0.4.0 and 0.4.1 say it in the task's configuration
+        config = _section(results, "configs", task)
+        group = config.get("group") if isinstance(config, dict) else None
+        return group if isinstance(group, str) else None
     above = {
         child: name
         for name, children in groups.items()

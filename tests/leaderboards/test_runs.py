@@ -156,7 +156,7 @@ REFUSED = [
     (cut_in_every_method, "has samples of 23 questions, but 'results_.*' says that 24 were asked"),
     (graded_two, "line 5: correct is 2, neither 0 nor 1"),
     (sure_beyond_one, "line 5: the confidence is 95, neither null nor a number from 0 to 1"),
-    (of_an_old_lm_eval, r"line 1 names no filter, as in logs of lm_eval 0\.4\.5 and older"),
+    (of_an_old_lm_eval, r"line 1 names no filter, as in logs of lm_eval 0\.4\.6 and older"),
     (renamed_method, "line 5: the method is 'verbalized', but the filter 'likelihood'"),
     (of_a_list, r"line 5: the id is \['q'\], neither a text nor a whole number"),
 ]

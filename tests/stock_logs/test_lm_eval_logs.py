@@ -165,6 +165,19 @@ def test_the_logs_of_0_4_0_to_0_4_2_are_read(results, run_folder, tmp_path):
     assert [table.name for table in find_tables(old)] == [renamed.name]
 
 
+def test_the_groups_of_0_4_0_are_those_of_the_configurations(results, tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    for task in ("exam_one", "exam_two"):
+        rows = json.dumps(results["samples"][task], default=str)
+        (old / f"pretrained__tiny_{task}.jsonl").write_text(rows)
+    configs = {task: {"group": "exam"} for task in ("exam_one", "exam_two")}
+    content = {"results": results["results"], "configs": configs}
+    (old / "results.json").write_text(json.dumps(content))
+    (table,) = find_tables(old)
+    assert table.name == "exam (2 tasks)"
+
+
 def test_the_version_that_wrote_a_log_is_named_if_known_and_else_its_form(run_folder):
     file = log(run_folder, "exam_one")
     (beside,) = run_folder.glob("results_*.json")
