@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ Kind = Literal["lm-eval", "inspect", "helm", "lighteval"]
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _ZIP = b"PK\x03\x04"
+_ZSTD = 93  # compression method of zip archives
 _HEAD = 1 << 20
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".parquet", ".eval")
 _JSON_NAMES = ("per_instance_stats.json", "per_instance_stats.json.gz")
@@ -138,6 +140,26 @@ def document(source: Source) -> Any:
 def archive(source: Source) -> zipfile.ZipFile | None:
     """Return a zip archive to read from; None if the file is none."""
     return zipfile.ZipFile(_raw(source)) if _head(source, 4) == _ZIP else None
+
+
+def unpack(packed: zipfile.ZipFile, member: str) -> bytes:
+    """Return a file of an archive, which Python before 3.14 cannot where it is packed with zstd.
+
+    Raises NotImplementedError for another way of packing that Python does not know.
+    """
+    info = packed.getinfo(member)
+    if info.compress_type != _ZSTD:
+        return packed.read(member)
+    import pyarrow as pa
+
+    stream = packed.fp
+    assert stream is not None  # it is open
+    stream.seek(info.header_offset)
+    name, extra = struct.unpack("<26xHH", stream.read(30))  # lengths of what follows the header
+    stream.seek(name + extra, io.SEEK_CUR)
+    content = pa.BufferReader(stream.read(info.compress_size))
+    with pa.input_stream(content, compression="zstd") as unpacked:
+        return unpacked.read()
 
 
 def _array(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from harness_tasks.stock_logs.content import NoConfidence, Source, archive, document, name_of
+from harness_tasks.stock_logs.content import (
+    NoConfidence,
+    Source,
+    archive,
+    document,
+    name_of,
+    unpack,
+)
 from harness_tasks.stock_logs.table import Column, LogTable, columns_of
 
 # As Inspect's own value_to_float; "P", partly right, is neither.
@@ -76,7 +83,12 @@ def read_table(
     }
     fields = columns_of([row[2] for row in next(iter(by_scorer.values()))])
     heading = "standard input" if isinstance(source, bytes) else source.name
-    return LogTable(heading, name, columns, fields, (f"Logged by Inspect; the task is {task}.",))
+    said = [f"Logged by Inspect; the task is {task}."]
+    if (status := header.get("status")) not in (None, "success"):
+        said.append(f"The evaluation did not end well: its status is {status}.")
+    if len(set(map(str, fields["id"]))) < len(fields["id"]):
+        said.append("A sample has several epochs, which --group id keeps together.")
+    return LogTable(heading, name, columns, fields, tuple(said))
 
 
 def _read(source: Source) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
@@ -99,11 +111,11 @@ def _read(source: Source) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
 
 def _member(packed: zipfile.ZipFile, member: str, source: Source) -> dict[str, Any]:
     try:
-        found = json.loads(packed.read(member))
+        found = json.loads(unpack(packed, member))
     except NotImplementedError:
         raise ValueError(
-            f"{name_of(source)}: '{member}' is packed in a way that this version of Python cannot "
-            "read; convert the log with `inspect log convert --to json`."
+            f"{name_of(source)}: '{member}' is packed in a way that cannot be read here; convert "
+            "the log with `inspect log convert --to json`."
         ) from None
     except (ValueError, zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{name_of(source)}: '{member}' is damaged ({error}).") from None

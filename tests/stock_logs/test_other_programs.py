@@ -55,6 +55,28 @@ def write_eval(path, samples):
     return path
 
 
+def write_zstd(path, samples):
+    """As Inspect packs since 2026: method 93, which zipfile cannot write before Python 3.14."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (
+            *((f"samples/{sample['id']}_epoch_1.json", sample) for sample in samples),
+            ("header.json", header()),
+        ):
+            archive.writestr(name, pa.compress(json.dumps(content).encode(), "zstd", asbytes=True))
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            content[info.header_offset + 8] = 93
+    place = content.find(b"PK\x01\x02")
+    while place >= 0:
+        content[place + 10] = 93
+        place = content.find(b"PK\x01\x02", place + 1)
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {93}
+    return path
+
+
 def write_json(path, samples):
     path.write_text(json.dumps({**header(), "samples": samples}, indent=2))
     return path
@@ -64,7 +86,7 @@ def header():
     return {"version": 2, "status": "success", "eval": {"task": "quiz", "task_id": "abc"}}
 
 
-WRITE = [(write_eval, "log.eval"), (write_json, "log.json")]
+WRITE = [(write_eval, "log.eval"), (write_zstd, "log.eval"), (write_json, "log.json")]
 SCORES = [
     lambda c, y: {"value": "CI"[1 - y], "metadata": {"confidence": c}},
     lambda c, y: {"value": y, "answer": "A", "metadata": {"confidence": c}},
@@ -88,6 +110,10 @@ def test_an_inspect_log_has_fields_names_and_missing_confidences(tmp_path):
     assert re.search(r"^  x +2 ", output, re.MULTILINE)
     with pytest.raises(ValueError, match="runs from 30 to 90, outside the range"):
         run(file, "--confidence", "sure")
+    again = [*samples, {**samples[0], "epoch": 2}]
+    assert "--group id keeps together" in run(
+        write_json(tmp_path / "log.json", again), "--confidence", "sure", "--scale", "percent"
+    )
     samples[0]["scores"]["match"]["metadata"]["sure"] = None
     output = run(write_eval(file, samples), "--confidence", "sure", "--scale", "percent")
     assert values(output)["answered"] == "0.7500"
