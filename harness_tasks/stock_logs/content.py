@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".parquet", ".ev
 _JSON_NAMES = ("per_instance_stats.json", "per_instance_stats.json.gz")
 # Columns of its details, of older and newer versions.
 _LIGHTEVAL = ({"full_prompt", "choices", "gold_index"}, {"doc", "model_response", "metric"})
+_FORM = re.compile(r"\.(jsonl|json|parquet|eval)(\.(gz|zst|bz2))?$")
 _LM_EVAL = frozenset(("doc", "resps", "filtered_resps"))
 
 
@@ -36,7 +38,7 @@ def name_of(source: Source) -> str:
 def logs_below(folder: Path) -> list[Path]:
     """Return all logs at any depth below a folder, in the order of their names.
 
-    Raises FileNotFoundError if there is none.
+    Raises FileNotFoundError if there is none, ValueError if one is there twice.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     found = [path for path in files if _may_be_log(path.name) and kind_of(path)]
@@ -46,6 +48,15 @@ def logs_below(folder: Path) -> list[Path]:
             "--output_path and --log_samples, nor an .eval of Inspect, nor HELM's "
             "per_instance_stats.json. To score a table, give the file."
         )
+    named: dict[Path, Path] = {}
+    for path in found:
+        plain = path.with_name(_FORM.sub("", path.name))
+        if plain in named:
+            raise ValueError(
+                f"'{named[plain]}' and '{path.name}' are one log in two forms, and its rows would "
+                "count twice: remove one, or give files."
+            )
+        named[plain] = path
     return found
 
 

@@ -331,6 +331,12 @@ def test_figures_of_a_log(run_folder, tmp_path):
     assert sum(name.endswith("_acc_norm_reliability.png") for name in names) == 1
 
 
+def test_a_log_that_is_there_packed_and_unpacked_does_not_count_twice(run_folder):
+    as_gzip(log(run_folder, "exam_two"), None)
+    with pytest.raises(ValueError, match="samples_exam_two.*gz' are one log in two forms"):
+        run(run_folder)
+
+
 def test_two_runs_in_one_folder_are_told_apart(run_folder, tmp_path):
     again = run_folder.parent / "other"
     again.mkdir()

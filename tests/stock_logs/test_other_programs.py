@@ -56,7 +56,7 @@ def write_eval(path, samples):
 
 
 def write_zstd(path, samples):
-    """As Inspect packs since 2026: method 93, which zipfile cannot write before Python 3.14."""
+    """As Inspect 0.3.285 packs: method 93, which zipfile cannot write before Python 3.14."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in (
             *((f"samples/{sample['id']}_epoch_1.json", sample) for sample in samples),
