@@ -215,12 +215,26 @@ def test_a_note_that_is_too_long_is_refused(ours, tmp_path):
 
 
 def test_no_folder_and_no_credential_of_the_machine_is_published(evaluated, tmp_path):
-    secret = {"pretrained": f"{tmp_path}/model-b179c9523d0e", "api_key": "sesame"}
+    secret = {
+        "pretrained": f"{tmp_path}/model-b179c9523d0e",
+        "base_url": "https://me:sesame@example.org:8000/v1/completions?key=sesame#sesame",
+        "header": {"Authorization": "Bearer sesame"},
+        "ca_cert_path": "sesame.pem",
+    }
+    secret |= dict.fromkeys(("api_key", "bearer", "credential", "key", "cookie", "x"), "sesame")
     run = with_model(evaluated, tmp_path / "run", **secret)
-    path = add([run], tmp_path / "store", **FEW)[0]
-    text = path.read_text(encoding="utf-8")
-    assert str(tmp_path) not in text and "sesame" not in text
-    assert entry_of(path)["model"]["name"] == "model"
+    paths = add([run], tmp_path / "store", **FEW)
+    build_store(tmp_path / "store", tmp_path / "pages")
+    for file in [*(tmp_path / "store").rglob("*"), *(tmp_path / "pages").rglob("*")]:
+        if file.is_file():
+            content = file.read_bytes()
+            content = gzip.decompress(content) if file.suffix == ".gz" else content
+            assert b"sesame" not in content and str(tmp_path).encode() not in content, file
+    entry = entry_of(paths[0])
+    assert entry["model"]["name"] == "model"
+    url = "https://example.org:8000/v1/completions"
+    assert entry["provenance"]["model_args"]["base_url"] == url
+    assert url in entry["provenance"]["command"]
 
 
 def test_the_data_fingerprint_changes_with_a_question_and_with_nothing_else(ours, tmp_path):
@@ -469,15 +483,15 @@ def test_another_version_of_a_task_is_refused_and_named(evaluated, tmp_path):
     store = tmp_path / "store"
     add([evaluated], store, **FEW)
     run = with_model(evaluated, tmp_path / "run", pretrained="org/other")
-    change_results(run, lambda r: r["versions"].update({OURS: 2.0}))
+    change_results(run, lambda r: r["versions"].update({OURS: 3.0}))
     before = tree(store)
-    with pytest.raises(ValueError, match=rf"{OURS} has version 2\.0 in 'org__other/.*version 1\.0"):
+    with pytest.raises(ValueError, match=rf"{OURS} has version 3\.0 in 'org__other/.*version 2\.0"):
         add([run], store, **FEW)
     assert tree(store) == before
     # The only entry of a task may be replaced by one of a new version.
     change_results(run, lambda r: r["config"].update(model_args={"pretrained": "org/tiny"}))
     paths = add([run], store, replace=True, **FEW)
-    assert entry_of(of_task(paths, OURS))["task"]["version"] == "2.0"
+    assert entry_of(of_task(paths, OURS))["task"]["version"] == "3.0"
 
 
 def test_other_questions_under_one_name_are_refused(evaluated, tmp_path):

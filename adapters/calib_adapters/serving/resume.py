@@ -29,7 +29,7 @@ from lm_eval.config.evaluate_config import EvaluatorConfig
 from calib_adapters.serving.journal import DAYS, SUFFIX, Busy, Journal, remove, remove_stale
 from calib_adapters.serving.recorded import digest_of, recorded
 from harness_tasks.elicitation.response_cache import model_identity
-from harness_tasks.embedded_models import default_cache
+from harness_tasks.embedded_models.cache import default_cache
 
 ASKED = (
     "model", "tasks", "include_path", "num_fewshot", "limit", "samples", "system_instruction",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calib_leaderboards.provenance import published_arguments
 from calib_leaderboards.runs import Log, Run, Task
 from calib_leaderboards.runs.model import NAMED_BY, USES
 from calib_leaderboards.runs.run import last_part
@@ -89,7 +90,8 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
         parts.append(f"{key}-{text if short else _digest(text)}")
     if run.generation:
         parts.append(f"gen-{_digest(run.generation)}")
-    how = {key: value for key, value in run.arguments.items() if key not in _NOT_HOW}
+    shown = published_arguments(run)
+    how = {key: value for key, value in run.arguments.items() if key in shown.keys() - _NOT_HOW}
     parts += [f"args-{_digest(how)}"] if how else []
     slug = "_".join(parts)
     if len(slug) > 80:
