@@ -128,6 +128,15 @@ def test_the_same_results_and_a_noisy_rerun_pass(baseline, tmp_path):
     assert 0 < brier["detectable"] < 0.05 and brier["p"] >= brier["evidence"]["p"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_baseline_that_another_editor_saved_is_read(baseline, tmp_path, encoding, end):
+    text = baseline.read_text().replace("\n", end)
+    baseline.write_bytes(text.encode(encoding))
+    code, said = run_gate(baseline, tmp_path / "base")
+    assert code == 0, said
+
+
 def test_rows_are_paired_by_question_whatever_their_order(baseline, tmp_path):
     confidence, correct = model()
     rows = list(confidence_rows({METHOD: sharpen(confidence, correct)[0]}, correct))

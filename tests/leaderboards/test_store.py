@@ -609,3 +609,15 @@ def test_samples_that_are_not_the_entrys_are_refused(evaluated, tmp_path):
     packed.unlink()
     with pytest.raises(FileNotFoundError, match="samples that are not beside it"):
         read_entries(tmp_path / "store")
+
+
+def test_an_add_removes_what_killed_adds_left_and_nothing_else(ours, tmp_path):
+    store = tmp_path / "store"
+    folder = store / "org__tiny" / "main"
+    folder.mkdir(parents=True)
+    left = folder / ".0123456789abcdef.part"
+    others = [folder / "notes.part", folder / ".mine.part", store / ".0123456789abcdef.part"]
+    for file in (left, *others):
+        file.write_bytes(b"half")
+    add([ours], store, **FEW)
+    assert not left.exists() and all(file.exists() for file in others)

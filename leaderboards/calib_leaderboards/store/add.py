@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from calib_leaderboards.store.read import read_entry
 
 LOCK = ".lock"
 _PATIENCE = 120.0  # seconds that an add waits for another
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")  # what `_stage` writes before it is renamed
 
 
 def add(
@@ -52,6 +54,7 @@ def add(
     folders = _by_name(adapters, used)
     made = make_all(runs, adapters=folders, note=note, resamples=resamples, seed=seed)
     with _locked(store):
+        _remove_parts(store)
         _check(store, made, replace)
         _write(store, made)
     return [store / path for path in made]
@@ -89,6 +92,13 @@ def _locked(store: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _remove_parts(store: Path) -> None:
+    """Remove what killed adds left. Whoever holds the lock is the only one that writes here."""
+    for part in store.glob("*/*/.*.part"):
+        if _PART.fullmatch(part.name) and part.is_file() and not part.is_symlink():
+            part.unlink(missing_ok=True)
 
 
 def _check(store: Path, made: Made, replace: bool) -> None:
