@@ -15,13 +15,16 @@ from calib_leaderboards.pages.data import board_script
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
+from calib_leaderboards.tables.formats import flat, to_csv, to_latex
 from calib_leaderboards.tables.notes import notes
 from calib_leaderboards.tables.rows import best_first, table_rows
+from calib_leaderboards.tables.table import tables_of
 from helpers.board_entries import make_entry, make_samples, put, write_store
 
 # Parquet's bytes and the digest depend on the versions of the code.
 UNSTABLE = (".parquet", "build.json")
 HOSTILE = "</script><script>alert(1)</script>|`x`"
+SCORE = {"ece": (0.1, 0.08, 0.12)}
 
 
 def ranks(values, name="ece", method="likelihood"):
@@ -341,3 +344,37 @@ def test_a_table_says_which_methods_have_the_same_confidences():
         "(3-shot): the same confidences in every answer, to the last bit. Have they been asked"
     )
     assert notes(table_rows([base, other])) == []
+
+
+@pytest.mark.parametrize("name", ["=cmd|'/C calc'!A1", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_name_that_begins_like_a_formula_is_text_in_the_csv(name):
+    entry, _ = make_entry(model=name, label={"likelihood": name}, methods={"likelihood": SCORE})
+    (row,) = csv.DictReader(io.StringIO(to_csv(flat(table_rows([entry]))).decode(), newline=""))
+    assert row["model"] == row["label"] == "'" + re.sub(r"[\t\r]", " ", name)
+
+
+@pytest.mark.parametrize(
+    "name", [r"\input{/etc/passwd}", r"\write18{id}", "a%\nb", "}\\end{table}", "$x^2$ & #1_~"]
+)
+def test_a_name_is_text_in_the_latex_table(name):
+    entry, _ = make_entry(model=name, label={"likelihood": name}, methods={"likelihood": SCORE})
+    plain, _ = make_entry(model="m", label={"likelihood": "l"}, methods={"likelihood": SCORE})
+    page, usual = (to_latex(tables_of(table_rows([made])), 5).decode() for made in (entry, plain))
+    commands = re.compile(r"\\[A-Za-z]+|(?<!\\)[{}$&%#_^~]|\n")
+    escapes = re.compile(r"\\(?:textbackslash|textasciitilde|textasciicircum)\{\}|\\[{}$&%#_]")
+    assert commands.findall(escapes.sub("", page)) == commands.findall(usual)
+
+
+@pytest.mark.parametrize("name", ["](javascript:alert(1))", "`x` | y", "a\n\n# b", "<b>", "**c**"])
+def test_a_name_is_text_in_the_markdown_page(name, tmp_path):
+    made = make_entry(model="m", label={"likelihood": name}, methods={"likelihood": SCORE})
+    put(tmp_path / "store", made)
+    build_store(tmp_path / "store", tmp_path / "out")
+    page = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("| ") and "0.100" in line]
+    assert len(re.findall(r"(?<!\\)\|", line)) == len(
+        re.findall(r"(?<!\\)\|", page.splitlines()[page.splitlines().index(line) - 1])
+    )
+    assert not re.search(
+        r"(?<!\\)\]\(javascript|(?<!\\)`x|<b>|^# b|(?<!\\)\*\*c", page, re.MULTILINE
+    )

@@ -28,6 +28,7 @@ _TEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
 }
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 COLUMNS = (
     "model",
     "revision",
@@ -134,8 +135,11 @@ def to_csv(lines: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+    """Text on one line; what a spreadsheet would run as a formula has an apostrophe before it."""
+    if not isinstance(value, str):
+        return value
+    line = _CONTROL.sub(" ", value)
+    return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
 
 
 def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
@@ -206,6 +210,5 @@ def _tex_score(metric: Metric | None) -> str:
 
 
 def _tex(text: str) -> str:
-    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", text)
-    escaped = "".join(_TEX.get(letter, letter) for letter in plain)
+    escaped = "".join(_TEX.get(letter, letter) for letter in _CONTROL.sub(" ", text))
     return escaped.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
