@@ -90,7 +90,7 @@ MOST := "methods": ["likelihood", "zero_shot_classifier", "question_only", "p_ik
 # ------------------------------------------------------------------------------------------- demo
 # Each step says what it does when it begins, with the time since `make demo` was given; steps that an
 # earlier call finished are named at the beginning.
-MINUTES := 12
+MINUTES := 10
 DEMO := $(addprefix demo/,train/done base/done validation/done graded/grading.json \
 	adapter/README.md tuned/done leaderboard/README.md)
 demo/base/done.says := 2 of 7: the model answers 250 test questions and says how sure it is

@@ -68,7 +68,8 @@ def again(folder, name, harm):
                 }
             )
     shots, limit = baseline["num_fewshot"], baseline["limit"]
-    return write_run(folder / "new", rows, shots=shots, limit=limit)
+    version = baseline["tasks"][0]["version"]
+    return write_run(folder / "new", rows, shots=shots, limit=limit, version=version)
 
 
 def outcome(tmp_path, name, harm):
