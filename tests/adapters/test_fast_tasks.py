@@ -23,6 +23,7 @@ CPU = {"device": "cpu", "dtype": "float32"}
 METHODS = [
     "likelihood", "zero_shot_classifier", "question_only", "p_ik", "verbalized", "linguistic",
 ]  # fmt: skip
+CPU_CONFIG = Path(__file__).parents[2] / "adapters" / "accelerate" / "cpu.yaml"
 WORLDFACTS = ["calib_worldfacts", "calib_worldfacts_mc", "calib_worldfacts_cloze"]
 
 
@@ -166,8 +167,8 @@ def test_two_processes_have_the_numbers_of_one(tiny, stock, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(NO_PACKAGE_LIST)
     command = [
-        Path(sys.executable).parent / "accelerate", "launch", "--cpu", "--num_processes", "2",
-        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", script,
+        Path(sys.executable).parent / "accelerate", "launch", "--config_file", CPU_CONFIG,
+        "--num_processes", "2", "--main_process_port", "0", script,
         "eval", "--model", "calib-hf", "--tasks", "calib_worldfacts", "--device", "cpu",
         "--model_args", f"pretrained={tiny},dtype=float32", "--limit", "5", "--log_samples",
         "--batch_size", "auto", "--output_path", tmp_path, "--metadata", json.dumps({"k": 3}),
@@ -175,6 +176,7 @@ def test_two_processes_have_the_numbers_of_one(tiny, stock, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "on rank 1" in done.stderr + done.stdout
     (file,) = tmp_path.rglob("samples_calib_worldfacts_*.jsonl")
     found = {(row["filter"], row["doc_id"]): record for row, record in read_samples(file)}
     assert [len(found["sampling", i]["samples"]) for i in range(5)] == [3] * 5

@@ -30,6 +30,7 @@ from harness_tasks.elicitation.records import read_samples
 
 TASKS = Path(__file__).parents[2] / "harness_tasks"
 BIN = Path(sys.executable).parent
+CPU_CONFIG = TASKS.parent / "adapters" / "accelerate" / "cpu.yaml"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 LIMIT = 3
 GREEDY = ("verbalized", "cot_verbalized")
@@ -283,15 +284,16 @@ def test_two_processes_give_the_records_of_one_for_every_kind_of_task(
     model = {"pretrained": str(embedded_model_path), "dtype": "float32"}
     one = by_method(ask("hf", model, task=tasks, limit=3, batch_size=8, **chosen))
     done = subprocess.run(
-        [BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "calibench", "eval",
-         "--model", "hf", "--model_args", ",".join(f"{k}={v}" for k, v in model.items()),
+        [BIN / "accelerate", "launch", "--config_file", CPU_CONFIG, "--num_processes", "2",
+         "--main_process_port", "0", "-m", "calibench", "eval",
+         "--model", "calib-hf", "--model_args", ",".join(f"{k}={v}" for k, v in model.items()),
          "--device", "cpu", "--batch_size", "8", "--tasks", tasks,
          "--limit", "3", "--num_fewshot", "0", "--log_samples", "--output_path", tmp_path,
          "--metadata", json.dumps(chosen)],
         capture_output=True, text=True, env=ONE_THREAD,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "on rank 1" in done.stderr + done.stdout
     two = by_method_in(tmp_path)
     assert one.keys() == two.keys() and len(one) == 2 * len(chosen["methods"])
     for (task, method), records in one.items():

@@ -14,6 +14,7 @@
 * ``dtype=auto``, the default: bfloat16 where the device computes in it natively, else float32;
   ``hf`` takes that of the weights' file. (Quantised weights keep their own.) Probabilities of a
   model in half precision are computed in float32, unless ``softmax_dtype`` says otherwise.
+* Several processes of ``accelerate launch`` share the questions out on CPUs too.
 * ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.serving.fast`,
   which computes nothing twice that several requests share.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -38,6 +40,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
+from accelerate import PartialState
 from calib_adapters.calibration.head import all_end_states, load_head
 from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.serving.fast.requests import Fast
@@ -95,7 +98,13 @@ class CalibHFLM(HFLM):
         self._passes = mc_dropout or 1
         self._on: str | None = self._members[0]
         self.chose_dtype = False  # a model that is loaded already has its own
+        if str(kwargs.get("device")) == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            PartialState(cpu=True)  # else accelerate overlooks the other processes
         super().__init__(pretrained=pretrained, peft=peft, **kwargs)
+        if self.device.type == "cpu" and hasattr(self, "accelerator"):
+            # `HFLM` shares the questions out among GPUs only; on CPUs every process asked them all.
+            self._rank = self.accelerator.process_index
+            self._world_size = self.accelerator.num_processes
         if self.softmax_dtype is None and HALF & {self.model.dtype, self.mixed_precision_dtype}:
             self.softmax_dtype = torch.float32
         if self._head is not None:
