@@ -1,4 +1,4 @@
-"""The group of all commands, and how errors leave it.
+"""The group of all commands, and the handling of their errors.
 
 Each subcommand calls one function of one package. Packages are imported inside the functions, so
 that ``calibench --help`` stays instant.

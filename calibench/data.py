@@ -7,20 +7,12 @@ from typing import Any
 
 import click
 
-from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values
+from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values, output_option
 
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=EXISTING)
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the graded dataset.",
-)
+@output_option("Folder for the graded dataset.")
 @click.option(
     "--method",
     default="zero_shot_classifier",
@@ -55,15 +47,7 @@ def grade(results: tuple[Path, ...], output: Path, method: str) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV, TSV, JSON Lines or Parquet.",
 )
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the task.",
-)
+@output_option("Folder for the task.")
 @click.option("--name", help="Name of the task. Default: the folder's.")
 @click.option(
     "--column",
@@ -126,15 +110,7 @@ def template(
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the data set.",
-)
+@output_option("Folder for the data set.")
 @click.option(
     "--split",
     "splits",
@@ -224,15 +200,7 @@ def prepare(
 
 @click.command("self-instruct")
 @click.argument("seeds", metavar="SEEDS")
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the data set.",
-)
+@output_option("Folder for the data set.")
 @click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
 @click.option("--model_args", default="", help="Its arguments, as in lm-eval.")

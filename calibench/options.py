@@ -1,4 +1,4 @@
-"""What several commands share: kinds of parameters, readers of them, a quick start."""
+"""Parameter types, options and helpers that several commands share."""
 
 from __future__ import annotations
 
@@ -26,9 +26,24 @@ COUNT = click.IntRange(1)
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 
+def output_option(help: str, default: str | None = None) -> Callable[[Any], Any]:
+    """Return the option that names a command's output folder; required without a `default`."""
+    shown = {} if default is None else {"default": default, "show_default": True}
+    return click.option(
+        "-o",
+        "--output_path",
+        "--output",
+        "output",
+        required=default is None,
+        type=FOLDER,
+        help=help,
+        **shown,
+    )
+
+
 @contextmanager
 def starting() -> Iterator[None]:
-    """Inside, import the large libraries: their objects, here to stay, are no garbage to look for.
+    """Import large libraries without garbage collection, which their objects do not need.
 
     That search takes a quarter of the time of importing torch, transformers and lm-eval, and a
     second again when the process ends. A process that has them already has garbage of its own.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from calibench.options import EXISTING, FOLDER
+from calibench.options import EXISTING, FOLDER, output_option
 
 STORE = click.option(
     "--store",
@@ -83,16 +83,7 @@ def leaderboard() -> None:
 @leaderboard.command()
 @click.argument("results", nargs=-1, type=EXISTING)
 @STORE
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    default="leaderboards",
-    show_default=True,
-    type=FOLDER,
-    help="Folder for tables, figures and site.",
-)
+@output_option("Folder for tables, figures and site.", default="leaderboards")
 @click.option(
     "--graded",
     type=EXISTING,
@@ -136,15 +127,7 @@ def build(
 @leaderboard.command()
 @click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
 @STORE
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the files.",
-)
+@output_option("Folder for the files.")
 def export(form: str, store: Path, output: Path) -> None:
     """Write the entries of a store in another format.
 

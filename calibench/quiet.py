@@ -1,4 +1,4 @@
-"""What libraries say although nobody can act on it, left out: each by its origin and its words.
+"""Hide messages of libraries that no user can act on, each by its exact origin and text.
 
 Everything else of the same origin is still said.
 """
@@ -37,7 +37,7 @@ WARNED: tuple[tuple[str, type[Warning], str], ...] = (
 
 
 def hush() -> None:
-    """Leave these out for the rest of the process."""
+    """Hide these messages for the rest of the process."""
     for name in LOGGED:
         logging.getLogger(name).addFilter(_is_news)
     for begins, category, module in WARNED:

@@ -222,7 +222,7 @@ def _tables(
     by: str | None,
     scale: str,
 ) -> Iterator[LogTable]:
-    """Yield what there is to score in a file or a folder."""
+    """Yield the tables to score in a file or a folder."""
     from harness_tasks.stock_logs.sources import find_tables
 
     source = sys.stdin.buffer.read() if str(file) == "-" else file

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibench.options import EXISTING, FOLDER, starting
+from calibench.options import EXISTING, output_option, starting
 
 
 def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
@@ -23,15 +23,7 @@ def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
 @click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
-@click.option(
-    "-o",
-    "--output_path",
-    "--output",
-    "output",
-    required=True,
-    type=FOLDER,
-    help="Folder for the adapter.",
-)
+@output_option("Folder for the adapter.")
 @click.option(
     "--log",
     multiple=True,

@@ -1,4 +1,4 @@
-"""A recipe and a data set give an adapter: the frame around every method's job."""
+"""Train an adapter from a recipe and a data set: the frame around every method's job."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _train(
 
 
 def _identity(settings: Recipe, model: str, fingerprint: str, asked: Mapping[str, Any]) -> str:
-    """What decides the weights: two runs with the same identity give the same adapter."""
+    """Return everything that determines the weights of the adapter."""
     base = str(Path(model).resolve()) if Path(model).is_dir() else model
     parts = [settings.model_dump(mode="json"), base, fingerprint]
     if asked:
@@ -188,7 +188,7 @@ def _publish(
     work: Path,
     output: Path,
 ) -> None:
-    """Write everything into the work folder, then let it appear as `output` in one step."""
+    """Write everything into the work folder, then rename it to `output`."""
     final = work / "final"
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir()

@@ -1,4 +1,4 @@
-"""What a reader needs to know about a run to repeat it, without anything private to a machine."""
+"""What is published about a run so that others can repeat it, without private data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head of calibration tuning: an MLP that reads from a hidden state if an answer is correct.
+"""The head of calibration tuning: an MLP that predicts correctness from a hidden state.
 
 Kapoor et al. 2024, section 4, arXiv 2406.08391: the last hidden state at the final token of
 context and answer, layers of 256, 128 and 64 with ReLU, two outputs, Xavier initialisation.

@@ -112,7 +112,7 @@ def _first_trained(model: nn.Module) -> int:
 
 
 def _pass_on(layers: Sequence[nn.Module]) -> None:
-    """Let `layers` hand on what they are given."""
+    """Replace `layers` by the identity."""
     for layer in layers:
         layer.forward = lambda hidden_states, *_, **__: hidden_states
 
@@ -130,7 +130,7 @@ def _passing_on(layers: Sequence[nn.Module]) -> Iterator[None]:
 def _why_whole(
     model: nn.Module, splits: dict[str, datasets.Dataset], tokens: int, first: int, pad: int
 ) -> str | None:
-    """Why rows have to run whole, if they have to."""
+    """Return the reason why rows cannot run in two parts, or ``None``."""
     config = without_adapter(model).config.get_text_config()
     size = tokens * config.hidden_size * model.dtype.itemsize
     if size > MOST:
@@ -153,7 +153,7 @@ def _why_whole(
 
 @torch.no_grad()
 def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
-    """How far states of `rows` move when they run in two parts, as a share of the largest."""
+    """Return the largest relative change of the states of `rows` when they run in two parts."""
     batch = collate(rows, pad) | collate_answers(rows, pad)
     batch = {name: value.to(model.device) for name, value in batch.items()}
     whole = {part: hidden_states(model, batch, part) for part in PARTS}

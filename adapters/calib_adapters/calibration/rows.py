@@ -1,4 +1,4 @@
-"""What the methods of calibration tuning share: graded rows in, validation scores out."""
+"""Reading graded rows and scoring the validation split, for all methods of calibration tuning."""
 
 from __future__ import annotations
 

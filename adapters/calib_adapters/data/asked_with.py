@@ -44,7 +44,7 @@ def asked_with(arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
 
 
 def read_asked_with(data: Path) -> dict[str, Any]:
-    """How the model is asked with whose answers, or for which, the folder `data` was made.
+    """Return the model arguments with which the answers in `data` were asked for.
 
     Returns:
         What is recorded there; an empty mapping where that is not known.

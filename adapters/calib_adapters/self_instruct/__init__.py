@@ -44,7 +44,7 @@ PROVENANCE = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of the teacher; together with the seeds it decides the result.
+    """Settings of a teacher's run; with the seeds they determine the result.
 
     Attributes:
         rows: how many tasks with answers are wanted.
@@ -173,7 +173,7 @@ def read_seeds(source: str) -> list[Example]:
 
 
 def _run(rounds: Rounds, plan: Plan, batch_size: int | str, device: str | None) -> None:
-    """Rounds until there are enough rows, or none come any more."""
+    """Run rounds until there are enough rows, or no new ones."""
     if len(rounds.rows) >= plan.rows:
         return
     args = plan.model, plan.model_args, plan.sampling

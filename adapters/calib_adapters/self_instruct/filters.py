@@ -21,7 +21,7 @@ _DISTINCT = 0.3  # share of different words below which it does
 
 
 class Limits(BaseModel):
-    """What is kept. Lengths are in words, ROUGE-L is an F-measure from 0 to 1."""
+    """Limits for what is kept. Lengths are in words, ROUGE-L is an F-measure from 0 to 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class Pool:
             self.add(text)
 
     def add(self, text: str) -> None:
-        """From now on, compare with this text too."""
+        """Add a text to compare with."""
         self._known.append((text, self._counts(text)))
 
     def nearest(self, text: str, threshold: float) -> float | None:

@@ -154,7 +154,7 @@ class Rounds:
 
 
 def check_seeds(seeds: Sequence[Example], source: str) -> None:
-    """Refuse seeds of which no prompt can be made.
+    """Raise ValueError for seeds from which no prompt can be made.
 
     Raises:
         ValueError: too few of them, or too few with a short answer.
@@ -168,7 +168,7 @@ def check_seeds(seeds: Sequence[Example], source: str) -> None:
 
 
 def read_log(log: Path) -> Iterator[Round]:
-    """The finished rounds in a log; half a line, from a round that was cut off, is taken away."""
+    """Return the finished rounds in a log, and truncate a partial last line."""
     if not log.exists():
         return
     content = log.read_bytes()

@@ -1,4 +1,4 @@
-"""Does this adapter, or this probe, belong to that base model?"""
+"""Check that an adapter or a probe belongs to the base model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MISMATCH = re.compile(
 
 @contextmanager
 def fitting(option: str, folder: str | None, pretrained: str) -> Iterator[None]:
-    """Inside, the adapter in `folder`, if any, is loaded; one of another base is a `ValueError`."""
+    """Turn errors of loading the adapter in `folder` into a `ValueError` if its base is another."""
     if folder:
         _check_adapter(option, folder, pretrained)
     try:
@@ -43,7 +43,7 @@ def _check_adapter(option: str, folder: str, pretrained: str) -> None:
 
 
 def check_base(option: str, folder: str, trained_on: str | None, pretrained: str) -> None:
-    """By the last part of the names: one model may be a Hub id here and a folder there."""
+    """Compare the last part of the names, since one may be a Hub id and the other a folder."""
     names = [Path(name).name.casefold() for name in (trained_on or pretrained, pretrained)]
     if len(set(names)) > 1:
         raise ValueError(

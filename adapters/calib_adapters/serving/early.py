@@ -1,4 +1,4 @@
-"""What is wrong with an evaluation, said before torch is imported and the model loaded."""
+"""Checks of an evaluation that run before torch is imported and the model is loaded."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def named_tasks(config: EvaluatorConfig) -> list[str]:
 
 
 def check_output(path: Path) -> None:
-    """Write something where the results will go; whoever reads `path` finds no trace of it.
+    """Check that results can be written to `path`, by writing an unnamed temporary file.
 
     Raises:
         OSError: it could not be written.

@@ -1,4 +1,4 @@
-"""``calibench eval``: ``lm_eval run`` that knows our model and our tasks."""
+"""``calibench eval``: ``lm_eval run`` with our back end and our tasks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def listed(names: Sequence[str]) -> Iterator[None]:
 
 
 def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
-    """Whether these names, patterns and members of groups are tasks of ours alone.
+    """Return whether all these names, patterns and groups stand for tasks of ours.
 
     Of patterns only those that begin like our names are, which lm-eval's own never do.
     """
@@ -93,7 +93,7 @@ def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
 
 
 def _check_device(config: EvaluatorConfig, given: Namespace) -> None:
-    """Refuse a device that is not here, in whose place `HFLM` would silently take another."""
+    """Refuse a missing device; `HFLM` would silently use another one."""
     import torch
 
     name = config.device
@@ -116,7 +116,7 @@ def _check_device(config: EvaluatorConfig, given: Namespace) -> None:
 
 @contextmanager
 def _sentences(config: EvaluatorConfig) -> Iterator[None]:
-    """Inside, a traceback of lm-eval's or transformers' about a wrong argument is one sentence."""
+    """Turn tracebacks about wrong model arguments into one sentence."""
     try:
         yield
     except TypeError as error:
@@ -141,7 +141,7 @@ def _sentences(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _saved(config: EvaluatorConfig) -> Iterator[None]:
-    """Inside, results that lm-eval could not write, of which it only warns, are an error."""
+    """Raise an error if lm-eval could not write the results, of which it only warns."""
     problems: list[str] = []
     logger = logging.getLogger("lm_eval.loggers.evaluation_tracker")
     own, shown = logger.level, logger.getEffectiveLevel()
@@ -168,7 +168,7 @@ def _saved(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _resumed(config: EvaluatorConfig) -> Iterator[None]:
-    """Inside, an evaluation goes on from what a killed one of the same command has asked."""
+    """Let an evaluation continue from the responses that a killed run of the same command kept."""
     import lm_eval.evaluator
 
     from calib_adapters.serving.resume import resumable
@@ -181,7 +181,7 @@ def _resumed(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """Inside, what our modules log is written as what lm-eval logs, from the same level on."""
+    """Write the log lines of our modules like those of lm-eval, at the same level."""
     theirs = logging.getLogger("lm_eval")
     ours = [logging.getLogger(name) for name in ("calib_adapters", "harness_tasks")]
     before = [(logger.level, logger.handlers) for logger in ours]
@@ -198,7 +198,7 @@ def _heard() -> Iterator[None]:
 
 @contextmanager
 def _quiet_git() -> Iterator[None]:
-    """Inside, lm-eval asks git which commit it is in only where git knows of one.
+    """Keep lm-eval from asking git for a commit outside a repository.
 
     Elsewhere git would say "fatal: not a git repository", of a question that nobody asked.
     """
@@ -220,7 +220,7 @@ def _quiet_git() -> Iterator[None]:
 
 @contextmanager
 def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Inside, `owner` has `value` under `name`."""
+    """Set the attribute `name` of `owner` to `value` for the time being."""
     before = owner.__dict__[name]  # as it stands there: a class method stays one
     setattr(owner, name, value)
     try:

@@ -1,4 +1,4 @@
-"""What the first process does alone, while the others wait for it."""
+"""Work of the first process alone, while the others wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accelerate import PartialState
 
 @contextmanager
 def first_with_all_threads(state: PartialState) -> Iterator[None]:
-    """Inside, the main process goes first, and with the threads of those that wait beside it.
+    """Let the main process go first, with the threads of the waiting processes too.
 
     The others find what it has cached. Afterwards each has its own number of threads again.
     """

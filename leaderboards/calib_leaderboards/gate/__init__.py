@@ -1,4 +1,4 @@
-"""Has a model become worse? A baseline in YAML, tested against the results of a new run."""
+"""Test whether a model has become worse than a baseline in a YAML file."""
 
 from calib_leaderboards.gate.decide import Report, decide
 from calib_leaderboards.gate.update import make_baseline

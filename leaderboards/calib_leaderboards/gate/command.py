@@ -16,7 +16,7 @@ from calib_leaderboards.gate.update import make_baseline
 
 
 def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:
-    """What cannot be read cannot be decided: 1 is kept for regressions."""
+    """Exit with 2 if something cannot be read; 1 is for regressions only."""
 
     @wraps(function)
     def run(*args: Any, **options: Any) -> int:

@@ -198,7 +198,7 @@ def _judge(
     resamples: int,
     seed: int,
 ) -> Judgement:
-    """The judgement with value and evidence, or with the reason why there is none."""
+    """Return a judgement with value and evidence, or the reason why it cannot be made."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -246,7 +246,7 @@ def _test(
 
 
 def _by_threshold(judged: Judgement) -> Judgement:
-    """No statistics: a regression is a harm above the tolerance."""
+    """Call a harm above the tolerance a regression, without statistics."""
     difference = judged.value - judged.baseline
     if math.isnan(difference):
         return replace(judged, reason="Undefined in the run.")

@@ -29,7 +29,7 @@ _CHUNK = 2_000_000  # signs held at once; no result depends on it
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one test saw.
+    """The result of one test.
 
     test: its name. difference: new less baseline, with its interval low to high. p: one-sided.
     stderr: of the harm, behind `detectable`. n: questions used; n_missing: left out, as one side

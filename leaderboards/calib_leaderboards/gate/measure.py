@@ -106,7 +106,7 @@ def against_value(
 
 
 def _per_question(name: str, column: Column) -> Floats | None:
-    """Whose mean the score is, NaN where it leaves a question out; None if it is no mean."""
+    """Return the values whose mean the score is (NaN: left out); None if it is no mean."""
     if not _of_confidences(name, column):
         return _logged(name, column)
     row_values = find(name).metric.row_values

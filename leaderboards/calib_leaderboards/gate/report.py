@@ -143,7 +143,7 @@ def _cells(judged: Judgement) -> tuple[str, ...]:
 
 
 def _notes(judged: list[Judgement], level_each: float) -> Iterator[str]:
-    """What a table has no room for; a reason that several scores share is given once."""
+    """Notes below the table; a reason that several scores share is given once."""
     for reason, group in groupby(judged, key=lambda j: j.reason):
         names = [_name(judgement) for judgement in group]
         if reason:

@@ -1,4 +1,4 @@
-"""What a gate tests: every task of the runs below a folder."""
+"""The tasks that a gate tests: those of all runs below a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Was the run made as the baseline was? What cannot be compared is named in a sentence."""
+"""Check that a run was made like its baseline; a sentence names what differs."""
 
 from __future__ import annotations
 

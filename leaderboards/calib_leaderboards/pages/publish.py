@@ -1,4 +1,4 @@
-"""Builds README, tables and site from a store or from runs; writes only what is new."""
+"""Build README, tables and site from a store or from runs; write only files that changed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def build_runs(
 
 
 def _page(out: Path) -> Path:
-    """Where the README goes. Raises FileExistsError if there is one of another origin."""
+    """Return the path of the README; FileExistsError if somebody else wrote one there."""
     page = out / "README.md"
     if page.is_file() and not page.read_text("utf-8", errors="replace").startswith(MARK):
         raise FileExistsError(
@@ -163,7 +163,7 @@ def _read(path: str) -> bytes:
 
 
 def _last_build(out: Path) -> dict[str, Any]:
-    """What the last build wrote down; empty if there was none or its note is damaged."""
+    """Return the record of the last build; empty if there is none or it is damaged."""
     try:
         made = json.loads((out / _MADE).read_text("utf-8"))
         known = made["format"] == _FORMAT and isinstance(made["files"], dict)

@@ -1,4 +1,4 @@
-"""What a results file says of the machine and the programs that made it; None where it does not."""
+"""The machine and software that made a results file; None for what it does not state."""
 
 from __future__ import annotations
 

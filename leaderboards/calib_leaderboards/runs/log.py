@@ -1,4 +1,4 @@
-"""The log of one task of a run as columns; what is not a number is kept as text or as a hash."""
+"""The log of one task as columns: numbers, texts, and hashes of longer texts."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class _Reading:
 
 
 def load_log(run: Run, task: Task) -> Log:
-    """Read the log of a task, and hold it against what the results file says of it.
+    """Read the log of a task, and check it against the results file.
 
     Raises:
         FileNotFoundError: there is no log beside the results file.

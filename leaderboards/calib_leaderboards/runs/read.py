@@ -1,4 +1,4 @@
-"""Finds lm-eval's results files below the folders given, and reads what may be anyone's bytes."""
+"""Find lm-eval's results files below the given folders, and read them without trusting them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of lm-eval: what its results file says, as values that never change."""
+"""One run of lm-eval as frozen dataclasses, parsed from its results file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a results file, which can be anything that JSON holds."""
+"""Readers of values in a results file, which may be any JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def number(value: Any) -> int | None:
 
 
 def printable(value: Any) -> Any:
-    """With a question mark for each lone surrogate, which JSON can write and UTF-8 cannot hold."""
+    """Replace lone surrogates, which UTF-8 cannot encode, by question marks."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Adds runs to a store: all of what is given or nothing, each file at once, one add at a time."""
+"""Add runs to a store: all of them or none, one add at a time."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _check_duplicate(file: Path, path: PurePosixPath, entry: Entry, replace: boo
 
 
 def _check_leftover(samples: Path, packed: bytes | None) -> None:
-    """Samples without an entry are an interrupted add's; other bytes than ours are not replaced."""
+    """Refuse to replace samples without an entry, unless an add of this run left them."""
     if samples.exists() and samples.read_bytes() != packed:
         raise ValueError(
             f"'{samples}' exists without an entry and holds something else; remove it and add the "
@@ -146,7 +146,7 @@ def _check_leftover(samples: Path, packed: bytes | None) -> None:
 
 
 def _check_same_task(task: str, known: Sequence[tuple[PurePosixPath, Entry]]) -> None:
-    """All entries of a task have one version and, for confidence tasks, one set of questions.
+    """Check that all entries of a task have the same version and, for confidence tasks, questions.
 
     The questions of other tasks have no ids, and some tasks shuffle their options: their
     fingerprints may differ for no reason.

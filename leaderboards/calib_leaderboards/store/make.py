@@ -1,4 +1,4 @@
-"""Makes entries from a run: every score recomputed from the samples and held against lm-eval's."""
+"""Make entries from a run: recompute every score from the samples and compare it with lm-eval's."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def make_all(
 
 
 def _checked(run: Run, task: Task, *options: Any) -> tuple[Entry | None, bytes | None]:
-    """`_make`, whose errors about what a file lacks become sentences that name it."""
+    """Call `_make`; if a field is missing, raise a sentence that names the file."""
     try:
         return _make(run, task, *options)
     except ValidationError as error:
@@ -207,7 +207,7 @@ def _check_whole(run: Run, task: Task, preview: bool) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """With null for each number that is not finite."""
+    """Replace each number that is not finite by null."""
     if isinstance(value, dict):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Where an entry lies in the store: names made of letters, digits, dots, dashes, underscores."""
+"""Paths of entries in the store, made of letters, digits, dots, dashes and underscores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFAULT_REVISION = "main"
 
 
 def slug(text: str) -> str:
-    """`text` as one part of a path, never hidden and never "..".
+    """Return `text` as one part of a path that is neither hidden nor "..".
 
     Other characters become dashes. Where any did, or where the text is longer than 80 characters,
     8 digits of its sha256 follow, so that two texts never share a slug.

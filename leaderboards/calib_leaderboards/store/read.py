@@ -1,4 +1,4 @@
-"""Reads a store; every entry is checked against its schema and its place."""
+"""Read a store, and check every entry against its schema and its path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LARGEST_ENTRY = 16 * 2**20  # bytes
 
 
 def read_entries(folder: Path) -> list[Entry]:
-    """Every entry of a store, in the order of their paths (`entry_path` gives them).
+    """Return all entries of a store by their paths, in the order of the paths.
 
     Hidden files and folders are passed over. Raises FileNotFoundError if there is no such folder,
     or if samples that an entry names are not beside it; ValueError, naming the file, for a JSON
@@ -27,7 +27,7 @@ def read_entries(folder: Path) -> list[Entry]:
 
 
 def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
-    """One entry of a store, by its path in it. Raises as `read_entries` does."""
+    """Return one entry of a store by its path; raises as `read_entries`."""
     refuse_links(folder, relative)
     file = folder / relative
     if (size := file.stat().st_size) > LARGEST_ENTRY:

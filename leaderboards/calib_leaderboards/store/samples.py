@@ -1,4 +1,4 @@
-"""The compact samples of an entry: what a paired comparison needs, and no text of anyone's."""
+"""The compact samples of an entry: what a paired comparison needs, without any text."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _columns(rows: list[dict[str, Any]]) -> Samples:
 
 
 def _plain(value: float) -> float | None:
-    """None for NaN, 1 for 1.0: most columns are zeros and ones."""
+    """Return None for NaN and 1 for 1.0, since most columns are zeros and ones."""
     if math.isnan(value):
         return None
     return int(value) if float(value).is_integer() else float(value)

@@ -1,4 +1,4 @@
-"""Recomputes every score from a log's columns and holds it against the one that lm-eval printed."""
+"""Recompute every score from a log's columns and compare it with the one that lm-eval printed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def stock_scores(
 def _usable(
     confidence: Sequence[float | None], correct: Sequence[int]
 ) -> tuple[list[float], list[int]]:
-    """Both columns without the rows whose confidence is missing."""
+    """Return both columns without the rows whose confidence is missing."""
     pairs = [pair for pair in zip(confidence, correct, strict=True) if pair[0] is not None]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
@@ -128,7 +128,7 @@ def _usable(
 def _score_columns(
     confidence: list[float | None], correct: list[int], method: str, resamples: int, seed: int
 ) -> dict[str, calib_metrics.Score]:
-    """All scores but those without a finite value beside a confidence: nll at 0 and 1."""
+    """Leave out scores without a finite value: nll, if a confidence is 0 or 1."""
     present = _usable(confidence, correct)
     finite = bool(present[0]) and math.isfinite(calib_metrics.nll(*present))
     metrics = METRICS if finite else tuple(name for name in METRICS if name != "nll")
@@ -191,7 +191,7 @@ def _check_printed(run: Run, task: Task, log: Log, name: str, filter_: str, valu
 
 
 def _check_filters(run: Run, task: Task, log: Log) -> None:
-    """Results and log must have the same filters, or one of them is not the other's."""
+    """Raise ValueError unless results and log have the same filters."""
     printed = {key.partition(",")[2] for key in task.printed if "," in key}
     if odd := sorted(printed ^ set(log.filters)):
         place = f"'{run.path}'" if odd[0] in printed else f"'{log.path}'"
@@ -230,7 +230,7 @@ def _reliability(confidence: list[float], correct: list[int]) -> Reliability:
 
 
 def _risk_coverage(confidence: list[float], correct: list[int]) -> RiskCoverage:
-    """The curve at 101 of its points at most, evenly chosen, the last among them."""
+    """Return at most 101 evenly chosen points of the curve, including the last."""
     curve = calib_metrics.risk_coverage(confidence, correct)
     size = curve.coverage.size
     chosen = np.unique(np.linspace(0, size - 1, min(size, POINTS)).round().astype(int))
@@ -241,7 +241,7 @@ def _risk_coverage(confidence: list[float], correct: list[int]) -> RiskCoverage:
 
 
 def _rounded(value: Any) -> float | None:
-    """Ten digits: enough for any table, and the same on every machine. None where undefined."""
+    """Round to ten digits, which are the same on every machine; None if undefined."""
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(f"{value:.10g}")

@@ -1,4 +1,4 @@
-"""What readers of a table have to know: notes on its runs, and rows that are suspiciously alike."""
+"""Notes below a table: on its runs, and on rows with equal confidences."""
 
 from __future__ import annotations
 

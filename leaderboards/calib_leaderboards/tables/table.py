@@ -1,4 +1,4 @@
-"""Tables: the rows of one task, version and set of questions, and what is said of them."""
+"""Tables: the rows of one task, version and set of questions, with headings and notes."""
 
 from __future__ import annotations
 

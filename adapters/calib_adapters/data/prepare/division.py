@@ -1,4 +1,4 @@
-"""Which rows train, which choose the epoch, which calibrate and which test.
+"""Division of rows into train, validation, calibration and test splits.
 
 A data set's own splits are kept. Roles that have none share the rows of one split, by a hash of
 the seed and the row's subject: the same question lands in the same role whatever else is prepared
@@ -107,7 +107,7 @@ def limit(rows: Sequence[Row], size: int | None, seed: int) -> list[Row]:
 def leave_out_repeats(
     splits: Mapping[str, Mapping[str, list[Row]]],
 ) -> tuple[dict[str, dict[str, list[Row]]], dict[str, Counter]]:
-    """Take out what is twice in a split, and what a split has in common with a later one.
+    """Remove duplicates within a split, and rows that a later split has too.
 
     The test split stays whole, so that its scores can be compared; then come calibration and
     validation, and training gives way to all of them. What is "in common" is the subject, across

@@ -1,4 +1,4 @@
-"""What makes ``calib-hf`` fast: nothing that several requests share is computed twice.
+"""The fast paths of ``calib-hf``, which compute only once what several requests share.
 
 * `segments`: attention over a prefix that all rows share, a question that its samples share, and
   what a row has written itself, none of it copied per row.

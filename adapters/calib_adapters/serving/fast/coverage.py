@@ -50,7 +50,7 @@ def network_of(lm: HFLM) -> Network:
 
 
 def why_not_scored(context: int, continuation: int, limit: float) -> str | None:
-    """Why a log-likelihood of so many tokens is the stock back end's business, if it is."""
+    """Return why the stock back end must score so many tokens, or ``None``."""
     if not context or not continuation:
         return "there is nothing to score"
     if context + continuation - 1 > limit:
@@ -59,7 +59,7 @@ def why_not_scored(context: int, continuation: int, limit: float) -> str | None:
 
 
 def why_not_generated(lm: HFLM, generation: Mapping[str, Any]) -> str | None:
-    """Why requests with these generation arguments are the stock back end's business."""
+    """Return why the stock back end must run these generation arguments, or ``None``."""
     if lm.think_end_token is not None or lm.truncation:
         return "think_end_token or truncation is set"
     if not isinstance(generation, dict):

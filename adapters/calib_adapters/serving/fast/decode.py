@@ -209,7 +209,7 @@ class _Live:
         return left
 
     def _take(self, parents: list[int]) -> None:
-        """Go over to rows each of which goes on from one of the old rows."""
+        """Replace the rows by others, each of which continues one of the old rows."""
         if parents != list(range(len(self.rows))):
             index = self._network.numbers(parents)
             self._own, self._lengths = self._own.index_select(2, index), self._lengths[index]
@@ -221,7 +221,7 @@ class _Live:
         self.rows = rows
 
     def _choose(self, hidden: Tensor, rows: Sequence[_Row]) -> tuple[list[_Row], list[int]]:
-        """What goes on from `rows` by one more token each, and from which of them."""
+        """Return the continuations of `rows` by one token, and the row that each continues."""
         numbers = None
         if self._choice.sampled:
             drawn_by = [row.draws[:, len(row.text.tokens)] for row in rows]
@@ -262,7 +262,7 @@ def _parted(row: _Row, tokens: list[int]) -> Iterator[tuple[int, np.ndarray, np.
 
 
 def _closed_up(over: Sequence[bool]) -> list[int]:
-    """The places that are not `over`, the last of them where the gaps are."""
+    """Places of the rows that go on, in which the last rows fill the gaps."""
     kept = [place for place, out in enumerate(over) if not out]
     order = list(range(len(kept)))
     gaps = [place for place in order if over[place]]

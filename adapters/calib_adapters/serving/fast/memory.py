@@ -46,7 +46,7 @@ class Memory:
         self._written: dict[tuple[str | None, Tokens], list[Written]] = {}
 
     def forget(self) -> None:
-        """New questions are about to be asked."""
+        """Drop everything, before new questions are asked."""
         self._free = self._room
         for kept in (self._sorted, self._keys, self._written):
             kept.clear()

@@ -131,9 +131,9 @@ class Fast:
         return normalize_gen_kwargs(dict(generation), self._lm.max_gen_toks)["max_gen_toks"]
 
     def _why_not(self, request: Instance, tokens: int) -> str | None:
-        """Why the text is the stock back end's business, if it is."""
+        """Return why the stock back end must write the text, or ``None``."""
         if not self.serves:
-            return "the model does"
+            return "the whole model runs there"
         generation = request.args[1]
         if reason := why_not_generated(self._lm, generation):
             return reason
@@ -192,7 +192,7 @@ class Fast:
         asked: dict[Tokens, dict[Tokens, list[int]]] = {}
         left: list[int] = []
         for place, (_, context, continuation) in enumerate(requests):
-            reason = "the model does"
+            reason = "the whole model runs there"
             if self.serves:
                 reason = why_not_scored(len(context), len(continuation), self._limit)
             if reason:
