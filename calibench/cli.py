@@ -6,11 +6,15 @@ that ``calibench --help`` stays instant.
 
 from __future__ import annotations
 
+import traceback
+from typing import NoReturn
+
 import click
 
 from calibench import ask, data, publish, score, train
 from calibench.options import CONTEXT
 
+FAULT = 70  # EX_SOFTWARE of sysexits.h
 # What the extra `all` brings, as it is imported.
 IN_ALL = frozenset(
     "lm_eval torch transformers peft accelerate datasets jinja2 markupsafe huggingface_hub "
@@ -58,11 +62,18 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; an expected error is one sentence and exit code 1, not a traceback."""
+    """Run the command.
+
+    An error of the user's files or options is one sentence and exit status 1 (2 for a wrong command
+    line, and all that `gate` cannot decide), an interruption 130, a lack of memory 2. A traceback
+    shows a fault of calibench; its exit status is `FAULT`.
+    """
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        raise SystemExit("calibench: interrupted.") from None
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _end("calibench: interrupted.", 130)
+    except MemoryError:
+        _end("calibench: there is not enough memory.", 2)
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
@@ -75,5 +86,21 @@ def main() -> None:
         elif name in IN_ALL:
             need = f"this command needs {name}, which is missing: pip install 'calibench[all]'"
         else:
-            raise
+            _fault()
         raise SystemExit(f"calibench: {need}") from None
+    except Exception:
+        _fault()
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    click.echo(sentence, err=True)
+    raise SystemExit(status) from None
+
+
+def _fault() -> NoReturn:
+    traceback.print_exc()
+    _end(
+        "calibench: this is a fault of calibench, not yours. Please report it to its maintainers, "
+        "with the command and all lines from 'Traceback' on.",
+        FAULT,
+    )

@@ -12,6 +12,7 @@ import click
 
 from calibench.options import EXISTING, FOLDER, output_option
 
+WRITTEN = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 STORE = click.option(
     "--store",
     default="leaderboards/results",
@@ -30,8 +31,8 @@ STORE = click.option(
 @click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
 @click.option("--resamples", default=5000, show_default=True, help="For p and intervals.")
 @click.option("--seed", default=0, show_default=True, help="Of the resamples.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
+@click.option("--junit", type=WRITTEN, help="Also write JUnit XML; - is standard output.")
+@click.option("--json", "json_file", type=WRITTEN, help="Also write JSON; - is standard output.")
 @click.option(
     "--summary",
     envvar="GITHUB_STEP_SUMMARY",
@@ -53,7 +54,7 @@ def gate(
     RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
 
     Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
-    was made in another way, or a file cannot be read).
+    was made in another way, or a file cannot be read), 130 interrupted, 70 a fault of calibench.
 
     \b
     Examples:

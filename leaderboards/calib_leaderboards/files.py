@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 
@@ -20,3 +21,20 @@ def write_atomically(path: Path, content: bytes) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write what a user wants at `path`: "-" is standard output.
+
+    A regular file is replaced at once, a link's target too. Anything else, such as a pipe or a
+    device, is written to as it is.
+    """
+    if str(path) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+    else:
+        write_atomically(target, content)

@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from calib_leaderboards.files import write_atomically
+from calib_leaderboards.files import write_output
 from calib_leaderboards.gate import report as reporting
 from calib_leaderboards.gate.decide import decide
 from calib_leaderboards.gate.update import make_baseline
@@ -22,8 +22,9 @@ def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:
     def run(*args: Any, **options: Any) -> int:
         try:
             return function(*args, **options)
-        except (ValueError, OSError) as error:
-            print(f"calibench: {reporting.plain(error)}", file=sys.stderr)
+        except (ValueError, OSError, MemoryError) as error:
+            reason = str(error) or "there is not enough memory"
+            print(f"calibench: {reporting.plain(reason)}", file=sys.stderr)
             return 2
 
     return run
@@ -39,13 +40,17 @@ def run_gate(
     summary: Path | None = None,
     **options: Any,
 ) -> int:
-    """Print the report, write it in the forms asked for, and return its exit status."""
+    """Print the report, write it in the forms asked for, and return its exit status.
+
+    The report goes to standard error if standard output is wanted for another form ("-").
+    """
     report = decide(baseline, results, **options)
-    print(reporting.to_text(report))
+    taken = "-" in (str(junit), str(json_file))
+    print(reporting.to_text(report), file=sys.stderr if taken else sys.stdout)
     if junit:
-        write_atomically(junit, reporting.to_junit(report))
+        write_output(junit, reporting.to_junit(report))
     if json_file:
-        write_atomically(json_file, reporting.to_json(report).encode())
+        write_output(json_file, reporting.to_json(report).encode())
     if summary:
         with summary.open("a", encoding="utf-8") as file:  # GitHub's file is the whole step's
             file.write(reporting.to_markdown(report))
