@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -487,3 +488,53 @@ def test_the_entry_point_for_lm_eval_names_the_registered_back_end():
         if point.dist.name == "calibench"
     )
     assert point.load() is CalibHFLM is get_model(point.name)
+
+
+def damage(kind, file):
+    content = file.read_bytes()
+    if kind == "pickled":
+        torch.save({"weight": torch.zeros(1)}, file.with_name("adapter_model.bin"))
+        file.unlink()
+    elif kind == "missing":
+        file.unlink()
+    else:
+        changed = {
+            "empty": b"",
+            "cut off": content[: len(content) // 2],
+            "a wrong header": b"\xff" * 8 + content[8:],
+            "no weights": (2).to_bytes(8, "little") + b"{}",
+        }
+        file.write_bytes(changed[kind])
+
+
+@pytest.mark.parametrize("option", ["peft", "confidence_adapter", "ensemble"])
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pickled", "has no adapter_model.safetensors. Pickled weights"),
+        ("missing", "has no adapter_model.safetensors"),
+        ("empty", "is damaged or cut off"),
+        ("cut off", "is damaged or cut off"),
+        ("a wrong header", "is damaged or cut off"),
+        ("no weights", "holds no weights"),
+    ],
+)
+def test_an_adapter_without_whole_safetensors_is_refused_unread(
+    tiny, adapters, tmp_path, monkeypatch, option, kind, reason
+):
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapters[0], folder)
+    damage(kind, folder / "adapter_model.safetensors")
+    monkeypatch.setattr("torch.load", None)  # nothing may be unpickled, guarded or not
+    with pytest.raises(ValueError, match=f"^{option}: .*{reason}"):
+        given = f"{adapters[1]}+{folder}" if option == "ensemble" else str(folder)
+        CalibHFLM(tiny, **{option: given}, **CPU)
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut off", "a wrong header", "no weights"])
+def test_a_damaged_head_is_refused(tiny, probe, tmp_path, kind):
+    folder = tmp_path / "probe"
+    shutil.copytree(probe, folder)
+    damage(kind, folder / "head.safetensors")
+    with pytest.raises(ValueError, match="head.safetensors is damaged or is not the head"):
+        CalibHFLM(tiny, probe=str(folder), **CPU)

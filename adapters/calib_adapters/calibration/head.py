@@ -14,7 +14,7 @@ from typing import Any
 
 import datasets
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -57,6 +57,7 @@ def load_head(folder: Path) -> tuple[CorrectnessHead, str]:
 
     Raises:
         FileNotFoundError: `folder` holds no head.
+        ValueError: the head is damaged.
     """
     file = folder / FILE
     if not file.is_file():
@@ -64,12 +65,17 @@ def load_head(folder: Path) -> tuple[CorrectnessHead, str]:
             f"{folder} holds no {FILE}; make it with `calibench tune` and a recipe of the method "
             f"'probe' or 'lora'."
         )
-    with safe_open(file, framework="pt") as stored:
-        base = (stored.metadata() or {})["base_model"]
-        weights = {name: stored.get_tensor(name) for name in stored.keys()}
-    shapes = [tuple(w.shape) for name, w in sorted(weights.items(), key=_layer) if w.dim() == 2]
-    head = CorrectnessHead(shapes[0][1], [outputs for outputs, _ in shapes[:-1]])
-    head.load_state_dict(weights)
+    try:
+        with safe_open(file, framework="pt") as stored:
+            base = (stored.metadata() or {})["base_model"]
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}
+        shapes = [tuple(w.shape) for name, w in sorted(weights.items(), key=_layer) if w.dim() == 2]
+        head = CorrectnessHead(shapes[0][1], [outputs for outputs, _ in shapes[:-1]])
+        head.load_state_dict(weights)
+    except (SafetensorError, LookupError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{file} is damaged or is not the head of a probe ({error}); train it again."
+        ) from error
     return head.eval(), base
 
 

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from huggingface_hub import file_exists
 from peft import PeftConfig
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError, safe_open
 
 from calib_adapters.training.base_model import base_name
 
 # What layers over the vocabulary are called.
 VOCABULARY = {"lm_head", "embed_tokens", "wte", "embed_in", "embed_out", "output_layer"}
+_NO_SAFETENSORS = (
+    f"has no {SAFETENSORS_WEIGHTS_NAME}. Pickled weights (adapter_model.bin) can run programs and "
+    f"are not read; whoever made the adapter can save it again with safe_serialization=True."
+)
 _MISMATCH = re.compile(
     r"size mismatch for (\S+): [^\[]*?torch\.Size\(\[(\d+)[^\]]*\]\)[^\[]*torch\.Size\(\[(\d+)"
 )
@@ -40,6 +47,31 @@ def _check_adapter(option: str, folder: str, pretrained: str) -> None:
             f"folder that `calibench tune` wrote, or a Hub id."
         ) from error
     check_base(option, folder, trained_on, pretrained)
+    _check_weights(option, folder)
+
+
+def _check_weights(option: str, folder: str) -> None:
+    """Refuse weights that are not whole safetensors: PEFT would unpickle adapter_model.bin."""
+    if not Path(folder).is_dir():
+        try:
+            there = file_exists(folder, SAFETENSORS_WEIGHTS_NAME)
+        except Exception:  # no network, in one of many ways: PEFT takes what the cache holds
+            return
+        if not there:
+            raise ValueError(f"{option}: the repository {folder} {_NO_SAFETENSORS}")
+        return
+    file = Path(folder) / SAFETENSORS_WEIGHTS_NAME
+    if not file.is_file():
+        raise ValueError(f"{option}: {folder} {_NO_SAFETENSORS}")
+    try:
+        with safe_open(file, "pt") as weights:
+            names = weights.keys()
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{option}: {file} is damaged or cut off ({error}); copy it or train it again."
+        ) from error
+    if not names:
+        raise ValueError(f"{option}: {file} holds no weights; copy it or train it again.")
 
 
 def check_base(option: str, folder: str, trained_on: str | None, pretrained: str) -> None:
