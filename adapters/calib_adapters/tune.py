@@ -7,18 +7,20 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import transformers
 import yaml
+from filelock import FileLock, Timeout
 
 from accelerate import PartialState
 from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
 from calib_adapters.calibration.probe import probe
-from calib_adapters.data.asked_with import read_asked_with
+from calib_adapters.data.asked_with import read_asked_with, warn_of_another_model
 from calib_adapters.data.training_data import data_fingerprint
 from calib_adapters.supervised.cogcalib import cogcalib
 from calib_adapters.supervised.sft import sft
@@ -97,13 +99,34 @@ def tune(
             )
         logging.getLogger(__name__).warning("%s is finished already; nothing to train.", output)
     else:
+        warn_of_another_model(data, model)
         work = output.parent / f".{output.name}.{identity[:12]}"
         with writing_to(output.parent):
             work.mkdir(parents=True, exist_ok=True)
-            _train(settings, model, data, asked, identity, work, output, log, checkpoint_every)
+            with _alone(work, output):
+                _train(settings, model, data, asked, identity, work, output, log, checkpoint_every)
     if push_to and PartialState().is_main_process:
         logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
     return output
+
+
+@contextmanager
+def _alone(work: Path, output: Path) -> Iterator[None]:
+    """Hold the work folder; its first process does so for all processes of a run."""
+    if not PartialState().is_main_process:
+        yield
+        return
+    file = work.with_name(f"{work.name}.lock")
+    try:
+        with FileLock(file, timeout=0):
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+    except Timeout:
+        raise ValueError(
+            f"another run is training into {output}; wait for it, or choose another folder."
+        ) from None
 
 
 def _train(
@@ -179,6 +202,15 @@ def _finished_as(output: Path) -> str | None:
         return None
 
 
+def _set_usual_mode(folder: Path) -> None:
+    """Give files the mode that the umask allows; safetensors lets only the owner read weights."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(0o666 & ~mask)
+
+
 def _publish(
     job: Job,
     settings: Recipe,
@@ -207,5 +239,6 @@ def _publish(
     write_card(final / "README.md", job, settings, calibration, training, drawn)
     if (work / RUNS).is_dir():
         shutil.copytree(work / RUNS, final / RUNS)
+    _set_usual_mode(final)
     os.replace(final, output)
     shutil.rmtree(work)

@@ -24,6 +24,7 @@ from calib_adapters.calibration.objective import (
     query_loss,
     reference_states,
 )
+from calib_adapters.data.asked_with import warn_of_another_model
 from calib_adapters.data.grade import grade, load_graded
 from calib_adapters.training.base_model import add_lora, load_base
 from calib_adapters.training.recipe import load_recipe
@@ -194,6 +195,43 @@ def test_a_finished_adapter_is_returned_and_another_ones_folder_is_refused(tiny,
     assert (adapter / "training.json").stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="was not made by this recipe"):
         tune(RECIPE, tiny, graded, adapter, (*FAST, "seed=1"))
+
+
+def test_the_files_of_an_adapter_can_be_read_by_whom_the_umask_lets(tmp_path, adapter):
+    (tmp_path / "usual").write_text("")
+    usual = (tmp_path / "usual").stat().st_mode
+    assert {file.stat().st_mode for file in adapter.rglob("*") if file.is_file()} == {usual}
+
+
+def test_a_second_run_into_the_same_folder_is_refused_while_the_first_one_trains(
+    tmp_path, tiny, graded, monkeypatch
+):
+    output = tmp_path / "adapter"
+    step = JobTrainer.training_step
+    refused = []
+
+    def training_step(trainer, *arguments, **options):
+        if not refused:
+            with pytest.raises(ValueError) as second:
+                tune(RECIPE, tiny, graded, output, FAST)
+            refused.append(str(second.value))
+        return step(trainer, *arguments, **options)
+
+    monkeypatch.setattr(JobTrainer, "training_step", training_step)
+    tune(RECIPE, tiny, graded, output, FAST)
+    assert f"another run is training into {output}" in refused[0]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_answers_of_another_model_are_warned_of(tiny, graded, tmp_path, caplog):
+    grading = json.loads((graded / "grading.json").read_text())
+    for answered, warned in ((Path(tiny).name, False), ("org/Other-7B", True)):
+        data = tmp_path / f"data{warned}"
+        shutil.copytree(graded, data)
+        (data / "grading.json").write_text(json.dumps({**grading, "model": answered}))
+        caplog.clear()
+        warn_of_another_model(data, tiny)
+        assert ("are those of org/Other-7B" in caplog.text) is warned
 
 
 def test_another_base_in_a_folder_of_the_same_name_is_another_base(tmp_path, tiny, graded, adapter):

@@ -7,6 +7,8 @@ them as ``asked_with``, and `calibench tune` trains with the same ones.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,27 @@ def read_asked_with(data: Path) -> dict[str, Any]:
             f"these weights into a model of their own, and ask that one."
         )
     return found
+
+
+def warn_of_another_model(data: Path, model: str) -> None:
+    """Warn if the answers in the graded dataset `data` are those of another model than `model`.
+
+    Names are compared by their last part, since one may be a Hub id and the other a folder.
+    """
+    try:
+        answered = json.loads((data / GRADING).read_text(encoding="utf-8")).get("model")
+    except (OSError, ValueError):
+        return
+    if answered and _last_part(answered) != _last_part(model):
+        logging.getLogger(__name__).warning(
+            "The answers in %s are those of %s, and %s is trained: it learns how often another "
+            "model is right. Grade its own answers, unless that is what you want.",
+            data,
+            answered,
+            model,
+        )
+
+
+def _last_part(name: str) -> str:
+    """The last part of a path or a Hub name, without the hash that the model cache appends."""
+    return re.sub(r"-[0-9a-f]{12}$", "", Path(name).name).casefold()
