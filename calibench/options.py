@@ -23,6 +23,8 @@ CONTEXT = {
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 COUNT = click.IntRange(1)
+# More bins or resamples than anybody needs would take all time or memory.
+MANY = click.IntRange(max=1_000_000)
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 

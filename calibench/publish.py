@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from calibench.options import EXISTING, FOLDER, output_option
+from calibench.options import EXISTING, FOLDER, MANY, output_option
 
 WRITTEN = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 STORE = click.option(
@@ -29,7 +29,9 @@ STORE = click.option(
 @click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
 @click.option("--level", default=0.05, show_default=True, help="Chance of a false alarm.")
 @click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
-@click.option("--resamples", default=5000, show_default=True, help="For p and intervals.")
+@click.option(
+    "--resamples", default=5000, show_default=True, type=MANY, help="For p and intervals."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the resamples.")
 @click.option("--junit", type=WRITTEN, help="Also write JUnit XML; - is standard output.")
 @click.option("--json", "json_file", type=WRITTEN, help="Also write JSON; - is standard output.")

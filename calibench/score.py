@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibench.options import FOLDER
+from calibench.options import FOLDER, MANY
 
 if TYPE_CHECKING:
     from calib_metrics.files import Rows
@@ -100,7 +100,7 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     callback=_list_metrics,
     help="Print every metric, with the direction that is better, and exit.",
 )
-@click.option("--bins", default=10, show_default=True, help="Bins of ece, rms and mce.")
+@click.option("--bins", default=10, show_default=True, type=MANY, help="Bins of ece, rms and mce.")
 @click.option("--strategy", default="width", show_default=True, help="Bins: width, mass or sweep.")
 @click.option("--norm", default="l1", show_default=True, help="ece's norm: l1, l2 or max.")
 @click.option(
@@ -121,7 +121,11 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     "--interval", default="percentile", show_default=True, help="Bootstrap: percentile or bca."
 )
 @click.option(
-    "--resamples", default=1000, show_default=True, help="For the intervals; 0 leaves them out."
+    "--resamples",
+    default=1000,
+    show_default=True,
+    type=MANY,
+    help="For the intervals; 0 leaves them out.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the resamples.")
 @click.option(
@@ -223,9 +227,10 @@ def _tables(
     scale: str,
 ) -> Iterator[LogTable]:
     """Yield the tables to score in a file or a folder."""
+    from calib_metrics.pipes import read_source
     from harness_tasks.stock_logs.sources import find_tables
 
-    source = sys.stdin.buffer.read() if str(file) == "-" else file
+    source = sys.stdin.buffer.read() if str(file) == "-" else read_source(file)
     if kind is None:
         names = {"confidence": columns["confidence"], "correct": columns["correct"]}
         found = find_tables(source, left_out=_say, method=method, **names)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_the_folder_holds_an_adapter_its_card_and_its_provenance(adapter):
     assert "{value:.3f} ({low:.3f}–{high:.3f})".format(**brier) in card.text
     assert training["seed"] == 0
     assert training["tokens_per_second"] > 0
-    assert training["versions"]["torch"] == torch.__version__
+    assert training["versions"]["torch"] == version("torch")
     kinds = {".json", ".md", ".safetensors", ".yaml", ".png", ".svg"}
     assert {path.suffix for path in adapter.iterdir()} <= kinds
     assert [path.name for path in adapter.parent.iterdir()] == ["adapter"]

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -494,3 +496,29 @@ def test_files_with_the_same_confidences_are_said_to_have_them(tmp_path):
     output = run(one, other, two, *FEW)
     assert re.search(r"base\.csv and confidence in \S*tuned\.csv: the same confidences", output)
     assert "the same confidences" not in run(one, other, *FEW)
+
+
+@pytest.mark.parametrize("option", ["--bins", "--resamples"])
+def test_numbers_that_would_take_all_time_or_memory_are_refused(tmp_path, option):
+    found = CliRunner().invoke(
+        calibench.cli.cli, ["score", str(a_file(tmp_path, CSV)), option, "1000000000"]
+    )
+    assert found.exit_code == 2 and "is not in the range x<=1000000" in found.output
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_read_and_one_without_a_writer_ends_in_a_sentence(tmp_path, monkeypatch):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(CSV), daemon=True)
+    writer.start()
+    assert EXPECTED.items() <= values(run(pipe, *FEW)).items()
+    writer.join()
+    monkeypatch.setattr("calib_metrics.pipes.PATIENCE", 0.1)
+    found = CliRunner().invoke(calibench.cli.cli, ["score", str(pipe)])
+    assert "is a pipe that nobody writes to" in str(found.exception)
+
+
+def test_a_device_that_never_ends_is_refused():
+    found = CliRunner().invoke(calibench.cli.cli, ["score", "/dev/zero"])
+    assert "is a device or a socket" in str(found.exception)

@@ -27,7 +27,7 @@ REPLIES = ["\nA: I have no comment.", " The seeds pass through you.", "", " Yes,
 
 
 def test_generation_equals_the_stock_task_on_the_same_replies(hub):
-    """All twelve scores to the last digit; only "A:" at the end of the prompt is ours."""
+    """All twelve scores; only "A:" at the end of the prompt is ours."""
 
     def reply(prompt):
         question = prompt.split("Q: ")[-1].split("\n")[0]
@@ -40,7 +40,8 @@ def test_generation_equals_the_stock_task_on_the_same_replies(hub):
         assert mine["filtered_resps"] == other["filtered_resps"]
     measures = {key for key in stock if key.endswith(",none") and "stderr" not in key}
     assert len(measures) == 12
-    assert all(ours[key] == stock[key] for key in measures)
+    # Since Python 3.12 sum() rounds otherwise than the arithmetic that some of the scores use.
+    assert all(ours[key] == pytest.approx(stock[key], rel=1e-12) for key in measures)
 
 
 MULTIPLE_CHOICE = [
