@@ -1,7 +1,7 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
 # make nightly  its slow tests, which make test leaves out; CALIBENCH_ALL_MODELS=1 fetches what some need
-# make lint     ruff and mypy, as CI runs them
+# make lint     ruff, mypy and zizmor (for the workflows), as CI runs them
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
 # make regress  has the model or the recipe become worse? A small run, held against its baselines
@@ -53,6 +53,7 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
 
 publish: leaderboards/README.md
 
