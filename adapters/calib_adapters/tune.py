@@ -16,7 +16,6 @@ import transformers
 import yaml
 from filelock import FileLock, Timeout
 
-from accelerate import PartialState
 from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
 from calib_adapters.calibration.probe import probe
@@ -32,12 +31,12 @@ from calib_adapters.training.disk_errors import writing_to
 from calib_adapters.training.hub import check_hub, push
 from calib_adapters.training.job import Job, TrainingContext
 from calib_adapters.training.precision import settled
+from calib_adapters.training.processes import first_with_all_threads, process_state
 from calib_adapters.training.provenance import describe_machine, describe_versions, peak_memory
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.schema import Recipe
 from calib_adapters.training.sharding import gathered
 from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
-from calib_adapters.training.waiting import first_with_all_threads
 
 METHODS: Mapping[str, Callable[[TrainingContext], Job]] = {
     "lora_prompt": lora_prompt,
@@ -86,7 +85,8 @@ def tune(
         OSError: a full disk, or a folder that may not be written to.
     """
     output = output.absolute()  # checkpoints name each other by their paths
-    settings = settled(load_recipe(recipe, overrides), PartialState().device)
+    state = process_state()
+    settings = settled(load_recipe(recipe, overrides), state.device)
     fingerprint, asked = data_fingerprint(data), read_asked_with(data)
     identity = _identity(settings, model, fingerprint, asked)
     if push_to:
@@ -99,13 +99,14 @@ def tune(
             )
         logging.getLogger(__name__).warning("%s is finished already; nothing to train.", output)
     else:
-        warn_of_another_model(data, model)
+        if state.is_main_process:
+            warn_of_another_model(data, model)
         work = output.parent / f".{output.name}.{identity[:12]}"
         with writing_to(output.parent):
             work.mkdir(parents=True, exist_ok=True)
             with _alone(work, output):
                 _train(settings, model, data, asked, identity, work, output, log, checkpoint_every)
-    if push_to and PartialState().is_main_process:
+    if push_to and state.is_main_process:
         logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
     return output
 
@@ -113,7 +114,7 @@ def tune(
 @contextmanager
 def _alone(work: Path, output: Path) -> Iterator[None]:
     """Hold the work folder; its first process does so for all processes of a run."""
-    if not PartialState().is_main_process:
+    if not process_state().is_main_process:
         yield
         return
     file = work.with_name(f"{work.name}.lock")
@@ -140,7 +141,7 @@ def _train(
     log: Sequence[str],
     checkpoint_every: int | None,
 ) -> None:
-    state = PartialState()
+    state = process_state()
     arguments = training_arguments(settings, work, log)
     with first_with_all_threads(state):
         if state.is_main_process:

@@ -19,8 +19,8 @@ import calib_adapters
 from calib_adapters.training.batches import EpochBatches
 from calib_adapters.training.checkpoints import MARK
 from calib_adapters.training.curves import training_log
+from calib_adapters.training.processes import first_with_all_threads
 from calib_adapters.training.trainer import JobTrainer
-from calib_adapters.training.waiting import first_with_all_threads
 from calib_adapters.tune import tune
 from helpers.adapters_common import RECIPE
 from helpers.processes import calibench_command, calibench_on_a_full_disk, pipe, start
@@ -181,7 +181,7 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_weights(
     wait_for(lambda: list(tmp_path.glob(f".adapter.*/checkpoint-8/{MARK}")), process)
     process.kill()
     process.join()
-    (work,) = tmp_path.glob(".adapter.*")
+    (work,) = (path for path in tmp_path.glob(".adapter.*") if path.is_dir())
     (work / "checkpoint-9").mkdir(exist_ok=True)  # half-written, as far as anybody can tell
     assert not output.exists()
     tune(RECIPE, tiny, graded, output, DROPOUT)

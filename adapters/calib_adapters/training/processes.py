@@ -1,4 +1,4 @@
-"""Work of the first process alone, while the others wait."""
+"""The processes of a run: which one this is, and work that the first one does alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from contextlib import contextmanager
 import torch
 
 from accelerate import PartialState
+
+
+def process_state() -> PartialState:
+    """Return which of the run's processes this is.
+
+    Without a GPU, accelerate looks for other processes only if it is told to use the CPU;
+    `transformers.TrainingArguments` tells it, but later than the first question is asked.
+    """
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return PartialState(cpu=several and not torch.cuda.is_available())
 
 
 @contextmanager
