@@ -27,7 +27,7 @@ _MISMATCH = re.compile(
 
 @contextmanager
 def fitting(option: str, folder: str | None, pretrained: str) -> Iterator[None]:
-    """Turn errors of loading the adapter in `folder` into a `ValueError` if its base is another."""
+    """Context manager: turn errors from loading an adapter of another base into a `ValueError`."""
     if folder:
         _check_adapter(option, folder, pretrained)
     try:
@@ -51,7 +51,7 @@ def _check_adapter(option: str, folder: str, pretrained: str) -> None:
 
 
 def _check_weights(option: str, folder: str) -> None:
-    """Refuse weights that are not whole safetensors: PEFT would unpickle adapter_model.bin."""
+    """Refuse weights other than complete safetensors; PEFT would unpickle adapter_model.bin."""
     if not Path(folder).is_dir():
         try:
             there = file_exists(folder, SAFETENSORS_WEIGHTS_NAME)
@@ -75,7 +75,7 @@ def _check_weights(option: str, folder: str) -> None:
 
 
 def check_base(option: str, folder: str, trained_on: str | None, pretrained: str) -> None:
-    """Compare the last part of the names, since one may be a Hub id and the other a folder."""
+    """Raise an error if the names' last parts differ; one may be a Hub id, the other a folder."""
     names = [Path(name).name.casefold() for name in (trained_on or pretrained, pretrained)]
     if len(set(names)) > 1:
         raise ValueError(
@@ -86,7 +86,7 @@ def check_base(option: str, folder: str, trained_on: str | None, pretrained: str
 
 
 def _misfit(option: str, folder: str, pretrained: str, error: str) -> str:
-    """Why the weights of an adapter do not fit: their vocabulary, or another base model."""
+    """Explain why an adapter's weights do not fit: another vocabulary, or another base model."""
     sizes = {
         (int(theirs), int(ours)) if any(part in VOCABULARY for part in name.split(".")) else None
         for name, theirs, ours in _MISMATCH.findall(error)

@@ -44,7 +44,7 @@ def check_early(config: EvaluatorConfig) -> None:
 
 
 def named_tasks(config: EvaluatorConfig) -> list[str]:
-    """Names, patterns and files in ``--tasks``, one by one."""
+    """Split ``--tasks`` into names, patterns and files."""
     tasks = config.tasks or []
     given = [tasks] if isinstance(tasks, str) else tasks
     return [name for each in given for name in str(each).split(",") if name]
@@ -72,11 +72,11 @@ def check_output(path: Path) -> None:
 
 
 def check_options(task: str, metadata: dict) -> None:
-    """Check what a confidence task is given through ``--metadata``.
+    """Check the options that ``--metadata`` gives to a confidence task.
 
     Raises:
-        ValueError: a wrong value.
-        FileNotFoundError: answers, or a judge's verdicts, that are not there.
+        ValueError: an option has a wrong value.
+        FileNotFoundError: the answers or the judge's verdicts do not exist.
     """
     settings = parse_settings(task, metadata)
     judge = settings.grading.partition("judge:")[2]
@@ -86,10 +86,10 @@ def check_options(task: str, metadata: dict) -> None:
 
 
 def check_name(name: str, included: TaskManager) -> None:
-    """Check that lm-eval has a task, a group or a tag of that name, or some of that pattern.
+    """Check that `name` is the name of a task, group or tag, or a pattern that matches one.
 
     Raises:
-        ValueError: it has none; says what is like it.
+        ValueError: nothing matches; the message suggests a similar name.
     """
     theirs = set(_names_in(Path(lm_eval.tasks.__file__).parent))
     # Quick, but only an approximation: lm-eval itself has the last word.
@@ -101,7 +101,7 @@ def check_name(name: str, included: TaskManager) -> None:
 
 
 def _leaves(names: Sequence[str], manager: TaskManager) -> Iterator[str]:
-    """The tasks among `names` and in the groups among them."""
+    """Return the tasks in `names`, with groups replaced by their members."""
     for name in names:
         if name in manager.all_groups:
             members = [each for each in manager.task_index[name].cfg["task"] if str(each) == each]

@@ -64,9 +64,9 @@ def evaluate(
 
 @contextmanager
 def listed(names: Sequence[str]) -> Iterator[None]:
-    """Inside, lm-eval lists its own thousands of task files only if one of them may be named.
+    """Context manager: lm-eval indexes its own task files only if `--tasks` may name one of them.
 
-    That takes it six seconds of processor time, as long as the rest of the start.
+    The index takes six processor seconds, as long as the rest of the start-up.
     """
     own = TaskManager(include_path=OURS, include_defaults=False)
     if not names or not _all_ours(names, own):
@@ -78,9 +78,9 @@ def listed(names: Sequence[str]) -> Iterator[None]:
 
 
 def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
-    """Return whether all these names, patterns and groups stand for tasks of ours.
+    """Return whether all these names, patterns and groups stand for tasks of Calibench.
 
-    Of patterns only those that begin like our names are, which lm-eval's own never do.
+    A pattern counts only if it begins like Calibench's task names, as none of lm-eval's own do.
     """
     for name in names:
         found = own.match_tasks([name]) if str(name).startswith("calib_") else [name]
@@ -141,7 +141,7 @@ def _sentences(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _saved(config: EvaluatorConfig) -> Iterator[None]:
-    """Raise an error if lm-eval could not write the results, of which it only warns."""
+    """Raise an error if lm-eval could not write the results; it only logs a warning itself."""
     problems: list[str] = []
     logger = logging.getLogger("lm_eval.loggers.evaluation_tracker")
     own, shown = logger.level, logger.getEffectiveLevel()
@@ -168,7 +168,7 @@ def _saved(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _resumed(config: EvaluatorConfig) -> Iterator[None]:
-    """Let an evaluation continue from the responses that a killed run of the same command kept."""
+    """Resume the evaluation from the responses of a killed run of the same command."""
     import lm_eval.evaluator
 
     from calib_adapters.serving.resume import resumable
@@ -181,7 +181,7 @@ def _resumed(config: EvaluatorConfig) -> Iterator[None]:
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """Write the log lines of our modules like those of lm-eval, at the same level."""
+    """Show the log messages of Calibench's modules like lm-eval's, at the same level."""
     theirs = logging.getLogger("lm_eval")
     ours = [logging.getLogger(name) for name in ("calib_adapters", "harness_tasks")]
     before = [(logger.level, logger.handlers) for logger in ours]
@@ -200,7 +200,7 @@ def _heard() -> Iterator[None]:
 def _quiet_git() -> Iterator[None]:
     """Keep lm-eval from asking git for a commit outside a repository.
 
-    Elsewhere git would say "fatal: not a git repository", of a question that nobody asked.
+    There git would print "fatal: not a git repository", although the user did not call git.
     """
     import lm_eval.evaluator
     from lm_eval.loggers.utils import get_commit_from_path
@@ -220,7 +220,7 @@ def _quiet_git() -> Iterator[None]:
 
 @contextmanager
 def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set the attribute `name` of `owner` to `value` for the time being."""
+    """Context manager: set the attribute `name` of `owner` to `value`."""
     before = owner.__dict__[name]  # as it stands there: a class method stays one
     setattr(owner, name, value)
     try:

@@ -1,10 +1,10 @@
-"""A file of entries that survives a kill: JSON Lines, only ever appended to.
+"""An append-only JSON Lines file that survives a killed process.
 
-Every entry is one write of one line, ``[key, [value, ...]]``. What a kill or a full disk left of a
-last line is cut off when the file is opened again, and a line that is no entry is passed over.
-Nothing in the file is executed when it is read, unlike a pickle.
+Each entry is one line, ``[key, [value, ...]]``, written at once. When the file is opened again, an
+incomplete last line, left by a kill or a full disk, is cut off, and lines that are no entries are
+skipped. Unlike a pickle, the file executes nothing when it is read.
 
-One process at a time has a journal open; `Journal` raises `Busy` for another one.
+Only one process can have a journal open; `Journal` raises `Busy` in any other.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Busy(Exception):
 
 
 class Journal:
-    """The file `path`, which is made if it is not there.
+    """The journal in the file `path`, created if missing.
 
     Attributes:
-        entries: what was there when it was opened; of several under one key, the last.
-        size: number of entries, with those added since.
+        entries: the entries found on opening; the last one of each key.
+        size: number of entries, including those added since.
 
     Raises:
         Busy: another process has it open.
@@ -71,7 +71,7 @@ class Journal:
         self.size += 1
 
     def close(self) -> None:
-        """Leave the file to whoever opens it next."""
+        """Close the file, so that another process can open it."""
         self._file.close()
         self._lock.release()
 
@@ -108,7 +108,7 @@ def _for_the_owner(path: str, flags: int) -> int:
 
 
 def _whole(file: BinaryIO) -> Iterator[tuple[str, list]]:
-    """The entries of `file`, of which what follows the last whole line is cut off."""
+    """Read the entries of `file`, and cut off what follows its last complete line."""
     file.seek(0)
     content = file.read()
     *lines, torn = content.split(b"\n")

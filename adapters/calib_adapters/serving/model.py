@@ -11,12 +11,12 @@
 * ``mc_dropout=N,mc_dropout_rate=P``: log-likelihoods are the same mean over N passes with dropout
   left on (Gal & Ghahramani 2016); texts are generated without dropout. The masks are drawn by
   lm-eval's ``--seed``. Without a rate, dropout is what it was in training.
-* ``dtype=auto``, the default: bfloat16 where the device computes in it natively, else float32;
-  ``hf`` takes that of the weights' file. (Quantised weights keep their own.) Probabilities of a
-  model in half precision are computed in float32, unless ``softmax_dtype`` says otherwise.
-* Several processes of ``accelerate launch`` share the questions out on CPUs too.
-* ``fast=False``: run every request as ``hf`` does, instead of by `calib_adapters.serving.fast`,
-  which computes nothing twice that several requests share.
+* ``dtype=auto``, the default: bfloat16 if the device computes in it natively, else float32
+  (``hf`` takes the dtype of the weights' file). Quantised weights keep their dtype. Probabilities
+  of a model in half precision are computed in float32, unless ``softmax_dtype`` says otherwise.
+* ``accelerate launch`` splits the questions among its processes on CPUs as well.
+* ``fast=False``: run every request as ``hf`` does. By default `calib_adapters.serving.fast`
+  computes only once what several requests share.
 """
 
 from __future__ import annotations
@@ -121,10 +121,10 @@ class CalibHFLM(HFLM):
     def create_from_arg_obj(
         cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None
     ) -> CalibHFLM:
-        """Make a model as `HFLM` does, and add what depends on the device to `arg_dict`.
+        """Create the model as `HFLM` does, and add the settings that depend on the device.
 
-        lm-eval writes `arg_dict` into the results: the command rebuilt from them gives the same
-        numbers elsewhere.
+        lm-eval writes `arg_dict` into the results, so that the same settings can be used on another
+        machine.
         """
         lm = super().create_from_arg_obj(arg_dict, additional_config)
         if lm.chose_dtype:
@@ -136,7 +136,7 @@ class CalibHFLM(HFLM):
     def _create_model(
         self, pretrained: str, dtype: str | torch.dtype | None = "auto", **kwargs: Any
     ) -> None:
-        """The base model, then our adapters: HFLM afterwards places it on the devices."""
+        """Load the base model and its adapters; `HFLM` then places it on the devices."""
         quantised = getattr(self.config, "quantization_config", None) is not None
         self.chose_dtype = dtype in (None, "auto") and not quantised
         if self.chose_dtype:
@@ -162,7 +162,7 @@ class CalibHFLM(HFLM):
     def loglikelihood(
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
-        """As `HFLM`'s; a query about an answer under the confidence adapter, if there is one."""
+        """As in `HFLM`, but questions about an answer use the confidence adapter, if any."""
         asked = self._asks and {request.request_type for request in requests} <= QUERIES
 
         def run() -> list[tuple[float, bool]]:
@@ -178,7 +178,7 @@ class CalibHFLM(HFLM):
     def loglikelihood_rolling(
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[float]:
-        """As `HFLM`'s, of the whole text, averaged over members or passes."""
+        """As in `HFLM`; the whole text's likelihood is averaged over members or passes."""
 
         def run() -> list[float]:
             return super(CalibHFLM, self).loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
@@ -186,7 +186,7 @@ class CalibHFLM(HFLM):
         return mixture(list(self._each(self._members, run)))
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """As `HFLM`'s: by the model that answers, or the first member of an ensemble."""
+        """As in `HFLM`, by the model that answers, or the first member of an ensemble."""
         with self._under(self._members[0]):
             if self._fast is None:
                 return super().generate_until(requests, disable_tqdm=disable_tqdm)
@@ -196,7 +196,7 @@ class CalibHFLM(HFLM):
     def _loglikelihood_tokens(
         self, requests: list, disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
-        """As `HFLM`'s. The windows of a long text and dropout's masks are left to it."""
+        """As in `HFLM`, which still does windows of long texts and dropout."""
         stock = partial(
             super()._loglikelihood_tokens, disable_tqdm=disable_tqdm, override_bs=override_bs
         )
@@ -205,14 +205,14 @@ class CalibHFLM(HFLM):
         return self._fast.score(requests, self._on, stock, disable_tqdm)
 
     def _detect_batch_size(self, requests: Sequence | None = None, pos: int = 0) -> int:
-        """Rows that fit. `HFLM` finds out by running out of memory, which ends a CPU process."""
+        """Return the number of rows that fit; `HFLM` would find out by running out of memory."""
         if getattr(self, "_fast", None) is None or self.device.type == "cuda":
             return super()._detect_batch_size(requests, pos)
         longest = len(requests[pos][1]) + len(requests[pos][2]) if requests else self.max_length
         return self._fast.fitting(longest)
 
     def correctness(self, requests: list[Instance]) -> list[float]:
-        """Log P(correct) - log P(wrong) by the probe, for requests of ``(context, answer)``."""
+        """Return the probe's log P(correct) - log P(wrong) for requests ``(context, answer)``."""
         texts = ["".join(request.args) for request in requests]
         rows = [{"answer_ids": self.tok_encode(text)[-self.max_length :]} for text in texts]
         size = self._detect_batch_size() if self.batch_size == "auto" else self.batch_size
@@ -222,13 +222,13 @@ class CalibHFLM(HFLM):
 
     @property
     def serves_probe(self) -> bool:
-        """Whether `correctness` can be asked."""
+        """Whether `correctness` is available."""
         return self._head is not None
 
     # ------------------------------------------------------------------------------------- states
 
     def _each(self, adapters: Sequence[str | None], run: Callable[[], list]) -> Iterator[list]:
-        """What `run` returns under each adapter, in each pass with dropout."""
+        """Call `run` under each adapter and for each pass with dropout; return all results."""
         hook = self.cache_hook
         if len(adapters) * self._passes > 1:
             self.cache_hook = CacheHook(None)  # one member's scores are not the answer
@@ -242,7 +242,7 @@ class CalibHFLM(HFLM):
 
     @contextmanager
     def _under(self, adapter: str | None) -> Iterator[None]:
-        """Inside, the model runs under that adapter; ``None``: as the bare base model."""
+        """Context manager: the model runs under `adapter`; ``None`` is the base model."""
         before, self._on = self._on, adapter
         try:
             if not isinstance(self.model, PeftModel):
@@ -258,7 +258,7 @@ class CalibHFLM(HFLM):
 
     @contextmanager
     def _dropout(self, number: int) -> Iterator[None]:
-        """Inside, dropout is on, with masks that depend on the seed and the pass `number`."""
+        """Context manager: dropout is on, with masks drawn from the seed and the pass `number`."""
         if not self._dropouts:
             yield
             return
@@ -283,14 +283,14 @@ class CalibHFLM(HFLM):
 
 
 def mixture(logprobs: Sequence[Sequence[float]]) -> list[float]:
-    """Log of the mean probability over members, shape (members, n) -> (n,)."""
+    """Return the log of the mean probability over members: (members, n) -> (n,)."""
     return (np.logaddexp.reduce(np.asarray(logprobs, float)) - math.log(len(logprobs))).tolist()
 
 
 def _keep_tied(model: nn.Module) -> None:
     """Keep `HFLM` from tying the weights of an output head that an adapter has wrapped.
 
-    They were tied when the base model was loaded, and transformers ends with a KeyError over the
+    They were tied when the base model was loaded, and transformers raises a KeyError for the
     wrapped ones.
     """
     if isinstance(model, PeftModel) and isinstance(
@@ -300,10 +300,10 @@ def _keep_tied(model: nn.Module) -> None:
 
 
 def _dropouts(model: nn.Module, rate: float | None) -> list[nn.Dropout]:
-    """The dropout modules of `model` and its adapters, set to `rate` if it is given.
+    """Return the dropout modules of `model` and its adapters, after setting them to `rate`.
 
     Raises:
-        ValueError: there is none that drops anything.
+        ValueError: no module drops anything.
     """
     if rate is not None:
         for module in model.modules():  # PEFT puts an identity where training dropped nothing

@@ -1,4 +1,4 @@
-"""Checks of the model arguments of calib-hf, made before anything is loaded."""
+"""Check the model arguments of calib-hf before anything is loaded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 def check_options(
     confidence: str | None, ensemble: str | None, peft: str | None, passes: Any, rate: Any
 ) -> None:
-    """Check those of calib-hf's own that exclude each other.
+    """Check the arguments that calib-hf adds.
 
     Raises:
-        ValueError: they do, or one has a wrong value.
+        ValueError: an argument has a wrong value, or two of them exclude each other.
     """
     if sum(map(bool, (confidence, ensemble, peft))) > 1 or (ensemble and passes):
         raise ValueError(
@@ -41,10 +41,10 @@ def check_stock_options(
     max_length: Any = None,
     **others: Any,
 ) -> None:
-    """Check those that a mistyped value of would be used, or end in a traceback.
+    """Check arguments of ``hf`` whose wrong values it would accept, or end on with a traceback.
 
     Raises:
-        ValueError: a wrong value.
+        ValueError: an argument has a wrong value.
     """
     if not isinstance(fast, bool):
         raise ValueError(f"fast is {fast!r}; give True or False.")
@@ -61,6 +61,6 @@ def check_stock_options(
 
 
 def nearest(name: str, takers: Sequence[Callable]) -> str | None:
-    """The parameter of one of `takers` that is spelled most like `name`; None if none is near."""
+    """Return the parameter of one of `takers` that is spelled most like `name`, if one is close."""
     known = {each for taker in takers for each in inspect.signature(taker).parameters}
     return next(iter(difflib.get_close_matches(name, known, n=1)), None)

@@ -1,11 +1,11 @@
-"""The requests of a model, answered from a journal as far as it goes, and the rest recorded.
+"""Answer a model's requests from a journal where it has them, and record the others.
 
-A back end says to lm-eval's cache hook what it has as soon as it has it; what it does not report
-there is recorded when its call returns.
+A back end reports each response to lm-eval's cache hook as soon as it has it; responses that it
+does not report are recorded when the call returns.
 
-Equal requests of one call, such as the K samples of a question, are kept together or not at all.
-Most back ends draw from a random stream that begins anew in every process: half of the samples
-from one process and half from the next could be drawn by the same random numbers.
+Equal requests in one call, such as the K samples of a question, are kept together or not at all.
+Most back ends restart their random stream in every process, so that half of the samples from one
+process and half from the next could come from the same random numbers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ eval_logger = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(lm: LM, journal: Journal) -> Iterator[None]:
-    """Inside, what `lm` is asked goes through the `journal`."""
+    """Context manager: all requests to `lm` go through `journal`."""
     recorder = _Recorder(lm, journal)
     own = {kind: getattr(lm, kind) for kind in KINDS if hasattr(lm, kind)}
     over = {kind: recorder.through(kind, ask) for kind, ask in own.items()}
@@ -47,7 +47,7 @@ def recorded(lm: LM, journal: Journal) -> Iterator[None]:
 
 
 class _Recorder:
-    """Answers requests from a journal and has the rest put to the model and recorded."""
+    """Answers requests from a journal, and records what the model answers to the others."""
 
     def __init__(self, lm: LM, journal: Journal):
         self._lm, self._journal = lm, journal
@@ -55,7 +55,7 @@ class _Recorder:
         self._said = self._broken = self._past = False
 
     def past(self, check: Callable[[Sequence[Instance]], list]) -> Callable[..., list]:
-        """`check`, which asks the model past the journal."""
+        """Return `check` such that it asks the model itself, not the journal."""
 
         def run(requests: Sequence[Instance]) -> list:
             self._past = True
@@ -106,7 +106,7 @@ class _Recorder:
         return run
 
     def _key(self, kind: str, types: list[str], digest: str) -> str:
-        """The key of a request that is put once more."""
+        """Return the key of a request that may be repeated."""
         asked = digest_of([kind, types, digest])
         self._times[asked] += 1
         return digest_of([asked, self._times[asked]])
@@ -148,7 +148,7 @@ class _Recorder:
 
 
 class _Hook(CacheHook):
-    """Takes what a back end reports, and hands on what is whole: all responses to one request."""
+    """Collects responses that a back end reports, and passes on each request once complete."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Hook(CacheHook):
 
     @property
     def unreported(self) -> list[str]:
-        """What was not handed on."""
+        """Return the responses that were not passed on."""
         return list(self._wanted)
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
@@ -192,12 +192,12 @@ class _Hook(CacheHook):
 
 
 def digest_of(content: Any) -> str:
-    """sha256 of what JSON makes of `content`."""
+    """Return the sha256 of `content` as JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def _digest_of_arguments(arguments: Sequence[Any]) -> str | None:
-    """sha256 of a request's arguments; ``None`` of those that JSON cannot express, as images."""
+    """Return the sha256 of a request's arguments; ``None`` if JSON cannot express them (images)."""
     try:
         return digest_of(list(arguments))
     except (TypeError, ValueError):

@@ -1,13 +1,13 @@
-"""A killed ``calibench eval`` goes on where it stopped.
+"""Resume a killed ``calibench eval``.
 
-Responses are kept in a journal in the user's cache as soon as the back end has them, and deleted
-when the evaluation has ended with its results saved. The same command, run again, takes from there
-what it finds and asks the model for the rest.
+Each response goes into a journal in the user's cache as soon as the back end has it. The journal is
+deleted once the results are saved. When the same command runs again, it reads the responses there
+and asks the model only for the others.
 
-A response belongs to everything that it can depend on: the model (`model_identity`), the versions
-of the libraries, what the command asks, the type of the request, its prompt and its generation
-settings. The batch size and where the results go are not among these, so that a run which was out
-of memory, or of disk, goes on with others.
+The key of a response covers everything that it can depend on: the model (`model_identity`), the
+versions of the libraries, the command's tasks and options, the type of the request, its prompt and
+its generation settings. It leaves out the batch size and the output path, so that a run that ran
+out of memory or disk space can resume with other ones.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ eval_logger = logging.getLogger(__name__)
 
 @contextmanager
 def resumable(config: EvaluatorConfig) -> Iterator[Callable[[Callable], Callable]]:
-    """Gives a wrapper of ``lm_eval.evaluator.evaluate`` that keeps responses until the block ends.
+    """Context manager: yields a wrapper of ``lm_eval.evaluator.evaluate`` that keeps responses.
 
-    If the block ends in an error, they stay for the next run.
+    The responses are deleted at the end of the block. After an error they stay for the next run.
     """
     # Now: lm-eval writes into its arguments.
     asked = json.dumps([getattr(config, name) for name in ASKED], sort_keys=True, default=str)
@@ -107,10 +107,10 @@ def _warn(reason: str) -> None:
 
 
 def _asked_alone(lm: LM) -> bool:
-    """Whether a process can ask the model without the others asking it the same.
+    """Return whether one process can ask the model independently of the others.
 
-    So it is if each has a whole model. One whose weights are spread needs all processes in every
-    pass, and they may have been killed at different requests.
+    It can if each process has a whole model. If the weights are sharded, every pass needs all
+    processes, and they may have been killed at different requests.
     """
     if lm.world_size == 1:
         return int(os.environ.get("WORLD_SIZE", "1")) == 1
@@ -132,7 +132,7 @@ def _versions() -> dict[str, str]:
 
 
 def _files(lm: LM, config: EvaluatorConfig) -> list[Any]:
-    """Names, sizes and times of the model's local files, where its weights are not in sight."""
+    """Return names, sizes and times of the model's local files, for weights that cannot be read."""
     torch = sys.modules.get("torch")
     if torch and any(isinstance(value, torch.nn.Module) for value in vars(lm).values()):
         return []

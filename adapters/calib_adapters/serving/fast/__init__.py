@@ -1,14 +1,14 @@
-"""The fast paths of ``calib-hf``, which compute only once what several requests share.
+"""The fast paths of ``calib-hf``: what several requests share is computed once.
 
-* `segments`: attention over a prefix that all rows share, a question that its samples share, and
-  what a row has written itself, none of it copied per row.
-* `network`: the model taken apart into its layers and its output head.
-* `sharing`: which prompts begin alike.
-* `memory`: what is kept between calls, the keys of prompts and what was written after them.
-* `sizes`: how much runs at once.
-* `decode`: answers and samples from one prefill per question, with their log-probabilities.
-* `score`: log-likelihoods of continuations.
-* `texts`: prompts to tokens, and tokens to texts.
-* `coverage`: what all this may be used for; everything else runs as in the stock ``hf``.
-* `requests`: lm-eval's requests, dispatched.
+* `segments`: attention over a prefix shared by all rows, a question shared by its samples, and
+  each row's own tokens, without copying shared keys into every row.
+* `network`: splits the model into its layers and its output head.
+* `sharing`: groups prompts by common prefix.
+* `memory`: keeps the keys of prompts, and generated texts, from one call to the next.
+* `sizes`: batch sizes.
+* `decode`: generates answers and samples from one prefill per question, with log-probabilities.
+* `score`: computes log-likelihoods of continuations.
+* `texts`: encodes prompts and decodes generated tokens.
+* `coverage`: decides what may run here; everything else runs as in the stock ``hf``.
+* `requests`: dispatches lm-eval's requests.
 """

@@ -1,4 +1,4 @@
-"""What runs fast, and what runs as in the stock ``hf`` back end, with the reason."""
+"""Decide what runs on the fast paths; the rest runs as in the stock ``hf``."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ NEUTRAL = {
 
 
 def network_of(lm: HFLM) -> Network:
-    """The model of `lm` in the parts that `decode` and `score` use.
+    """Split the model of `lm` into the parts that `decode` and `score` use.
 
     Raises:
-        NotServed: all requests have to run as in ``hf``, for the reason given.
+        NotServed: every request must run as in ``hf``; the message gives the reason.
     """
     if lm.backend != "causal":
         raise NotServed("it is an encoder with a decoder")
@@ -92,13 +92,13 @@ def why_not_generated(lm: HFLM, generation: Mapping[str, Any]) -> str | None:
 
 
 def stops_of(lm: HFLM, generation: Mapping[str, Any]) -> list[str]:
-    """The stop strings, the end-of-text token's among them."""
+    """Return the stop strings, including the text of the end-of-text token."""
     until = normalize_gen_kwargs(dict(generation), lm.max_gen_toks)["until"]
     return handle_stop_sequences(until, eos=lm.tok_decode(lm.eot_token_id, False))
 
 
 def choice_of(lm: HFLM, generation: Mapping[str, Any]) -> Choice:
-    """How generate() would choose tokens for these arguments and this model."""
+    """Return how `generate` would choose tokens, given these arguments and this model."""
     known = normalize_gen_kwargs(dict(generation), lm.max_gen_toks)
     if not known["do_sample"]:
         return Choice(sampled=False)
@@ -114,5 +114,5 @@ def choice_of(lm: HFLM, generation: Mapping[str, Any]) -> Choice:
 
 
 def limit_of(lm: HFLM, network: Network) -> float:
-    """Tokens of the longest sequence that runs fast."""
+    """Return the length in tokens of the longest sequence that can run fast."""
     return min(lm.max_length, network.window, math.inf)

@@ -1,7 +1,7 @@
-"""Texts written token by token: one prefill per question, whatever the number of its samples.
+"""Generate texts with one prefill per question, however many samples it has.
 
-Samples of a question that are equal so far are one row of the batch; they part where they are
-drawn apart. A row that has stopped leaves, and when there is room, further questions are read.
+Samples of a question share a row of the batch as long as their tokens are equal, and split where
+different tokens are drawn. Finished rows leave the batch, and further questions take their place.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Choice:
     """How the next token is chosen: the likeliest, or drawn.
 
     Attributes:
-        sampled: whether it is drawn.
+        sampled: draw the token instead of taking the most likely one.
         temperature: divides the logits.
-        top_k: among so many of the likeliest; 0 for all.
-        top_p: among the fewest of the likeliest whose probability is at least this.
+        top_k: keep this many of the most likely tokens; 0 keeps all.
+        top_p: keep the fewest most likely tokens whose total probability reaches this.
     """
 
     sampled: bool
@@ -41,7 +41,7 @@ class Choice:
     top_p: float = 1.0
 
     def draw(self, logits: Tensor, numbers: Tensor) -> Tensor:
-        """Tokens for each row of `logits` (N, V), drawn by `numbers` (N, C, 2): (N, C)."""
+        """Draw tokens (N, C) for the rows of `logits` (N, V) with `numbers` (N, C, 2)."""
         scores, tokens = logits / self.temperature, None
         if 0 < self.top_k < scores.shape[-1]:
             scores, tokens = scores.topk(self.top_k)
@@ -59,9 +59,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A question to write answers to: its number, its own tokens, and how many are wanted.
+    """A question: its place, its tokens after the prefix, and how many texts it needs.
 
-    `numbers` draws them: makes their random numbers (count, tokens of a text, 2).
+    `numbers` returns the random numbers of these texts, shape (count, tokens of a text, 2).
     """
 
     place: int
@@ -72,7 +72,7 @@ class Prompt:
 
 @dataclass
 class _Row:
-    """Samples of a question that are equal so far."""
+    """The samples of a question whose tokens are equal so far."""
 
     place: int
     question: int  # its place among the questions whose keys are there
@@ -91,20 +91,20 @@ def decode(
     most: int,
     limits: Sizes,
 ) -> Iterator[tuple[int, list[Written]]]:
-    """What the model writes after each of the `prompts`, which go on behind `prefix`.
+    """Generate what the model writes after each of `prompts`, which follow `prefix`.
 
     Args:
         network: the model.
         prompts: the questions, longest first.
-        read: gives the state after some of them.
-        prefix: keys of what they all begin with.
+        read: prefills some of them.
+        prefix: keys of the prefix that all of them share.
         choice: how tokens are chosen.
-        ended: whether so many tokens are a finished text.
-        most: tokens of a text.
-        limits: how much runs at once.
+        ended: whether these tokens are a finished text.
+        most: greatest number of tokens in a text.
+        limits: batch sizes.
 
     Yields:
-        ``(place, texts)`` as the prompts are done, as many texts as were asked for.
+        ``(place, texts)`` of each prompt once all its texts are finished.
     """
     waiting = list(reversed(prompts))
     wanted = {prompt.place: prompt.count for prompt in prompts}
@@ -124,7 +124,7 @@ def decode(
 
 
 def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[Prompt]:
-    """The prompts to be read now, taken out of `waiting`; none while the `rows` suffice."""
+    """Take from `waiting` the prompts to read now; none while `rows` fill the batch."""
     room = limits.rows - sum(len(row.samples) for row in rows)
     places = len(waiting)
     if limits.requests is not None:
@@ -144,7 +144,7 @@ def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[
 
 
 class _Live:
-    """The questions that are being answered, and the rows that answer them."""
+    """The questions in progress and the rows of the batch that answer them."""
 
     def __init__(self, network: Network, prefix: Tensor | None, choice: Choice):
         self._network, self._prefix, self._choice = network, prefix, choice
@@ -155,7 +155,7 @@ class _Live:
         self._own, self._lengths = network.memory(0, ROOM), network.numbers([])
 
     def add(self, prompts: Sequence[Prompt], read: Prefilled) -> None:
-        """The `prompts`, which have been `read`, and the first tokens after them."""
+        """Add `prompts`, whose prefill is `read`, and choose the first token after each."""
         network, empty = self._network, Written((), (), ())
         none = np.empty((1, 0, 2))  # the likeliest tokens are not drawn
         starts = [
@@ -179,7 +179,7 @@ class _Live:
         self._go_on(self.rows + new)
 
     def step(self) -> None:
-        """One more token for every row."""
+        """Generate one more token for every row."""
         if int(self._lengths.max()) == self._own.shape[4]:
             more = self._network.memory(len(self.rows), ROOM)
             self._own = torch.cat([self._own, more], 4)
@@ -194,7 +194,7 @@ class _Live:
         self._go_on(rows)
 
     def leave(self, stopped: Callable[[Written], bool]) -> list[_Row]:
-        """Take out the rows whose texts have `stopped`."""
+        """Remove the rows whose texts have `stopped`."""
         over = [stopped(row.text) for row in self.rows]
         left = [row for row, out in zip(self.rows, over, strict=True) if out]
         order = _closed_up(over)
@@ -209,7 +209,7 @@ class _Live:
         return left
 
     def _take(self, parents: list[int]) -> None:
-        """Replace the rows by others, each of which continues one of the old rows."""
+        """Replace the rows; each new row continues one of the old ones."""
         if parents != list(range(len(self.rows))):
             index = self._network.numbers(parents)
             self._own, self._lengths = self._own.index_select(2, index), self._lengths[index]
@@ -250,7 +250,7 @@ class _Live:
 
 
 def _parted(row: _Row, tokens: list[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The different ones of the `tokens` that a row's samples go on with, and whose they are."""
+    """Return the distinct `tokens` that follow a row, and the samples that each belongs to."""
     chosen = tokens[: len(row.samples)]
     different = dict.fromkeys(chosen)
     if len(different) == 1:
@@ -262,7 +262,7 @@ def _parted(row: _Row, tokens: list[int]) -> Iterator[tuple[int, np.ndarray, np.
 
 
 def _closed_up(over: Sequence[bool]) -> list[int]:
-    """Places of the rows that go on, in which the last rows fill the gaps."""
+    """Return the order of the remaining rows, with rows from the end moved into the gaps."""
     kept = [place for place, out in enumerate(over) if not out]
     order = list(range(len(kept)))
     gaps = [place for place in order if over[place]]
@@ -272,7 +272,7 @@ def _closed_up(over: Sequence[bool]) -> list[int]:
 
 
 def _together(old: Prefilled, kept: Tensor, new: Prefilled) -> Prefilled:
-    """The questions `kept` of the old ones, and the new ones."""
+    """Concatenate the old questions that are `kept` and the new ones."""
     longest = max(old.keys.shape[4], new.keys.shape[4])
     keys = new.keys.new_zeros(
         *new.keys.shape[:2], len(kept) + len(new.lengths), new.keys.shape[3], longest,

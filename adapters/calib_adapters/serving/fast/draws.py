@@ -1,7 +1,7 @@
-"""Random numbers that belong to a text, and tokens drawn by them.
+"""Random numbers fixed for each sampled text, and tokens drawn with them.
 
-A sampled text depends on the seed, the prompt and the number of the repetition, and on nothing that
-was drawn before: not on the batch, the other questions, or where a killed run went on.
+A sampled text depends only on the seed, the prompt and the index of the repetition. It does not
+depend on the batch, on the other questions, or on where an interrupted run resumed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a run has computed and may need again: keys of prefixes and of prompts, and texts.
+"""A cache of what a run may need again: keys of prefixes and prompts, and generated texts.
 
-The samples of a question go on from the prompt that its answer followed; a second question about
-the answer begins like the first one. All is kept by the adapter that was on, so that the base
-model and an adapter never see each other's keys.
+The samples of a question continue the same prompt as its answer, and a question about the answer
+begins with the question itself. Entries are kept per adapter, so that the base model and an
+adapter never see each other's keys.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WORTH_A_COPY = 8  # tokens
 
 @dataclass(frozen=True)
 class Written:
-    """Tokens that a model wrote, their log-probabilities, and which were the likeliest."""
+    """Generated tokens, their log-probabilities, and whether each was the most likely one."""
 
     tokens: Tokens
     logprobs: tuple[float, ...]
@@ -33,8 +33,8 @@ class Written:
 class Memory:
     """Keeps prompts as long as there is `room`, in bytes.
 
-    Nothing is dropped for a newcomer: the next call goes through the questions in the same order,
-    and what was dropped would always be what it needs next.
+    A new entry never evicts an old one: the next call visits the questions in the same order, so
+    that the evicted entry would always be the one it needs next.
     """
 
     def __init__(self, network: Network, room: int):
@@ -46,7 +46,7 @@ class Memory:
         self._written: dict[tuple[str | None, Tokens], list[Written]] = {}
 
     def forget(self) -> None:
-        """Drop everything, before new questions are asked."""
+        """Drop all entries; called before new questions are asked."""
         self._free = self._room
         for kept in (self._sorted, self._keys, self._written):
             kept.clear()

@@ -1,4 +1,4 @@
-"""A causal language model in two parts: layers that run over segments, and an output head."""
+"""A causal language model split into layers, which run over segments, and an output head."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SAME = 1e-3  # by the same operations; on a GPU those of experts come in no fixe
 
 @dataclass
 class Prefilled:
-    """Prompts, or beginnings of prompts, that have been read.
+    """The state after prefilling prompts, or the beginnings of prompts.
 
     Attributes:
-        keys: (L, 2, B, h, S, d), right-padded, without the prefix they share.
-        lengths: (B,) real tokens in `keys`.
-        last: (B, H), the hidden state at every last token; ``None`` for beginnings.
+        keys: (L, 2, B, h, S, d), right-padded, without the shared prefix.
+        lengths: (B,) number of tokens in `keys` without padding.
+        last: (B, H) hidden state at each prompt's last token; ``None`` for beginnings.
     """
 
     keys: Tensor
@@ -40,19 +40,19 @@ class Prefilled:
 
     @property
     def mask(self) -> Tensor:
-        """Which columns hold a key, (rows, columns)."""
+        """Return which columns hold a key, shape (rows, columns)."""
         columns = torch.arange(self.keys.shape[4], device=self.lengths.device)
         return columns < self.lengths[:, None]
 
 
 class Network:
-    """`model` (perhaps under PEFT) as layers and head.
+    """The layers and the head of `model`, which may be a PEFT model.
 
-    `plain` maps token ids (B, T) to the logits (B, T, V) that the stock back end uses; the trial
-    compares with them.
+    `plain` maps token ids (B, T) to the logits (B, T, V) of the stock back end. A trial at
+    construction compares the two.
 
     Raises:
-        NotServed: the model cannot be run this way, with the reason.
+        NotServed: the model cannot run this way; the message gives the reason.
     """
 
     def __init__(self, model: nn.Module, plain: Callable[[Tensor], Tensor]):
@@ -73,7 +73,7 @@ class Network:
 
     @torch.no_grad()
     def _try(self, plain: Callable[[Tensor], Tensor]) -> None:
-        """Run some tokens both ways, in one piece and in three, and compare."""
+        """Compare the logits of some tokens read in one piece and in three."""
         ids = (torch.arange(TRIAL, device=self.device) * 7919 + 11) % min(self.vocabulary, 1000)
         expected = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
         view = View(None, None, None, torch.zeros(1, dtype=torch.long, device=self.device), TRIAL)
@@ -107,9 +107,10 @@ class Network:
     def _slides(
         self, ids: Tensor, plain: Callable[[Tensor], Tensor], expected: Tensor, near: float
     ) -> bool:
-        """Whether tokens are hidden behind a sliding window as the stock back end hides them.
+        """Return whether a sliding window masks the same tokens as in the stock back end.
 
-        Tried with a narrow one. False too if that makes too little difference to tell.
+        The test uses a narrow window; if that changes the logits too little to tell, the answer
+        is no.
         """
         with _narrowed(self._layers, self.config):
             narrow = plain(ids[None])[0, -TRIAL:].float().softmax(-1)
@@ -117,7 +118,7 @@ class Network:
         return moved < near < _apart(narrow, expected) / 2
 
     def _in_pieces(self, ids: Tensor) -> Tensor:
-        """Logits (T, V) of the trial's tokens from the fifteenth on, by three passes."""
+        """Return the logits (T, V) of the trial's tokens from the fifteenth on, in three passes."""
         prefix = self.prefix(ids[:9].tolist())
         read = self.prefill([ids[9:15].tolist(), ids[9:17].tolist()], prefix)
         rows = torch.tensor([0, 1, 0], device=self.device)
@@ -127,17 +128,17 @@ class Network:
 
     @property
     def bytes_per_token(self) -> int:
-        """Memory of one token's keys and values in all layers."""
+        """Return the memory of one token's keys and values in all layers."""
         return 2 * self.count * self.heads * self.size * self.dtype.itemsize
 
     def memory(self, rows: int, tokens: int) -> Tensor:
-        """Room for the keys of `tokens` of each of the `rows`."""
+        """Allocate memory for the keys of `tokens` tokens in each of `rows` rows."""
         # Zeros: whatever else stood there might be no number, and 0 times that is no number.
         shape = (self.count, 2, rows, self.heads, tokens, self.size)
         return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
     def numbers(self, values: Sequence[int]) -> Tensor:
-        """Whole numbers on the model's device."""
+        """Return a tensor of integers on the model's device."""
         return torch.tensor(values, dtype=torch.long, device=self.device)
 
     def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -145,10 +146,10 @@ class Network:
         return ids.to(self.device), self.numbers([len(row) for row in rows])
 
     def _places(self, start: Tensor, new: Tensor) -> Tensor:
-        """Positions (R, T) of `new` tokens (R,) from `start` (R,) on, and of their padding.
+        """Return positions (R, T) of `new` (R,) tokens from `start` (R,) on, and of their padding.
 
-        Padding stands where its row ends: farther on there may be no position, or a RoPE that goes
-        by the greatest one would turn all rows by other angles.
+        Padding takes the position of its row's end. A later position may not exist, and a RoPE
+        that depends on the greatest position would rotate all rows differently.
         """
         columns = torch.arange(int(new.max()), device=self.device)
         return start[:, None] + torch.minimum(columns, new[:, None] - 1)
@@ -159,7 +160,7 @@ class Network:
         return found[0]
 
     def prefix(self, tokens: Sequence[int]) -> Tensor | None:
-        """Keys of `tokens`, (L, 2, 1, h, P, d), for rows to share; ``None`` if there are none."""
+        """Return keys (L, 2, 1, h, P, d) of `tokens` for rows to share; ``None`` without tokens."""
         return self.prefill([tokens], None).keys if tokens else None
 
     def prefill(
@@ -198,7 +199,7 @@ class Network:
         rows: Sequence[Sequence[int]],
         prefix: Tensor | None,
     ) -> Tensor:
-        """Hidden states (R, T, H) of `rows` that go on from the questions `question` (R,)."""
+        """Return the hidden states (R, T, H) of `rows` after the questions `question` (R,)."""
         ids, new = self._pad(rows)
         start = read.lengths[question] + _tokens(prefix)
         past = Past(read.keys, read.mask, question)
@@ -218,14 +219,14 @@ class Network:
         return self._run(view, tokens[:, None], places[:, None])[:, 0]
 
     def logits(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """``(first row, logits)`` of `hidden` (N, H), in float32, a part of the rows at a time."""
+        """Yield ``(first row, logits)`` of `hidden` (N, H) in float32, some rows at a time."""
         size = max(1, LOGITS // self.vocabulary)
         with torch.no_grad():
             for start in range(0, len(hidden), size):
                 yield start, self._head(hidden[start : start + size]).float()
 
     def read_off(self, hidden: Tensor, rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Log p(targets[i]) after state rows[i] of `hidden` (N, H), and whether it is likeliest."""
+        """Return log p(targets[i]) after hidden[rows[i]], and whether that token is greedy."""
         logprobs = torch.empty(len(rows), device=self.device)
         greedy = torch.empty(len(rows), device=self.device, dtype=torch.bool)
         for start, logits in self.logits(hidden):
@@ -237,7 +238,10 @@ class Network:
 
 
 def _with_scale(head: nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
-    """States to logits by the head, whose output Granite divides, Cohere scales and Gemma caps."""
+    """Return the head as a function from states to logits.
+
+    It does what some models do to the head's output: Granite divides, Cohere scales, Gemma caps.
+    """
     divisor = getattr(config, "logits_scaling", None) or 1
     factor = getattr(config, "logit_scale", None) or 1
     cap = getattr(config, "final_logit_softcapping", None)
@@ -264,7 +268,7 @@ def _bounds(config: Any) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def _narrowed(layers: nn.Module, config: Any) -> Iterator[None]:
-    """Inside, the sliding windows of a model are `NARROW`, wherever it may look them up."""
+    """Context manager: all sliding windows of a model are `NARROW`, wherever it reads them from."""
     places = [
         place
         for place in (config, *layers.modules())

@@ -1,4 +1,4 @@
-"""lm-eval's requests, dispatched: what is covered runs here, the rest as in the stock ``hf``."""
+"""Dispatch lm-eval's requests to the fast paths where they apply, else to the stock ``hf``."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ Scored = tuple[float, bool]
 
 
 class Fast:
-    """Serves requests for the back end `lm`, under the adapter that it has switched on.
+    """Serves requests to the back end `lm` under its active adapter.
 
-    What cannot be served goes to the `stock` function of a call, and the log says why, once.
+    Requests that cannot be served go to the `stock` function of the call; the log says why, once.
     """
 
     def __init__(self, lm: HFLM):
@@ -60,7 +60,7 @@ class Fast:
 
     @property
     def serves(self) -> bool:
-        """Whether the model can be run in parts at all."""
+        """Whether the fast paths can run the model at all."""
         return self._network is not None
 
     def _say(self, reason: str, what: str) -> None:
@@ -69,15 +69,15 @@ class Fast:
             eval_logger.info(f"calib-hf: {what} runs as in hf, because {reason}.")
 
     def fitting(self, longest: int) -> int:
-        """Rows of so many tokens that the stock code paths have the memory for."""
+        """Return how many rows of that many tokens the stock code has memory for."""
         lm = self._lm
         return stock_rows(lm.device, max(1, longest), len(lm.tokenizer), lm.max_batch_size)
 
     @contextmanager
     def _sized(self, longest: int) -> Iterator[None]:
-        """Inside, the stock back end takes rows of `longest` tokens as memory allows.
+        """Context manager: the stock back end batches rows of `longest` tokens as memory allows.
 
-        Left to itself it tries batches of the whole window, which a CPU does not survive.
+        Its own search tries batches that fill the context window, which exhausts a CPU's memory.
         """
         lm = self._lm
         before = lm.batch_size_per_gpu
@@ -101,7 +101,7 @@ class Fast:
         stock: Callable[[list[Instance]], list[str]],
         quiet: bool = False,
     ) -> list[str]:
-        """A text for each request, as `HFLM.generate_until`, under the `adapter` that is on."""
+        """Generate a text for each request, as `HFLM.generate_until` does, under `adapter`."""
         if self.serves and any(request.request_type in FIRST for request in requests):
             self._memory.forget()
         rows = encoded(self._lm, [request.args[0] for request in requests])
@@ -146,7 +146,7 @@ class Fast:
     def _write(
         self, requests: Sequence[Instance], rows: Mapping[int, Tokens], adapter: str | None
     ) -> Iterator[tuple[int, str]]:
-        """``(place, text)`` of requests with the same generation arguments."""
+        """Yield ``(place, text)`` for requests that have the same generation arguments."""
         lm, memory = self._lm, self._memory
         request = requests[next(iter(rows))]
         choice, stops = choice_of(lm, request.args[1]), stops_of(lm, request.args[1])
@@ -188,7 +188,7 @@ class Fast:
         stock: Callable[[list[Pair]], list[Scored]],
         quiet: bool = False,
     ) -> list[Scored]:
-        """Log-likelihoods, as `HFLM._loglikelihood_tokens`, under the `adapter` that is on."""
+        """Compute log-likelihoods, as `HFLM._loglikelihood_tokens` does, under `adapter`."""
         asked: dict[Tokens, dict[Tokens, list[int]]] = {}
         left: list[int] = []
         for place, (_, context, continuation) in enumerate(requests):
@@ -218,7 +218,7 @@ class Fast:
     def _score(
         self, asked: Mapping[Tokens, Iterable[Tokens]], adapter: str | None
     ) -> Iterator[tuple[Tokens, Tokens, Scored]]:
-        """``(context, continuation, scored)``; what was written before needs no pass."""
+        """Yield ``(context, continuation, scored)``; texts generated before need no pass."""
         unknown: dict[Tokens, list[Tokens]] = {}
         for row, continuations in asked.items():
             for continuation in continuations:

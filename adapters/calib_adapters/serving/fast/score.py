@@ -1,4 +1,4 @@
-"""Log-likelihoods of continuations: every prompt is read once, whatever follows it."""
+"""Log-likelihoods of continuations; each prompt is read once, however many follow it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def score(
     prefix: Tensor | None,
     limits: Sizes,
 ) -> Iterator[tuple[Key, Scored]]:
-    """Log p(continuation | prefix, prompt) in nats, and whether greedy decoding would write it.
+    """Compute log p(continuation | prefix, prompt) in nats, and whether it is the greedy text.
 
     Args:
         network: the model.
-        prompts: own tokens of the prompts, by their places; each has at least one.
-        continuations: by place, different ones, each of at least one token.
-        read: gives the state after some of the prompts.
-        prefix: keys of what all prompts begin with.
-        limits: how much runs at once.
+        prompts: tokens of each prompt after the prefix, by place; at least one each.
+        continuations: distinct continuations by place, at least one token each.
+        read: prefills some of the prompts.
+        prefix: keys of the prefix that all prompts share.
+        limits: batch sizes.
 
     Yields:
         ``((place, continuation), (log-likelihood, greedy))``.
@@ -64,7 +64,7 @@ def score(
 def _read_off(
     network: Network, states: Tensor, rows: Sequence[int], targets: Sequence[int]
 ) -> list[Scored]:
-    """Log p(targets[i]) after the state rows[i] of `states`, and whether it is likeliest."""
+    """Return log p(targets[i]) after states[rows[i]], and whether that token is the most likely."""
     logprobs, greedy = network.read_off(
         states, network.numbers(list(rows)), network.numbers(list(targets))
     )

@@ -1,9 +1,9 @@
-"""Attention over keys that are kept in three segments, so that what is shared is stored once.
+"""Attention over keys in three segments, so that shared keys are stored once.
 
-A row attends to a *prefix* that all rows of the batch begin with, to the rest of its *question*,
-which several rows (its samples, or its options) go on from, and to its *own* tokens. Per segment
-the scores are one matrix product over all rows that share its keys; the softmax is taken over the
-three together, so the result is that of ordinary attention over the whole sequence.
+A row attends to a *prefix* shared by the whole batch, to the rest of its *question*, shared by
+the question's samples or options, and to its *own* tokens. For each segment, one matrix product
+computes the scores of all rows that share its keys. The softmax runs over the three segments
+together, so the result equals ordinary attention over the whole sequence.
 
 Keys and values are tensors of shape (layers, 2, rows, heads, tokens, size). Only models whose
 layers call transformers' attention interface can run this way; see `network.Network`.
@@ -28,15 +28,15 @@ _current: list[View] = []
 
 
 class NotServed(Exception):
-    """The model wants something of its attention that is not done here; the message says what."""
+    """The model needs a kind of attention that is not implemented here; the message says which."""
 
 
 @dataclass
 class Past:
-    """What rows go on from: `keys` (L, 2, B, h, S, d), of which `mask` (B, S) marks the real ones.
+    """Questions that rows continue: `keys` (L, 2, B, h, S, d); `mask` (B, S) is false on padding.
 
-    `question` (R,) is the index into B of every row, `slots` (R,) its place when the rows of a
-    question stand side by side, `width` of them for each.
+    `question` (R,) is each row's index into B. `slots` (R,) is its place in an array that holds
+    `width` rows for every question.
     """
 
     keys: Tensor
@@ -57,15 +57,15 @@ class Past:
 
 @dataclass
 class View:
-    """The segments of one forward pass over `new` tokens of each of R rows.
+    """The segments of one forward pass over `new` tokens in each of R rows.
 
     Attributes:
         prefix: (L, 2, 1, h, P, d) or ``None``.
         past: the questions, or ``None``.
-        own: (L, 2, R, h, C, d), into which the new keys are written; ``None`` to keep none of them.
-        lengths: (R,) tokens that the rows have in `own` already; all 0 if more than one is new.
-        window: filled in: the smallest attention window that a layer asked for.
-        shape: filled in: heads and size of the keys, which must be the same in all layers.
+        own: (L, 2, R, h, C, d), where new keys are stored; ``None`` to keep none.
+        lengths: (R,) tokens already in `own`; all 0 if more than one token is new.
+        window: set by the pass: the smallest attention window that a layer asked for.
+        shape: set by the pass: heads and size of the keys, which must agree in all layers.
     """
 
     prefix: Tensor | None
@@ -92,7 +92,7 @@ class View:
         return self._within[window]
 
     def _distances(self) -> Tensor:
-        """(R, T, S): by how many tokens a key stands before a new token."""
+        """Return the distance in tokens from each key back from each new token, shape (R, T, S)."""
         device = self.lengths.device
         prefix = 0 if self.prefix is None else self.prefix.shape[4]
         before = torch.full_like(self.lengths, prefix)
@@ -104,7 +104,7 @@ class View:
         return new[:, :, None] - torch.cat([shared, own], -1)[:, None]
 
     def _bias(self) -> Tensor | None:
-        """(R or 1, 1, T, S) with -inf where a new token must not look; ``None`` if all may."""
+        """Return a bias (R or 1, 1, T, S), -inf on masked keys; ``None`` if nothing is masked."""
         rows, device = len(self.lengths), self.lengths.device
         parts = []
         if self.prefix is not None:
@@ -144,7 +144,7 @@ class View:
 
 @contextmanager
 def attending(config: Any, view: View) -> Iterator[View]:
-    """Inside, a model of this `config` attends to the segments of `view`."""
+    """Context manager: a model with this `config` attends to the segments of `view`."""
     before = config._attn_implementation
     config._attn_implementation = NAME
     _current.append(view)
@@ -166,10 +166,10 @@ def attend(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Transformers' attention function: `query` (R, H, T, d) to (R, T, H, d).
+    """Attention function for transformers: maps `query` (R, H, T, d) to (R, T, H, d).
 
     Raises:
-        NotServed: there is a sink, a mask or dropout.
+        NotServed: the layer has an attention sink, a mask of its own, or dropout.
     """
     view = _current[-1]
     special = [] if kwargs.get("s_aux") is None else ["a sink"]
@@ -196,7 +196,7 @@ def attend(
 def _whole(
     query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float, bias: Tensor
 ) -> Tensor:
-    """Ordinary attention over one row of keys per row, for rows of many new tokens."""
+    """Ordinary attention with keys of its own for every row; for rows of many new tokens."""
     rows, groups = len(query), query.shape[1] // own[0].shape[1]
     keys, values = (
         torch.cat(
@@ -247,9 +247,9 @@ def _by_segment(
 
 
 def _product(left: Tensor, right: Tensor, number: int, width: int, slots: Tensor | None) -> Tensor:
-    """`left` (R, H, T, a) times what its rows share of `right` (B, h, a, b): (R, H, T, b).
+    """Multiply `left` (R, H, T, a) by the shared matrices `right` (B, h, a, b): (R, H, T, b).
 
-    The rows that share one of the B stand side by side, `width` of them, in the places `slots`.
+    Rows that share a matrix are placed side by side, `width` per matrix, at the places `slots`.
     """
     rows, heads, new, _ = left.shape
     kept = right.shape[1]

@@ -1,4 +1,4 @@
-"""Which token rows begin alike."""
+"""Group rows of tokens by their common prefix."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ WORTH_A_RUN = 64  # tokens saved; a pass over a prefix alone costs about as much
 
 @dataclass(frozen=True)
 class Group:
-    """Rows, by their places, that all begin with `prefix` and go on behind it."""
+    """Indices of rows that begin with `prefix` and have at least one more token."""
 
     prefix: Tokens
     rows: list[int]
 
 
 def group(rows: Sequence[Tokens]) -> list[Group]:
-    """The `rows` in groups with a common prefix, which leaves each row at least one token."""
+    """Group `rows` by common prefix; every row keeps at least one token of its own."""
     alike: dict[Tokens, list[int]] = {}
     for place, row in enumerate(rows):
         alike.setdefault(row[:ALIKE], []).append(place)
@@ -37,7 +37,7 @@ def group(rows: Sequence[Tokens]) -> list[Group]:
 
 
 def common(rows: Sequence[Tokens]) -> Tokens:
-    """The tokens that all `rows` begin with, or none if sharing them is not worth a pass."""
+    """Return the common prefix of all `rows`, or nothing if it is too short to pay for a pass."""
     # What the first and the last in order share, all between them share.
     first, last = min(rows), max(rows)
     number = min(shared(first, last), min(map(len, rows)) - 1)
@@ -45,11 +45,11 @@ def common(rows: Sequence[Tokens]) -> Tokens:
 
 
 def shared(one: Tokens, other: Tokens) -> int:
-    """How many first tokens the two have in common."""
+    """Return the length of the common prefix of two rows."""
     same = (a == b for a, b in zip(one, other, strict=False))  # up to the end of the shorter
     return sum(1 for _ in itertools.takewhile(bool, same))
 
 
 def by_length(places: Sequence[int], rows: Mapping[int, Tokens] | Sequence[Tokens]) -> list[int]:
-    """`places`, those of the longest rows first, so that too little memory shows at once."""
+    """Sort `places` by length, longest first, so that a lack of memory shows at once."""
     return sorted(places, key=lambda place: (-len(rows[place]), rows[place]))

@@ -1,4 +1,4 @@
-"""How much runs at once: by the memory there is, unless the user says how many requests."""
+"""Batch sizes, from the free memory unless the user sets a number of requests."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Sizes:
     """Limits of a batch.
 
     Attributes:
-        tokens: that are read in one pass, padding included.
-        rows: that are written at a time (samples count each).
-        requests: prompts at a time, if the user gave ``batch_size``.
-        kept: bytes of keys that outlive a call.
+        tokens: tokens per prefill pass, padding included.
+        rows: rows generated at a time; each sample is a row.
+        requests: prompts at a time, if the user set ``batch_size``.
+        kept: bytes of keys kept from one call to the next.
     """
 
     tokens: int
@@ -37,19 +37,19 @@ class Sizes:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device."""
+    """Return the free memory of the device in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
 
 
 def stock_rows(device: torch.device, longest: int, vocabulary: int, most: int) -> int:
-    """Rows of so many tokens for the stock back end, which has logits at all of them, thrice."""
+    """Return how many rows of that length fit; the stock back end copies their logits thrice."""
     return max(1, min(most, int(BATCH * free_memory(device) / (12 * longest * vocabulary))))
 
 
 def sizes(network: Network, batch_size: int | str) -> Sizes:
-    """The limits for a model of this size on its device."""
+    """Return the limits for a model of this size on its device."""
     kind = network.device.type
     free = free_memory(network.device)
     fitting = int(BATCH * free / network.bytes_per_token)
@@ -63,9 +63,9 @@ def sizes(network: Network, batch_size: int | str) -> Sizes:
 
 
 def batches(places: Sequence[int], lengths: Sequence[int], limits: Sizes) -> Iterator[list[int]]:
-    """`places`, longest first, in batches of at most so many tokens or requests.
+    """Split `places`, longest first, into batches within the limits on tokens and requests.
 
-    `lengths` are tokens by place. A batch has at least one row, however long.
+    `lengths` holds the tokens of each place. A batch has at least one row, however long.
     """
     batch: list[int] = []
     for place in places:

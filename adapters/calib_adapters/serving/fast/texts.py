@@ -1,4 +1,4 @@
-"""Prompts to tokens and tokens to texts, as the stock back end does both."""
+"""Encode prompts and decode tokens exactly as the stock back end does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from calib_adapters.serving.fast.sharing import Tokens
 
 
 def encoded(lm: HFLM, prompts: Sequence[Any]) -> list[Tokens]:
-    """The tokens of `prompts`, each text encoded once; none for what is not a text."""
+    """Encode `prompts`, each distinct text once; what is not a text gets no tokens."""
     known: dict[str, Tokens] = {}
     for text in prompts:
         if isinstance(text, str) and text not in known:
@@ -28,7 +28,7 @@ def encoded(lm: HFLM, prompts: Sequence[Any]) -> list[Tokens]:
 
 
 def ending(lm: HFLM, stops: Sequence[str]) -> Callable[[Tokens], bool]:
-    """Whether so many tokens, one fewer of which did not, hold a stop string or end the text."""
+    """Return whether the last of these tokens completes a stop string or ends the text."""
     ends = lm.model.generation_config.eos_token_id
     ends = {lm.eot_token_id, *(ends if isinstance(ends, list) else [ends])}
     special = set(lm.tokenizer.all_special_ids)
@@ -60,7 +60,7 @@ def ending(lm: HFLM, stops: Sequence[str]) -> Callable[[Tokens], bool]:
 
 
 def text_of(lm: HFLM, written: Written, stops: list[str]) -> str:
-    """What the stock back end makes of these tokens."""
+    """Decode tokens to the text that the stock back end returns."""
     return postprocess_generated_text(
         generation=lm.tok_decode(list(written.tokens)), stop=stops, think_end_token=None
     )
