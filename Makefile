@@ -5,6 +5,7 @@
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
 # make regress  has the model or the recipe become worse? A small run, held against its baselines
+# make lock     pin the newest releases of what they install, by hash, in requirements-lock.txt (needs uv)
 # make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
 # give the same command again.
@@ -19,13 +20,15 @@ READY := $(VENV)/.ready
 UV ?= $(shell command -v uv)
 PIP ?= $(BIN)/pip --disable-pip-version-check
 TORCH ?= 2.13.0
+# What is installed beside torch, by hash. `make LOCK=` takes the newest releases instead.
+LOCK ?= requirements-lock.txt
 # pip is there in any case: it fetches the embedded model.
 MAKE_VENV = $(if $(UV),$(UV) venv --quiet --seed --allow-existing --python $(PYTHON),$(PYTHON) -m venv)
 INSTALL_MINUTES := 2 to 5
 INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
-.PHONY: demo test nightly lint publish entries regress experiments clean
+.PHONY: demo test nightly lint lock publish entries regress experiments clean
 .DELETE_ON_ERROR:
 
 # Two runs at a time, each on half of the cores, are faster than one run on all of them.
@@ -55,17 +58,29 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
 
+# torch is left out, with what only its builds for GPUs need: its wheels differ from machine to machine.
+FOR_GPUS := cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cuda-cccl \
+	nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
+	nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
+	nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx nvidia-nvvm
+lock:
+	echo 'torch==$(TORCH)' | $(UV) pip compile --quiet --universal --python-version 3.10 --upgrade \
+		--generate-hashes --no-annotate --custom-compile-command 'make lock' \
+		--constraint - $(addprefix --no-emit-package ,torch $(FOR_GPUS)) \
+		--extra plots --extra test setup.cfg --output-file $(LOCK)
+
 publish: leaderboards/README.md
 
 clean:
 	rm -rf demo runs
 
 # torch first: left to pip's resolver, a later and much larger build would be taken.
-$(READY): setup.cfg pyproject.toml
+$(READY): setup.cfg pyproject.toml $(LOCK)
 	@echo "Installing into $(VENV) (once; $(INSTALL_MINUTES) minutes, $(INSTALL_SIZE))"
 	$(MAKE_VENV) $(VENV)
 	$(INSTALL) torch$(TORCH:%===%)
-	$(INSTALL) --editable '.[plots,test]'
+	$(if $(LOCK),$(INSTALL) --no-deps --require-hashes -r $(LOCK))
+	$(INSTALL) $(if $(LOCK),--no-deps) --editable '.[plots,test]'
 	touch $@
 
 # The dtype is left to the machine, unless DTYPE says otherwise: make publish DTYPE=bfloat16

@@ -3,9 +3,12 @@
 import re
 import shutil
 import subprocess
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -32,7 +35,7 @@ def checkout(tmp_path):
     program.write_text(STUB)
     program.chmod(0o755)
     shutil.copy(program, program.with_name("python"))  # which launches two processes of it
-    for name in ("setup.cfg", "pyproject.toml", ".venv/.ready"):
+    for name in ("setup.cfg", "pyproject.toml", "requirements-lock.txt", ".venv/.ready"):
         (tmp_path / name).touch()
     return tmp_path
 
@@ -91,7 +94,26 @@ def test_uv_installs_if_it_is_there_and_pip_if_not(checkout, given, program):
     (checkout / ".venv" / ".ready").unlink()
     _, said = make(checkout, "--just-print", ".venv/.ready", given)
     installs = [line for line in said.splitlines() if " install " in line]
-    assert len(installs) == 2 and all(program in line for line in installs)
+    assert len(installs) == 3 and all(program in line for line in installs)
     assert installs[0].endswith(" torch==2.13.0")  # first
     newest = make(checkout, "--just-print", ".venv/.ready", given, TORCH="")[1]
     assert " torch\n" in newest
+
+
+def test_every_dependency_is_pinned_by_hash_at_a_version_that_setup_cfg_allows():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = [setup["options"]["install_requires"]]
+    wanted += [setup["options.extras_require"][extra] for extra in ("all", "plots", "test")]
+    lock = (ROOT / "requirements-lock.txt").read_text(encoding="utf-8")
+    pinned = re.findall(
+        r"^(\S+)==(\S+)((?: ;[^\\\n]+)?)((?: \\\n +--hash=sha256:\w{64})+)$", lock, re.M
+    )
+    assert len(pinned) == len(re.findall(r"^\w", lock, re.M))
+    for line in "\n".join(wanted).split("\n"):
+        if not line or line.startswith(("torch", "calibench")):
+            continue  # torch is chosen by the machine
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        versions = [version for found, version, _, _ in pinned if found == name]
+        assert versions and all(map(requirement.specifier.contains, versions)), line
