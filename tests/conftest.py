@@ -34,9 +34,9 @@ def pytest_collection():
 
 # The longest first, so that workers which take a file at a time end together.
 LONGEST = (
-    "cli/test_end_to_end.py", "tasks/test_backends.py", "adapters/test_fast_tasks.py",
-    "adapters/test_fast_backend.py", "adapters/test_training_frame.py", "adapters/test_backend.py",
-    "adapters/test_cogcalib.py", "adapters/test_tune.py",
+    "cli/test_end_to_end.py", "adapters/test_fast_tasks.py", "adapters/test_fast_backend.py",
+    "adapters/test_backend.py", "adapters/test_training_frame.py",
+    "adapters/test_response_cache.py", "adapters/test_resume.py", "adapters/test_early_errors.py",
 )  # fmt: skip
 
 

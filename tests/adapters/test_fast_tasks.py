@@ -163,26 +163,41 @@ calibench.cli.main()
 """
 
 
-def test_two_processes_have_the_numbers_of_one(tiny, stock, tmp_path):
+def test_two_processes_have_the_records_of_one(tiny, stock, tmp_path):
+    # Three questions of each task, so that one rank is a question short, where lm-eval pads with
+    # repeated requests. Methods of one, two and three turns, and samples that methods share.
+    same = ["likelihood", "zero_shot_classifier", "verbalized", "cot_verbalized"]
+    drawn = ["distinct_answers", "semantic_clusters"]
+    chosen = {"methods": [*same, *drawn], "k": 2, "reasoning_tokens": 4, "reply_tokens": 12}
     script = tmp_path / "run.py"
     script.write_text(NO_PACKAGE_LIST)
     command = [
         Path(sys.executable).parent / "accelerate", "launch", "--config_file", CPU_CONFIG,
         "--num_processes", "2", "--main_process_port", "0", script,
-        "eval", "--model", "calib-hf", "--tasks", "calib_worldfacts", "--device", "cpu",
-        "--model_args", f"pretrained={tiny},dtype=float32", "--limit", "5", "--log_samples",
-        "--batch_size", "auto", "--output_path", tmp_path, "--metadata", json.dumps({"k": 3}),
+        "eval", "--model", "calib-hf", "--tasks", ",".join(WORLDFACTS[:2]), "--device", "cpu",
+        "--model_args", f"pretrained={tiny},dtype=float32", "--limit", "3", "--log_samples",
+        "--batch_size", "auto", "--output_path", tmp_path, "--metadata", json.dumps(chosen),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "on rank 1" in done.stderr + done.stdout
-    (file,) = tmp_path.rglob("samples_calib_worldfacts_*.jsonl")
-    found = {(row["filter"], row["doc_id"]): record for row, record in read_samples(file)}
-    assert [len(found["sampling", i]["samples"]) for i in range(5)] == [3] * 5
-    methods = {"methods": ["likelihood", "zero_shot_classifier", "verbalized"]}
-    expected = ask(stock, WORLDFACTS[:1], metadata=methods, limit=5)
-    for row in expected["samples"]["calib_worldfacts"]:
-        record, same = row["filtered_resps"][0].data, found[row["filter"], row["doc_id"]]
-        assert same["answer"] == record["answer"]
-        assert same["confidence"] == near(record["confidence"])
+    found = {}
+    for file in tmp_path.rglob("samples_calib_worldfacts*.jsonl"):
+        for row, record in read_samples(file):
+            found[record["task"], row["filter"], row["doc_id"]] = record
+    assert len(found) == 2 * 3 * len(chosen["methods"])
+    expected = ask(stock, WORLDFACTS[:2], metadata=chosen, limit=3)
+    for task in WORLDFACTS[:2]:
+        for row in expected["samples"][task]:
+            record, other = (
+                row["filtered_resps"][0].data, found[task, row["filter"], row["doc_id"]]
+            )  # fmt: skip
+            assert other["answer"] == record["answer"]
+            if row["filter"] in drawn:
+                texts = other.get("samples") or sum((c["texts"] for c in other["clusters"]), [])
+                assert 1 <= len(texts) <= 2
+            else:
+                assert other.get("reasoning") == record.get("reasoning")
+                assert other["reason"] == record["reason"]
+                assert other["confidence"] == near(record["confidence"])

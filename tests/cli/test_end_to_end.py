@@ -63,10 +63,10 @@ def job(tmp_path_factory, embedded_model_path):
     )  # fmt: skip
     # As a user does who has the stock command alone.
     stock = ("lm_eval", "run", "--include_path", ROOT / "harness_tasks")
-    asked = asking(base, "base", *task, "8", metadata={"k": 3}, backend="hf")
+    asked = asking(base, "base", *task, "5", metadata={"k": 2}, backend="hf")
     printed = run(*stock, *asked, cwd=folder)
     frozen = {**query, "answers": "base"}
-    asked = asking(f"{base},peft=adapter", "tuned", *task, "8", metadata=frozen)
+    asked = asking(f"{base},peft=adapter", "tuned", *task, "5", metadata=frozen)
     calibench("eval", *asked, cwd=folder)
     run(
         "calibench", "leaderboard", "build", "base", "tuned", "--graded", "graded",

@@ -1,4 +1,4 @@
-"""Back ends for real: the server of ``transformers serve``, and two processes of ``accelerate``.
+"""A back end for real: the server of ``transformers serve``.
 
 The server runs the embedded model, and lm-eval's own API clients talk to it. In float32 it must say
 what the ``hf`` back end says.
@@ -30,7 +30,6 @@ from harness_tasks.elicitation.records import read_samples
 
 TASKS = Path(__file__).parents[2] / "harness_tasks"
 BIN = Path(sys.executable).parent
-CPU_CONFIG = TASKS.parent / "adapters" / "accelerate" / "cpu.yaml"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 LIMIT = 3
 GREEDY = ("verbalized", "cot_verbalized")
@@ -269,45 +268,6 @@ def test_a_server_that_scores_no_token_is_found_out():
 
     with pytest.raises(NotImplementedError, match="no log-probabilities of the prompt's own"):
         ask(Echoless(), None, methods=["likelihood"])
-
-
-def test_two_processes_give_the_records_of_one_for_every_kind_of_task(
-    tmp_path, embedded_model_path
-):
-    # Three questions of each task, so that one rank is a question short, where lm-eval pads with
-    # repeated requests; float32, since other batches move bfloat16 logits. Three turns, shared
-    # samples and the length of prompts.
-    tasks = "calib_worldfacts,calib_worldfacts_mc"
-    same = ["likelihood", "zero_shot_classifier", "verbalized", "cot_verbalized"]
-    drawn = ["distinct_answers", "semantic_clusters"]
-    chosen = {"methods": [*same, *drawn], "k": 2, "reasoning_tokens": 4, "reply_tokens": 12}
-    model = {"pretrained": str(embedded_model_path), "dtype": "float32"}
-    one = by_method(ask("hf", model, task=tasks, limit=3, batch_size=8, **chosen))
-    done = subprocess.run(
-        [BIN / "accelerate", "launch", "--config_file", CPU_CONFIG, "--num_processes", "2",
-         "--main_process_port", "0", "-m", "calibench", "eval",
-         "--model", "calib-hf", "--model_args", ",".join(f"{k}={v}" for k, v in model.items()),
-         "--device", "cpu", "--batch_size", "8", "--tasks", tasks,
-         "--limit", "3", "--num_fewshot", "0", "--log_samples", "--output_path", tmp_path,
-         "--metadata", json.dumps(chosen)],
-        capture_output=True, text=True, env=ONE_THREAD,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "on rank 1" in done.stderr + done.stdout
-    two = by_method_in(tmp_path)
-    assert one.keys() == two.keys() and len(one) == 2 * len(chosen["methods"])
-    for (task, method), records in one.items():
-        assert sorted(records) == sorted(two[task, method]) == [0, 1, 2]
-        for number, record in records.items():
-            other = two[task, method][number]
-            assert record["answer"] == other["answer"]
-            if method in drawn:
-                texts = other.get("samples") or sum((c["texts"] for c in other["clusters"]), [])
-                assert 1 <= len(texts) <= 2
-            else:
-                assert record.get("reasoning") == other.get("reasoning")
-                assert record["reason"] == other["reason"]
-                assert record["confidence"] == pytest.approx(other["confidence"], abs=1e-5)
 
 
 def test_the_readme_shows_the_commands_that_the_tests_run():
