@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_metrics._file_columns import to_confidence, to_correct, to_groups
+from calib_metrics._quotes import check_quotes
 from calib_metrics.tables import Source, Table, json_rows, naming, open_parquet, open_table
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _read_delimited(table: Table, names: list[str]) -> pa.Table:
 
     _check_names(names, table.header())
     empty = [*arrow_csv.ConvertOptions().null_values, "None"]
+    with table.open() as content, table.open() as again:
+        check_quotes(content, again, table.separator)
     try:
         with table.open() as stream:
             return arrow_csv.read_csv(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib_metrics._checks import check_choice
+from calib_metrics._quotes import strict_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +54,6 @@ _NO_TABLES = {
     b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
 }
 _HEAD = 1 << 16
-_LONGEST = (1 << 31) - 1  # characters of a CSV cell; what the csv module can be told everywhere
 _WHOLE = 1 << 26  # bytes of a file that is looked at as a whole to explain why it cannot be read
 
 Source = str | os.PathLike[str] | bytes  # a file or a pipe, or its content
@@ -280,19 +280,7 @@ def _utf8(table: Table) -> str:
 
 
 def _delimited_rows(content: str, separator: str) -> list[dict[str, str]]:
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
-    # A cell may hold a whole conversation; the limit is the process's, so it is put back.
-    limit = csv.field_size_limit(_LONGEST)
-    cells: list[list[str]] = []
-    try:
-        cells += (line for line in lines if line)  # a blank line has no cells
-    except csv.Error as error:
-        raise ValueError(
-            f"row {len(cells)}: {error}; put a text with quotes in it between quotes, and "
-            f"write those twice."
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
+    cells = list(strict_rows(io.StringIO(content, newline=""), separator))
     names, *rows = cells
     check_unique(names)
     for number, row in enumerate(rows, start=1):

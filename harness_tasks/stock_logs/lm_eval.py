@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness_tasks.elicitation.logs import read_object, results_of
-from harness_tasks.elicitation.records import check_count, parse_record
+from harness_tasks.elicitation.records import check_count, is_number, parse_record
 from harness_tasks.stock_logs.choices import read_choices
 from harness_tasks.stock_logs.content import NoConfidence, Source, name_of, objects
 from harness_tasks.stock_logs.options import Question, form_of, read_question
@@ -54,7 +54,7 @@ def read_table(source: Source, method: str = "") -> LogTable:
         form = form_of(row, where)
         if form != "options":
             raise NoConfidence(f"{where if questions else name}: {_why_none(form, row)}")
-        key = (str(row.get("filter") or ""), row.get("doc_id"))
+        key = _key(row, where)
         if key in seen:
             raise ValueError(
                 f"{where}: document {key[1]} is there twice; the file holds several runs, or was "
@@ -90,6 +90,18 @@ def read_table(source: Source, method: str = "") -> LogTable:
         _group(results, task),
         probabilities=True,
     )
+
+
+def _key(row: dict[str, Any], where: str) -> tuple[str, Any]:
+    """Return the filter and the number of a row's document, either of which may be missing."""
+    name, number = row.get("filter"), row.get("doc_id")
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"{where}: the filter is {name!r:.60}, no name; the file was changed.")
+    if isinstance(number, (list, dict)):
+        raise ValueError(
+            f"{where}: doc_id is {number!r:.60}, no number of a document; the file was changed."
+        )
+    return name or "", number
 
 
 def _why_none(form: str, row: dict[str, Any]) -> str:
@@ -172,10 +184,10 @@ def _check_scores(
     for name, column in columns.items():
         printed = scores.get(f"{name},{scored_by}") if isinstance(scores, dict) else None
         accuracy = float(np.mean(column.correct))
-        if isinstance(printed, (int, float)) and abs(printed - accuracy) > _AGREE:
+        if is_number(printed) and not (0 <= printed <= 1 and abs(printed - accuracy) <= _AGREE):
             raise ValueError(
                 f"'{log}': its samples give {name} = {accuracy:.6f}, but '{file.name}' says "
-                f"{printed:.6f}; one of the files was changed or is of another run."
+                f"{printed!r:.20}; one of the files was changed or is of another run."
             )
 
 
@@ -191,6 +203,7 @@ def _group(results: dict[str, Any], task: str) -> str | None:
         for name, children in groups.items()
         if isinstance(children, list)
         for child in children
+        if isinstance(child, str)
     }
     found, seen = None, {task}
     name = above.get(task)

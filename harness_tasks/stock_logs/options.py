@@ -67,7 +67,7 @@ def read_question(row: dict[str, Any], where: str) -> Question:
 
 def read_target(target: Any) -> int | str | list[Any] | None:
     """Return a target as it was before lm-eval wrote it: a place, places, or a text."""
-    if isinstance(target, str) and re.fullmatch(r"\s*-?\d+\s*", target):
+    if isinstance(target, str) and re.fullmatch(r"\s*-?\d{1,9}\s*", target):
         return int(target)
     if isinstance(target, str) and target.startswith("["):
         try:
@@ -95,7 +95,7 @@ def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return int(value)
     raise NoConfidence(
-        f"{where}: {metric} is {value!r}, not 0 or 1, so it is no verdict about the option of the "
+        f"{where}: {metric} is {value!r:.60}, not 0 or 1, so it is no verdict about the option of the "
         "highest likelihood. Some tasks give a share of likelihood that name, as truthfulqa_mc2 "
         "does: score truthfulqa_mc1 instead."
     )
@@ -136,6 +136,6 @@ def _number(value: Any, where: str) -> float:
         number = float(value)
         if number == math.inf:
             raise ValueError
-    except ValueError:
-        raise ValueError(f"{where}: {value!r} stands where a log-likelihood belongs.") from None
+    except (ValueError, OverflowError):
+        raise ValueError(f"{where}: {value!r:.60} stands where a log-likelihood belongs.") from None
     return number

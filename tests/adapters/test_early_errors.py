@@ -78,6 +78,16 @@ def test_metadata_is_read_before_the_model(tiny, tasks, metadata, sentence):
     assert re.search(sentence, line), line
 
 
+@pytest.mark.parametrize("option", ["--metadata", "--model_args", "--gen_kwargs"])
+@pytest.mark.parametrize("given", ["3", "[]", '"text"', "true", "a=1,b", "=1"])
+def test_an_option_that_is_a_mapping_and_nothing_else(tiny, capsys, option, given):
+    arguments = ["--model", "calib-hf", "--model_args", f"pretrained={tiny}", *TASK, option, given]
+    with pytest.raises((ValueError, SystemExit)) as ended:
+        evaluate(arguments)
+    line = f"{ended.value} {capsys.readouterr().err}"
+    assert option in line and given.rpartition(",")[2] in line
+
+
 @pytest.mark.parametrize(("model_args", "sentence"), [
     ("dtype=float32", "calib-hf needs 'pretrained'"),
     ("pretrained={},fast=maybe", "fast is 'maybe'; give True or False"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,10 +13,23 @@ import lm_eval.tasks
 from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 
+import harness_tasks
 from harness_tasks.elicitation.settings import parse_settings
 
 _NAMES = re.compile(r"^(?:task|group|tag): *['\"]?([\w.+-]+)", re.MULTILINE)
 _CONFIDENCE = "harness_tasks.task.read_by_the_class"  # what all confidence tasks share
+
+
+def check_given(parsed: Namespace) -> None:
+    """Check options that lm-eval takes without a look.
+
+    Raises:
+        ValueError: in an option that is a mapping, a value has no name.
+    """
+    for name in ("model_args", "metadata", "gen_kwargs"):
+        given = getattr(parsed, name, None) or {}
+        if "" in given:
+            raise ValueError(f"--{name}: '={given['']}' has no name; write NAME=VALUE.")
 
 
 def check_early(config: EvaluatorConfig) -> None:
@@ -91,7 +105,7 @@ def check_name(name: str, included: TaskManager) -> None:
     Raises:
         ValueError: nothing matches; the message suggests a similar name.
     """
-    theirs = set(_names_in(Path(lm_eval.tasks.__file__).parent))
+    theirs = known_names()
     # Quick, but only an approximation: lm-eval itself has the last word.
     if name in theirs or TaskManager().match_tasks([name]):
         return
@@ -108,6 +122,12 @@ def _leaves(names: Sequence[str], manager: TaskManager) -> Iterator[str]:
             yield from _leaves(manager.match_tasks(members), manager)
         elif name in manager.all_subtasks:
             yield name
+
+
+def known_names() -> set[str]:
+    """The names of tasks, groups and tags in the files of lm-eval and in ours; two seconds."""
+    packages = (lm_eval.tasks, harness_tasks)
+    return {name for each in packages for name in _names_in(Path(str(each.__file__)).parent)}
 
 
 def _names_in(folder: Path) -> Iterator[str]:

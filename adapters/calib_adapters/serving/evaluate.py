@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,7 +21,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval.utils import setup_logging
 
 import harness_tasks
-from calib_adapters.serving.early import check_early, named_tasks
+from calib_adapters.serving.early import check_early, check_given, named_tasks
 
 OURS = str(Path(harness_tasks.__file__).parent)
 _ARGUMENT = re.compile(
@@ -51,6 +52,7 @@ def evaluate(
     sys.argv = ["lm_eval", "run", *arguments]
     setup_logging()
     parsed = HarnessCLI().parse_args()
+    check_given(parsed)
     config = EvaluatorConfig.from_cli(parsed)
     check_early(config)
     with importing():
@@ -134,9 +136,12 @@ def _sentences(config: EvaluatorConfig) -> Iterator[None]:
         hint = f"; did you mean {near!r}?" if near else "."
         raise ValueError(f"--model_args: {config.model} does not know {name!r}{hint}") from error
     except AssertionError as error:
-        if "maximum sequence length" not in str(error):
+        # lm-eval says nothing where an option alone is longer than the window.
+        failed = str(error) or traceback.extract_tb(error.__traceback__)[-1].line or ""
+        if not re.search("maximum sequence length|<= self.max_length", failed):
             raise
-        raise ValueError(f"--model_args: max_length is too small. {error}") from error
+        reason = str(error) or "An option alone has more tokens than that."
+        raise ValueError(f"--model_args: max_length is too small. {reason}") from error
 
 
 @contextmanager

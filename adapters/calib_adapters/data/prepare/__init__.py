@@ -179,6 +179,8 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
         if "/" in name:  # no task has one in its name, and every data set on the Hub has
             found.append(hub_source(name, columns, delimiter, drop))
             continue
+        if Path(name).is_dir():
+            _refuse_folder(name)
         if loader is None:
             from calib_adapters.data.prepare.tasks import (
                 TaskLoader,  # seconds, which files do not need
@@ -196,6 +198,17 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
             )
         found += tasks
     return found
+
+
+def _refuse_folder(name: str) -> None:
+    """Raise ValueError for a folder, unless a task is called like it; at once, not after a search."""
+    from calib_adapters.serving.early import known_names
+
+    if name not in known_names():
+        raise ValueError(
+            f"{name} is a folder: give a file in it, such as {name}/train.jsonl, or train=FILE and "
+            f"validation=FILE."
+        )
 
 
 def _file(source: str) -> tuple[str, Path] | None:

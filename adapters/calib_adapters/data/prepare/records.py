@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
-
 from calib_adapters.data.prepare.row import Row, Source
+from harness_tasks.rows import load_dataset
 from harness_tasks.templates.table import read_table
 
 SHARES = {"train": 0.9, "validation": 0.1}
@@ -87,7 +86,7 @@ def hub_source(name: str, columns: Mapping[str, str], delimiter: str, drop: bool
         OSError, ValueError: there is no such data set, or its records are in no known format.
     """
     path, _, configuration = name.partition(":")
-    loaded = datasets.load_dataset(path, configuration or None)
+    loaded = load_dataset(path, configuration or None)
     own = {role: role for role in ("train", "validation", "test") if role in loaded}
     first = loaded[own.get("train") or next(iter(loaded))]
     found = _format(first.column_names, columns, name)
