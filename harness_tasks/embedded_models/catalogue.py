@@ -11,6 +11,7 @@ file's arithmetic; bfloat16 would change 75 % of the weights of SmolLM2, float16
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 
@@ -212,3 +213,13 @@ def find(name: str) -> Model:
     if name not in MODELS:
         raise ValueError(f"{name!r} is not in the catalogue, which has {', '.join(MODELS)}.")
     return MODELS[name]
+
+
+def cached_as(folder: str) -> Model | None:
+    """The model of which a folder of this name is a conversion, an older one perhaps; else None.
+
+    >>> cached_as("SmolLM2-135M-Instruct-11f2ed74813c").origin
+    'HuggingFaceTB/SmolLM2-135M-Instruct'
+    """
+    name, _, key = folder.rpartition("-")
+    return MODELS.get(name) if re.fullmatch("[0-9a-f]{12}", key) else None

@@ -1,69 +1,19 @@
 """Uploads to a Hub that keeps what it is sent, on this machine."""
 
-import base64
 import json
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub.constants
 import pytest
 
 from calib_adapters.training.hub import check_hub, push
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The calls of an upload, as the Hub documents them; every file is a regular one."""
-
-    def do_GET(self):
-        known = self.headers.get("Authorization") == "Bearer good"
-        answer = {"type": "user", "name": "me"} if known else {"error": "Invalid credentials"}
-        self.reply(answer if self.path == "/api/whoami-v2" else {}, 200 if known else 401)
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.calls.append((self.path, body))
-        if "/preupload/" in self.path:
-            files = [
-                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
-                for file in json.loads(body)["files"]
-            ]
-            self.reply({"files": files})
-        elif "/commit/" in self.path:
-            url = f"{self.server.url}/me/adapter/commit/0"
-            self.reply({"commitUrl": url, "commitOid": "0" * 40, "success": True})
-        else:
-            self.reply(
-                {
-                    "url": f"{self.server.url}/me/adapter",
-                    "id": "me/adapter",
-                    "errors": [],
-                    "warnings": [],
-                }
-            )
-
-    def reply(self, content, status=200):
-        text = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_):
-        pass
+from helpers.local_hub import arrived, local_hub
 
 
 @pytest.fixture
 def hub(monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.calls, server.url = [], f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-    monkeypatch.setenv("HF_TOKEN", "good")
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    yield server
-    server.shutdown()
+    with local_hub(monkeypatch) as server:
+        yield server
 
 
 def test_all_files_of_the_folder_arrive_in_a_private_repository(tmp_path, hub):
@@ -79,14 +29,7 @@ def test_all_files_of_the_folder_arrive_in_a_private_repository(tmp_path, hub):
     made = next(json.loads(body) for path, body in hub.calls if path == "/api/repos/create")
     assert (made["name"], made["organization"]) == ("adapter", "me")
     assert made["visibility"] == "private"
-    commit = next(body for path, body in hub.calls if "/commit/" in path)
-    lines = [json.loads(line) for line in commit.splitlines()]
-    arrived = {
-        line["value"]["path"]: base64.b64decode(line["value"]["content"])
-        for line in lines
-        if line["key"] == "file"
-    }
-    assert arrived == files
+    assert arrived(hub) == files
 
 
 def test_an_unknown_user_is_told_before_the_training(hub, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 
 from calib_adapters.training.base_model import base_name
+from harness_tasks.embedded_models import cached_as
 
 # What layers over the vocabulary are called.
 VOCABULARY = {"lm_head", "embed_tokens", "wte", "embed_in", "embed_out", "output_layer"}
@@ -75,9 +77,26 @@ def _check_weights(option: str, folder: str) -> None:
 
 
 def check_base(option: str, folder: str, trained_on: str | None, pretrained: str) -> None:
-    """Raise an error if the names' last parts differ; one may be a Hub id, the other a folder."""
-    names = [Path(name).name.casefold() for name in (trained_on or pretrained, pretrained)]
-    if len(set(names)) > 1:
+    """Compare the last part of the names, since one may be a Hub id and the other a folder.
+
+    A folder of `calibench model` is the published model too, with rounded weights: a warning.
+    """
+    names = [Path(name).name for name in (trained_on or pretrained, pretrained)]
+    if len({name.casefold() for name in names}) == 1:
+        return
+    cached = [cached_as(name) for name in names]
+    published = [
+        Path(model.origin).name if model else name
+        for model, name in zip(cached, names, strict=True)
+    ]
+    rounded = next((model for model in cached if model), None)
+    if rounded and None in cached and len({name.casefold() for name in published}) == 1:
+        logging.getLogger(__name__).warning(
+            "%s: %s names its base %s, and pretrained is %s; one of them is %s with weights that "
+            "were rounded to %s. Its confidences may differ from those it was trained to give.",
+            option, folder, names[0], names[1], rounded.origin, rounded.quantisation,
+        )  # fmt: skip
+    else:
         raise ValueError(
             _another_base(option, folder, pretrained)
             + f" It was trained on {trained_on}; if that is the same model, give it as "

@@ -13,6 +13,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from calib_adapters.training.schema import Lora
+from harness_tasks.embedded_models import cached_as
 
 SHORT = 512  # tokens
 
@@ -116,9 +117,25 @@ def without_adapter(model: nn.Module) -> transformers.PreTrainedModel:
 
 
 def save_adapter(model: PeftModel, base: str, folder: Path) -> None:
-    """Write the adapter; `base` is recorded as its base model, by name if it is a folder."""
-    model.peft_config["default"].base_model_name_or_path = base_name(base)
+    """Write the adapter, and where `base` is: a Hub id, or a folder's absolute path, as PEFT does.
+
+    ``AutoPeftModelForCausalLM`` then finds exactly the weights that the adapter was trained on. What
+    is published names them by `published_name` instead.
+    """
+    where = str(Path(base).absolute()) if Path(base).is_dir() else base
+    model.peft_config["default"].base_model_name_or_path = where
     model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card, which has the path too
+
+
+def published_name(model: str) -> str:
+    """The base model's name for readers elsewhere: no path of this machine.
+
+    For a model of the catalogue it is that of the published model, whose weights are not rounded;
+    the card says so. A Hub id stays, and of any other folder only its last part is left.
+    """
+    found = cached_as(Path(model).name)
+    return found.origin if found else base_name(model)
 
 
 def base_name(model: str) -> str:

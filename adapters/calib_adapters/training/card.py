@@ -8,13 +8,15 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from calib_adapters.training.base_model import published_name
 from calib_adapters.training.job import Job
 from calib_adapters.training.schema import Recipe
+from harness_tasks.embedded_models import cached_as
 
 TEXT = """
 # {name}
 
-{description}
+{description}{rounded}
 ## Validation
 
 {kept}, on {n} rows of the validation split, with 95 % intervals:
@@ -66,7 +68,7 @@ def write_card(
         for metric, found in scores.items()
     ]
     data = ModelCardData(
-        base_model=training["base_model"],
+        base_model=published_name(training["base_model"]),
         library_name="peft" if recipe.lora else OTHERS.get(recipe.method, "transformers"),
         tags=["calibench", "calibration", *(["lora"] if recipe.lora else [])],
         model_name=name,
@@ -87,6 +89,7 @@ def write_card(
         seconds=training["seconds"],
         speed=training["tokens_per_second"],
         memory=training["peak_memory_bytes"] / 1e9,
+        rounded=_rounded(training["base_model"]),
         figure="\n![Loss and perplexity](loss.png)\n" if drawn else "",
         hardware=f"{hardware['device']} ({hardware['name']}, {hardware['threads']} threads)",
         dtype=training["dtype"],
@@ -96,6 +99,17 @@ def write_card(
         recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
     )
     ModelCard(f"---\n{data.to_yaml()}\n---\n{text}").save(path)
+
+
+def _rounded(base: str) -> str:
+    """What a reader must know who loads the published model instead of one of the catalogue."""
+    if (model := cached_as(base)) is None:
+        return ""
+    return (
+        f"\nThe base has the weights of [{model.origin}](https://huggingface.co/{model.origin}), "
+        f"rounded to {model.quantisation} (`calibench model {model.name}`). The adapter loads on the "
+        f"published weights too, but was not measured there.\n"
+    )
 
 
 def _asked(training: dict[str, Any]) -> str:

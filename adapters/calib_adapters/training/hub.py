@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
+from peft.utils import CONFIG_NAME
 
+from calib_adapters.training.base_model import published_name
+
+BASE = "base_model_name_or_path"
 UNREACHED = (HTTPError, OSError)  # HTTPError: of the HTTP library below huggingface_hub
 
 
@@ -36,6 +41,8 @@ def check_hub(repo: str) -> None:
 def push(folder: Path, repo: str) -> str:
     """Upload `folder` to the model repository `repo`, which is made if need be, private.
 
+    Its adapter_config.json names the base model by `published_name`, not by a path of this machine.
+
     Returns:
         Its address.
 
@@ -45,10 +52,23 @@ def push(folder: Path, repo: str) -> str:
     api = HfApi()
     try:
         api.create_repo(repo, private=True, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload by calibench")
+        api.create_commit(repo, _files(folder), commit_message="Upload by calibench")
     except UNREACHED as error:
         raise RuntimeError(
             f"{folder} is finished, but could not be uploaded to {repo}: {error} Give the same "
             f"command again to repeat the upload alone."
         ) from error
     return f"{api.endpoint}/{repo}"
+
+
+def _files(folder: Path) -> list[CommitOperationAdd]:
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        content: str | bytes = str(path)
+        if path.name == CONFIG_NAME:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            config[BASE] = published_name(config[BASE])
+            content = json.dumps(config, indent=2, sort_keys=True).encode()
+        found.append(CommitOperationAdd(name, content))
+    return found
