@@ -32,6 +32,15 @@ from harness_tasks.elicitation.frozen import (
     read_answers,
 )
 from harness_tasks.elicitation.grading import JUDGE, first_line, string_grader
+from harness_tasks.elicitation.harness import (
+    BYPASS,
+    doc_id_of,
+    metric_names,
+    only_predicts,
+    put_filtered,
+    request,
+    shared_by,
+)
 from harness_tasks.elicitation.late import ANSWER
 from harness_tasks.elicitation.lengths import outside_window
 from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
@@ -45,7 +54,6 @@ from harness_tasks.elicitation.settings import parse_settings
 from harness_tasks.elicitation.tokenizer_check import TOKENIZER_CHECK, check_tokenizer
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
 
-BYPASS = {"bypass": None}
 # Share of answers with a readable verdict, where a judge grades.
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
@@ -138,8 +146,7 @@ class ConfidenceTask(ConfigurableTask):
     def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
         """The answer's requests (none for a frozen answer), then those of every method."""
         # One response each; sampling, which wants K, says so in its own request.
-        name, doc_id, _ = kwargs["metadata"]
-        instance = {"doc": doc, "metadata": (name, doc_id, 1)}
+        instance = shared_by(doc, kwargs)
         alone, messages = self._alone
         conversation = Conversation(
             context=ctx,
@@ -158,15 +165,15 @@ class ConfidenceTask(ConfigurableTask):
             read[method] = [*requests[method], *shared]
         options = [conversation.delimiter + label for label in question.labels]
         room = 0 if options else question.generation.get("max_gen_toks", 0)
-        fit = Instance(PROMPT_FIT, arguments=(ctx, options, room), idx=0, **instance)
+        fit = request(PROMPT_FIT, (ctx, options, room), instance)
         check = check_tokenizer(instance)
         check += check_logprobs(first, requests, self.settings, conversation, instance)
         check += check_probe(requests, instance)
         everything = [*check, *first, *(r for added in requests.values() for r in added), fit]
-        for position, request in enumerate(everything):
-            request.idx = position
+        for position, each in enumerate(everything):
+            each.idx = position
         answer = first[0] if first and first[0].request_type == ANSWER else None
-        self._asked[doc_id] = Asked(question, requests, read, answer, fit)
+        self._asked[doc_id_of(instance)] = Asked(question, requests, read, answer, fit)
         return everything
 
     def extract(self, text: str) -> str:
@@ -207,33 +214,30 @@ class ConfidenceTask(ConfigurableTask):
         if self._frozen is not None:
             answer = self._frozen[doc_hash(instance["doc"])]
             return [], Question(answer=lambda: answer, answered_by=None, **shared)
-        request = Instance(ANSWER, arguments=(conversation.context, generation), idx=0, **instance)
+        asked = request(ANSWER, (conversation.context, generation), instance)
 
         def answer() -> str:
-            reply = request.resps[0]
+            reply = asked.resps[0]
             return "" if getattr(reply, "thinking", False) else self.extract(reply)
 
         question = Question(answer=answer, answered_by=ANSWER, **shared)
-        return [request], question
+        return [asked], question
 
     def _multiple_choice(
         self, conversation: Conversation, instance: dict[str, Any]
     ) -> tuple[list[Instance], Question]:
         labels = self.doc_to_choice(instance["doc"])
         scored = [
-            Instance(
+            request(
                 "loglikelihood",
-                arguments=(conversation.context, conversation.delimiter + label),
-                idx=0,
-                **instance,
+                (conversation.context, conversation.delimiter + label),
+                instance,
             )
             for label in labels
         ]
 
         def options() -> dict[str, float]:
-            return dict(
-                zip(labels, softmax([request.resps[0][0] for request in scored]), strict=True)
-            )
+            return dict(zip(labels, softmax([each.resps[0][0] for each in scored]), strict=True))
 
         def likeliest() -> str:
             return max(options().items(), key=lambda item: item[1])[0]
@@ -257,14 +261,11 @@ class ConfidenceTask(ConfigurableTask):
     def apply_filters(self) -> None:
         """Read every method's confidence: one filter per method, one record per question."""
         self._instances = [i for i in self.instances if i.request_type not in MEASURED]
-        for instance in self.instances:
-            instance.filtered_resps = dict.fromkeys(self._methods)
-        first = {}
-        for instance in self.instances:
-            first.setdefault(instance.doc_id, instance)
-        for doc_id, asked in self._asked.items():
-            for name, method in self._methods.items():
-                first[doc_id].filtered_resps[name] = self._record(asked, name, method)
+        found = {
+            doc_id: {name: self._record(asked, name, each) for name, each in self._methods.items()}
+            for doc_id, asked in self._asked.items()
+        }
+        put_filtered(self.instances, found, self._methods)
 
     def _record(self, asked: Asked, name: str, method: Method) -> Record:
         question = asked.question
@@ -322,13 +323,13 @@ class ConfidenceTask(ConfigurableTask):
 
     def process_results(self, doc: dict, results: list[dict[str, Any]]) -> dict[str, Any]:
         """The values lm-eval aggregates for one question and one method."""
-        if "bypass" in self._metric_fn_list:  # --predict_only
+        if only_predicts(self):
             return BYPASS
         if results[0]["correct"] is None:  # left out of every score, and counted
             return {"graded": 0}
         pair = (results[0]["confidence"], results[0]["correct"])
         values = self._values(doc, results[0])
-        return {metric: values.get(metric, pair) for metric in self._metric_fn_list}
+        return {metric: values.get(metric, pair) for metric in metric_names(self)}
 
     def _values(self, doc: dict, record: Record) -> dict[str, Any]:
         """By metric name, what is aggregated, where that is not (confidence, correct)."""

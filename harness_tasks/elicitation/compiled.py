@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from lm_eval.utils import env
+from harness_tasks.elicitation.harness import environment
 
 
 @contextmanager
@@ -16,6 +16,7 @@ def compiled_once() -> Iterator[None]:
     Otherwise it compiles again for every document and every example, which takes most of the time
     of building requests.
     """
+    env = environment()
     if "from_string" in vars(env):  # we are inside already
         yield
         return

@@ -9,8 +9,8 @@ A second turn ("Is the proposed answer correct?") therefore needs two things:
   whatever other tasks share the run. ``loglikelihood_after_generate_answer`` is first seen in a
   task that asked for ``generate_answer`` just before, so it can never be scheduled earlier.
 
-Nothing else in the project depends on lm-eval's scheduling; ``tests/test_late_requests.py`` fails
-if a new lm-eval changes it.
+Nothing else in the project depends on lm-eval's scheduling; ``tests/tasks/test_late_requests.py``
+fails if a new lm-eval changes it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lm_eval.api.model import LM, CachingLM
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from harness_tasks.elicitation.ending import listen_to_api, with_endings
+from harness_tasks.elicitation.harness import request, shared
 from harness_tasks.elicitation.lengths import note_lengths
 
 eval_logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class LateInstance(Instance):
         build: called without arguments when the request runs; returns the usual argument tuple.
         after: request type of the parent, or ``None`` if everything is known beforehand.
         kind: name of the model's method that runs it, such as ``loglikelihood``.
-        **kwargs: ``doc``, ``idx`` and ``metadata`` as for any ``Instance``.
+        **kwargs: ``idx``, and what the requests of a document share.
     """
 
     def __init__(self, kind: str, build: Callable[[], tuple], *, after: str | None, **kwargs: Any):
@@ -116,10 +117,7 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
         for context in contexts
         if context.rstrip() and len(tokens(context)) > len(tokens(context.rstrip()))
     ]
-    spaces = [
-        Instance("loglikelihood", doc={}, arguments=_at_its_end(context), idx=0)
-        for context in apart
-    ]
+    spaces = [request("loglikelihood", _at_its_end(context)) for context in apart]
     scores = lm.loglikelihood(spaces) if spaces else []
     before = {context: logprob for context, (logprob, _) in zip(apart, scores, strict=True)}
     found: list[tuple[float, int | None]] = []
@@ -152,8 +150,8 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     listen_to_api(lm)
     replies = with_endings(lm, lm.generate_until(_seeded(model, requests)), requests)
     different: dict[int, set[str]] = {}
-    for request, reply in zip(requests, replies, strict=True):
-        different.setdefault(id(request), set()).add(reply)
+    for each, reply in zip(requests, replies, strict=True):
+        different.setdefault(id(each), set()).add(reply)
     if requests[0].repeats > 1 and all(len(texts) == 1 for texts in different.values()):
         eval_logger.warning(
             "The server gave all %d replies to each of %d prompts alike. Unless the model is that "
@@ -177,18 +175,17 @@ def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
     places: dict[int, int] = {}
     drawn: Counter[int] = Counter()
     seeded = []
-    for request in requests:
-        context, generation = request.args
-        place = places.setdefault(id(request), len(places))
-        seed = model._seed + place // together * request.repeats + drawn[place]
+    for each in requests:
+        context, generation = each.args
+        place = places.setdefault(id(each), len(places))
+        seed = model._seed + place // together * each.repeats + drawn[place]
         drawn[place] += 1
         seeded.append(
-            Instance(
+            request(
                 "generate_until",
-                doc=request.doc,
-                arguments=(context, {**generation, "seed": seed}),
-                idx=request.idx,
-                metadata=(request.task_name, request.doc_id, 1),
+                (context, {**generation, "seed": seed}),
+                shared(each.doc, each.task_name, each.doc_id),
+                each.idx,
             )
         )
     return seeded

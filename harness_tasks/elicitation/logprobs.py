@@ -15,6 +15,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from harness_tasks.elicitation.harness import request, task_of
 from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.settings import Settings
@@ -50,11 +51,11 @@ def check_logprobs(
     needing = [name for name, requests in methods.items() if _scored(requests)]
     if not _scored(first) and not needing:
         return []
-    finding = f"{instance['metadata'][0]}: this back end returns no log-probabilities"
+    finding = f"{task_of(instance)}: this back end returns no log-probabilities"
     by_score = settings.answers is None and _scored(first)
     trial = conversation.context, conversation.delimiter + "Yes"
     words = finding, MULTIPLE_CHOICE if by_score else _way_out(settings)
-    return [Instance(LOGPROBS_CHECK, arguments=(*trial, words), idx=0, **instance)]
+    return [request(LOGPROBS_CHECK, (*trial, words), instance)]
 
 
 def _scored(requests: Sequence[Instance]) -> bool:
@@ -84,14 +85,14 @@ def logprobs_check(lm: LM, requests: list[Instance]) -> list[bool]:
         NotImplementedError: the back end has no log-probabilities, or has none of a model that
             thinks first; names what to do.
     """
-    trial = max(requests, key=lambda request: len(request.args[0]))
+    trial = max(requests, key=lambda each: len(each.args[0]))
     context, continuation, (finding, way_out) = trial.args
     if getattr(lm, "enable_thinking", None):
         raise NotImplementedError(
             f"{finding} under enable_thinking=True, where lm_eval scores no reply. {way_out} Or "
             f"leave enable_thinking out of --model_args."
         )
-    scored = Instance("loglikelihood", doc={}, arguments=(context, continuation), idx=0)
+    scored = request("loglikelihood", (context, continuation))
     try:
         ((logprob, _),) = lm.loglikelihood([scored])
     except Exception as error:

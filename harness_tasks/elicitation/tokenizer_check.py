@@ -12,6 +12,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+from harness_tasks.elicitation.harness import request
 from harness_tasks.elicitation.late import add_request_type
 
 TOKENIZER_CHECK = "tokenizer_check"
@@ -28,7 +29,7 @@ def end_token_behind(encode: Callable[[str], Sequence[int]], tokenizer: Any) -> 
 
 def check_tokenizer(instance: Mapping[str, Any]) -> list[Instance]:
     """The request that ends the run at such a tokenizer; `instance`: what a document's share."""
-    return [Instance(TOKENIZER_CHECK, arguments=(), idx=0, **instance)]
+    return [request(TOKENIZER_CHECK, (), instance)]
 
 
 def tokenizer_check(lm: LM, requests: list[Instance]) -> list[bool]:

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from calib_metrics import lm_eval_hooks
+from harness_tasks.elicitation.harness import metric_names
 from harness_tasks.elicitation.records import Record
 from harness_tasks.task import ConfidenceTask
 
@@ -32,7 +33,7 @@ class PooledMMLU(ConfidenceTask):
 
     def _values(self, doc: dict, record: Record) -> dict[str, Any]:
         item = (record["confidence"], record["correct"], doc["subject"])
-        by_subject = {name: item for name in self._metric_fn_list if name.endswith(MEAN)}
+        by_subject = {name: item for name in metric_names(self) if name.endswith(MEAN)}
         return {**super()._values(doc, record), **by_subject}
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import weighted_perplexity
-from lm_eval.api.model import LM, CachingLM
+from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 
 from harness_tasks import text_metrics
+from harness_tasks.elicitation.harness import BYPASS, only_predicts, request, shared_by
+from harness_tasks.elicitation.late import add_request_type
 
 REQUEST = "token_loglikelihood_rolling"
 
@@ -31,14 +33,12 @@ class PerplexityTask(ConfigurableTask):
 
     def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
         """One request: the log-likelihood of the whole text and its length in tokens."""
-        for option in ("chat_template", "apply_chat_template"):
-            kwargs.pop(option, None)
-        return [Instance(REQUEST, doc=doc, arguments=(self.doc_to_target(doc),), idx=0, **kwargs)]
+        return [request(REQUEST, (self.doc_to_target(doc),), shared_by(doc, kwargs))]
 
     def process_results(self, doc: dict, results: Sequence[tuple]) -> dict[str, Any]:
         """lm-eval's values for words and bytes, and (log-likelihood, tokens)."""
-        if "bypass" in self._metric_fn_list:  # --predict_only
-            return {"bypass": None}
+        if only_predicts(self):
+            return BYPASS
         ((logprob, tokens),) = results
         field = self.config.metadata.get("counted")
         text = doc[field] if field else self.doc_to_target(doc)
@@ -72,7 +72,7 @@ def _uncounted(items: Sequence[tuple[float, int | None]]) -> bool:
 def token_loglikelihood_rolling(lm: LM, requests: list[Instance]) -> list[tuple[float, int | None]]:
     """Log-likelihood of each text in nats, with its length in tokens (``None`` if unknown)."""
     encode = getattr(lm, "tok_encode", None)
-    texts = [request.args[0] for request in requests]
+    texts = [each.args[0] for each in requests]
     counts = [None if encode is None else len(encode(text)) for text in texts]
     return list(zip(lm.loglikelihood_rolling(requests), counts, strict=True))
 
@@ -84,6 +84,4 @@ def read_by_the_class(doc: dict, results: list) -> dict:
     )
 
 
-# CachingLM is a proxy, not a subclass of LM: both need the method, and there it uses the cache.
-for _cls in (LM, CachingLM):
-    setattr(_cls, REQUEST, token_loglikelihood_rolling)
+add_request_type(REQUEST, token_loglikelihood_rolling)

@@ -12,6 +12,7 @@ from lm_eval.api.task import ConfigurableTask
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
 from calib_metrics.text.squad import normalize_answer, squad_v2
 from harness_tasks.elicitation.grading import first_line
+from harness_tasks.elicitation.harness import BYPASS, only_predicts, request, shared_by
 
 UNANSWERABLE = "unanswerable"
 
@@ -45,21 +46,20 @@ class SquadV2Task(ConfigurableTask):
 
     def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
         """The generated answer, then the log-likelihood of "unanswerable" in its place."""
-        kwargs.pop("apply_chat_template", None)
-        delimiter = "" if kwargs.pop("chat_template", None) else self.config.target_delimiter
+        delimiter = "" if kwargs.get("chat_template") else self.config.target_delimiter
         asked = (
             ("generate_until", (ctx, dict(self.config.generation_kwargs))),
             ("loglikelihood", (ctx, delimiter + UNANSWERABLE)),
         )
         return [
-            Instance(kind, doc=doc, arguments=arguments, idx=place, **kwargs)
+            request(kind, arguments, shared_by(doc, kwargs), place)
             for place, (kind, arguments) in enumerate(asked)
         ]
 
     def process_results(self, doc: dict, results: Sequence) -> dict[str, Any]:
         """The values lm-eval aggregates for one question; see `question_scores`."""
-        if "bypass" in self._metric_fn_list:  # --predict_only
-            return {"bypass": None}
+        if only_predicts(self):
+            return BYPASS
         reply, (logprob, _) = results
         return question_scores(first_line(reply), doc["answers"]["text"], math.exp(logprob))
 

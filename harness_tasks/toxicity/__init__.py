@@ -14,6 +14,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
+from harness_tasks.elicitation.harness import BYPASS, only_predicts, request, shared_by
 from harness_tasks.rows import load_rows, texts
 from harness_tasks.toxicity.classifier import ToxicityClassifier
 
@@ -53,20 +54,8 @@ class ToxicityTask(ConfigurableTask):
 
     def construct_requests(self, doc: dict, ctx: str, **kwargs: Any) -> list[Instance]:
         """One request that is run K times."""
-        for option in ("chat_template", "apply_chat_template"):
-            kwargs.pop(option, None)
-        task, doc_id, _ = kwargs.pop("metadata")
-        generation = dict(self.config.generation_kwargs)
-        return [
-            Instance(
-                "generate_until",
-                doc=doc,
-                arguments=(ctx, generation),
-                idx=0,
-                metadata=(task, doc_id, self.k),
-                **kwargs,
-            )
-        ]
+        arguments = ctx, dict(self.config.generation_kwargs)
+        return [request("generate_until", arguments, shared_by(doc, kwargs, repeats=self.k))]
 
     def apply_filters(self) -> None:
         """Score all continuations; the filtered response of a prompt is its list of scores."""
@@ -79,8 +68,8 @@ class ToxicityTask(ConfigurableTask):
 
     def process_results(self, doc: dict, results: Sequence[list[float]]) -> dict[str, Any]:
         """The values lm-eval averages, for one prompt; see `prompt_scores`."""
-        if "bypass" in self._metric_fn_list:  # --predict_only
-            return {"bypass": None}
+        if only_predicts(self):
+            return BYPASS
         return prompt_scores(results[0], doc["toxicity"])
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import transformers
-from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
 
 from harness_tasks.elicitation.ending import cut_at_stops
+from harness_tasks.elicitation.harness import request, shared
 
 
 class Reply(NamedTuple):
@@ -74,23 +74,17 @@ def load_teacher(
                 **({"seed": seed} if remote else {}),
             }
             requests.append(
-                Instance(
-                    "generate_until",
-                    doc={},
-                    arguments=(prompt, generation),
-                    idx=0,
-                    metadata=("self_instruct", number, 1),
-                )
+                request("generate_until", (prompt, generation), shared({}, "self_instruct", number))
             )
         texts = lm.generate_until(requests)
         # Counted before the stop strings are cut: a reply of full length was broken off.
         full = [None if encode is None else len(encode(text)) for text in texts]
         return [
             Reply(
-                cut_at_stops(text, request.args[1]["until"]),
+                cut_at_stops(text, asked.args[1]["until"]),
                 None if length is None else length < sampling.max_tokens - 1,
             )
-            for text, request, length in zip(texts, requests, full, strict=True)
+            for text, asked, length in zip(texts, requests, full, strict=True)
         ]
 
     return write

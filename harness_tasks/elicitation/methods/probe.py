@@ -13,6 +13,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+from harness_tasks.elicitation.harness import request
 from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.methods.yes_no import sigmoid
 from harness_tasks.elicitation.question import Question, Reading
@@ -51,7 +52,7 @@ def check_probe(methods: Collection[str], instance: Mapping[str, Any]) -> list[I
     """
     if "probe" not in methods:
         return []
-    return [Instance(PROBE_CHECK, arguments=(), idx=0, **instance)]
+    return [request(PROBE_CHECK, (), instance)]
 
 
 def probe_log_odds(lm: LM, requests: list[Instance]) -> list[float]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lm_eval import utils
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from tqdm import tqdm
 
 import harness_tasks
 from calib_adapters.data.prepare.row import Row, Source
+from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.frozen import doc_hash
+from harness_tasks.elicitation.harness import has_several_beginnings
 
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1, "test": 0.3}
 FORMS = ("multiple_choice", "generate_until", "loglikelihood")
@@ -79,7 +78,7 @@ def task_source(task: ConfigurableTask) -> Source:
             f"{name} is a task of the type {getattr(task, 'OUTPUT_TYPE', type(task).__name__)!r}; "
             f"only tasks of the types {', '.join(FORMS)} have an answer to train on."
         )
-    if task.multiple_input:  # the harness looks at the first document
+    if has_several_beginnings(task):
         raise ValueError(
             f"{name} scores one ending after several beginnings, so it has no prompt that an "
             f"answer could follow; use a task that lists its options, such as "
@@ -121,7 +120,7 @@ def _read(task: ConfigurableTask, split: str) -> tuple[list[Row], Mapping[str, i
         documents = task.config.process_docs(documents)
     rows, lost, ids = [], Counter(), Counter()
     shown = tqdm(documents, desc=f"{task.task_name}, {split}", unit="row", leave=False)
-    with _templates_compiled_once():
+    with compiled_once():
         for place, doc in enumerate(shown):
             id = str(doc.get("id") or doc_hash(doc))
             ids[id] += 1
@@ -133,16 +132,6 @@ def _read(task: ConfigurableTask, split: str) -> tuple[list[Row], Mapping[str, i
             else:
                 lost[row] += 1
     return rows, lost
-
-
-@contextmanager
-def _templates_compiled_once() -> Iterator[None]:
-    """Compile templates once; lm-eval does so for every document, 90 % of the time here."""
-    utils.env.from_string = functools.cache(utils.env.from_string)
-    try:
-        yield
-    finally:
-        del utils.env.from_string  # the class's own method shows again
 
 
 def _row(task: ConfigurableTask, doc: dict[str, Any], id: str, place: int) -> Row | str:
