@@ -9,18 +9,17 @@ Scores on the rows used for fitting are too good, so `apply` refuses these rows.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_choice, check_count, check_rows
+from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_ids
 from calib_metrics._recalibration_maps import (
     LOG_ODDS_METHODS,
     METHODS,
@@ -142,11 +141,7 @@ class Recalibration:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, atomically; `load` returns an equal object."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        data = {"format": _FORMAT, **asdict(self)}
-        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        save_json(path, {"format": _FORMAT, **asdict(self)})
 
     def _fitted_rows_among(
         self, ordered: NDArray[np.float64], rows: Iterable[str | int] | None
@@ -156,7 +151,7 @@ class Recalibration:
             "Score a recalibration on other rows, or pass allow_fitted_rows=True if these "
             "numbers will not be reported as a result."
         )
-        ids = None if rows is None else _row_ids(rows, ordered.size)
+        ids = None if rows is None else row_ids(rows, ordered.size)
         if ids is not None and self.fitted_rows is not None:
             shared = sorted(set(ids).intersection(self.fitted_rows))
             if not shared:
@@ -211,7 +206,7 @@ def fit(
     if clip is not None:
         _check_clip(clip, method)
         clip = float(clip)
-    ids = None if rows is None else tuple(sorted(set(_row_ids(rows, ordered.size))))
+    ids = None if rows is None else tuple(sorted(set(row_ids(rows, ordered.size))))
     parameters = fit_parameters(method, ordered, graded, clip, bins)
     return Recalibration(method, parameters, clip, ordered.size, ids, _digest(ordered))
 
@@ -235,7 +230,7 @@ def load(path: str | os.PathLike[str]) -> Recalibration:
             _check_clip(data["clip"], data["method"])
         check_count(data["n"], "n", 1)
         if data["fitted_rows"] is not None:
-            data["fitted_rows"] = _stored_ids(data["fitted_rows"])
+            data["fitted_rows"] = stored_ids(data["fitted_rows"])
         if not isinstance(data["fitted_digest"], str) or len(data["fitted_digest"]) != 64:
             raise ValueError("fitted_digest must be a SHA-256 in hexadecimal")
     except ValueError as error:  # that of the JSON parser too
@@ -253,24 +248,7 @@ def _ordered(confidence: ArrayLike) -> NDArray[np.float64]:
 
 
 def _digest(ordered: NDArray[np.float64]) -> str:
-    present = ordered[~np.isnan(ordered)] + 0.0  # -0.0 and 0.0 are the same confidence
-    return hashlib.sha256(present.astype("<f8").tobytes()).hexdigest()
-
-
-def _row_ids(rows: Iterable[str | int], n: int) -> list[str]:
-    ids = list(rows)
-    for each in ids:
-        if isinstance(each, bool) or not isinstance(each, (str, Integral)):
-            raise ValueError(f"rows holds {each!r}: give each row an id, text or a whole number.")
-    if len(ids) != n:
-        raise ValueError(f"rows has {len(ids)} ids and confidence {n} values: give one per row.")
-    return [str(each) for each in ids]
-
-
-def _stored_ids(ids: object) -> tuple[str, ...]:
-    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise ValueError("fitted_rows must be null or a list of text")
-    return tuple(ids)
+    return digest(ordered[~np.isnan(ordered)])
 
 
 def _check_clip(clip: object, method: str) -> None:

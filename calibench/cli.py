@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from calibench import ask, data, publish, score, train
+from calibench import ask, combine, data, publish, score, train
 from calibench.options import CONTEXT
 
 FAULT = 70  # EX_SOFTWARE of sysexits.h
@@ -55,6 +55,7 @@ for command in (
     train.recipes,
     train.hardware,
     score.score,
+    combine.combine,
     publish.gate,
     publish.leaderboard,
 ):

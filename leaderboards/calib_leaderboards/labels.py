@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+COMBINED = "combined"  # a fit on several methods' confidences (`calibench combine`)
 CONSTANT = "constant"  # the method that always says the accuracy in training
 _LABELS = {
     "likelihood": "Likelihood",
@@ -18,6 +19,7 @@ _LABELS = {
     "self_consistency": "Self-Consistency",
     "probe": "Probe",
     "question_only": "Question only",
+    COMBINED: "Combined",
     CONSTANT: "Constant (train accuracy)",
 }
 _TUNED = {
@@ -33,4 +35,4 @@ def label_of(method: str, has_adapter: bool) -> str:
     if has_adapter and method in _TUNED:
         return _TUNED[method]
     label = _LABELS.get(method) or method.replace("_", " ").capitalize()
-    return f"{label} (adapter)" if has_adapter and method != CONSTANT else label
+    return f"{label} (adapter)" if has_adapter and method not in (COMBINED, CONSTANT) else label

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calib_leaderboards.labels import COMBINED
 from calib_leaderboards.provenance import published_arguments
 from calib_leaderboards.runs import Log, Run, Task
 from calib_leaderboards.runs.model import NAMED_BY, USES
@@ -88,6 +89,8 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
         text = last_part(str(value))  # some are paths
         short = re.fullmatch(r"\w{1,20}", text, re.ASCII)
         parts.append(f"{key}-{text if short else _digest(text)}")
+    if combination := task.metadata.get(COMBINED):
+        parts.append(f"{COMBINED}-{_digest(combination)}")
     if run.generation:
         parts.append(f"gen-{_digest(run.generation)}")
     shown = published_arguments(run)

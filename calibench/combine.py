@@ -1,0 +1,126 @@
+"""The command `combine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calibench.options import EXISTING, MANY
+
+CORRECT = click.option(
+    "--correct",
+    default="correct",
+    show_default=True,
+    metavar="COLUMN",
+    help="Of a table: whether the answer is correct.",
+)
+ID = click.option(
+    "--id",
+    metavar="COLUMN",
+    help="Of a table: what tells the questions apart, so that fitted ones are recognised.",
+)
+
+
+@click.group()
+def combine() -> None:
+    """Make one confidence out of several methods'.
+
+    \b
+    Example:
+      calibench combine fit runs/validation --methods likelihood,sampling --clip 0.005 -o fit.json
+      calibench combine apply fit.json runs/base -o runs/combined
+      calibench leaderboard build runs/base runs/combined -o leaderboard
+    """
+
+
+@combine.command()
+@click.argument("sources", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--methods",
+    required=True,
+    metavar="NAME,...",
+    help="Columns to combine; METHOD@ADAPTER is a method that was asked under an adapter.",
+)
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON file for the fit.",
+)
+@click.option(
+    "--by",
+    metavar="FIELD",
+    help="Cross-validate over the values of this field, such as relation or subject: what the "
+    "combination brings on values that it has not seen.",
+)
+@click.option("--folds", default=5, show_default=True, type=click.IntRange(2, 1000))
+@click.option("--seed", default=0, show_default=True, help="Of folds and resamples.")
+@click.option(
+    "--clip",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    help="Count confidences below this as this, and those above 1 minus this as that. Needed "
+    "where some are 0 or 1.",
+)
+@click.option(
+    "--resamples",
+    default=1000,
+    show_default=True,
+    type=MANY,
+    help="For the intervals; 0 leaves them out.",
+)
+@CORRECT
+@ID
+def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -> None:
+    """Fit a logistic model on the logits of several methods' confidences.
+
+    SOURCES are folders of lm_eval runs (made with --log_samples), which hold the methods of the
+    same answers, or one table with a column for each method. Prints the scores of each method
+    alone and, cross-validated, of all together.
+
+    \b
+    Examples:
+      calibench combine fit runs/validation runs/tuned_validation --by relation \\
+          --methods likelihood,zero_shot_classifier@adapter -o fit.json
+      calibench combine fit validation.csv --methods p_true,agreement --id question -o fit.json
+    """
+    from calib_leaderboards.combined import fit_and_report
+
+    names = [name.strip() for name in methods.split(",")]
+    click.echo(fit_and_report(sources, names, output, **options))
+
+
+@combine.command()
+@click.argument("fit", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "-o",
+    "--output_path",
+    "--output",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the combined run; of a table, a file that ends in .csv or .jsonl.",
+)
+@CORRECT
+@ID
+def apply(fit: Path, sources: tuple[Path, ...], output: Path, correct: str, id: str | None) -> None:
+    """Combine the confidences of other questions than those of the fit.
+
+    FIT is what `calibench combine fit` wrote, SOURCES are as there. Runs become a run with the
+    method `combined`, which `calibench score`, `leaderboard` and `gate` read like any other; a
+    table becomes the same with the column `combined`. Questions of the fit are refused.
+
+    \b
+    Examples:
+      calibench combine apply fit.json runs/base runs/tuned -o runs/combined
+      calibench combine apply fit.json test.csv --id question -o combined.csv
+    """
+    from calib_leaderboards.combined import apply_fit
+
+    for path in apply_fit(fit, sources, output, correct=correct, id=id):
+        click.echo(path)
