@@ -5,6 +5,7 @@ imports NumPy and SciPy and nothing heavier. `calib_metrics.plots` imports matpl
 a figure; `calib_metrics.recalibration` and `calib_metrics.text` import the libraries they call.
 """
 
+from calib_metrics.abstention import Cutoff, abstention_score, best_cutoff
 from calib_metrics.bins import ReliabilityBins, reliability_bins
 from calib_metrics.calibration import brier, ece, max_calibration_error, nll, rms_calibration_error
 from calib_metrics.comparison import compare
@@ -44,16 +45,19 @@ from calib_metrics.worst_case import Bounds, worst_case
 __all__ = [
     "Bounds",
     "BrierDecomposition",
+    "Cutoff",
     "DeLong",
     "DeLongDifference",
     "NoiseFloor",
     "ReliabilityBins",
     "RiskCoverage",
     "Score",
+    "abstention_score",
     "accuracy",
     "auroc",
     "aurc",
     "average_precision",
+    "best_cutoff",
     "brier",
     "brier_decomposition",
     "classwise_ece",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from calib_metrics._checks import check_choice
+from calib_metrics.abstention import METRICS as ABSTENTION
 from calib_metrics.calibration import METRICS as CALIBRATION
 from calib_metrics.compat import METRICS as COMPAT
 from calib_metrics.counts import METRICS as COUNTS
@@ -20,7 +21,7 @@ from calib_metrics.metric import Metric
 from calib_metrics.selective import METRICS as SELECTIVE
 from calib_metrics.smooth import METRICS as SMOOTH
 
-_DECLARED = (COUNTS, CALIBRATION, SMOOTH, CUMULATIVE, DISCRIMINATION, SELECTIVE, COMPAT)
+_DECLARED = (COUNTS, CALIBRATION, SMOOTH, CUMULATIVE, DISCRIMINATION, SELECTIVE, ABSTENTION, COMPAT)
 
 METRICS: dict[str, Metric] = {metric.name: metric for each in _DECLARED for metric in each}
 # Without the definitions of others, such as "ece:guo17".

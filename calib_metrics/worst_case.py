@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from calib_metrics._checks import check_choice, check_count, check_pairs
 from calib_metrics.bins import bin_index
 from calib_metrics.calibration import ece
-from calib_metrics.registry import METRICS
+from calib_metrics.registry import METRICS, find
 
 _BOUNDED = tuple(name for name, metric in METRICS.items() if metric.worst_case)
 
@@ -27,8 +27,8 @@ def worst_case(confidence: ArrayLike, correct: ArrayLike, metric: str, *, bins: 
 
     If a model gives no number and the row is left out, this assumes that such rows are like the
     others. The bounds assume nothing; if they are far apart, too much is missing for a conclusion.
-    Both are exact: brier, nll, auroc, average_precision, aurc,
-    excess_aurc and prr are best at confidence = correct and worst at 1 - correct. For "ece" (l1,
+    Both are exact: brier, nll, auroc, average_precision, aurc, excess_aurc, prr and
+    abstention_score are best at confidence = correct and worst at 1 - correct. For "ece" (l1,
     `bins` of equal width) rows may fall into any bin: the worst case puts all missing wrong answers
     into one bin and all missing right answers into one; the best case, an integer programme, spends
     them where they cancel the gaps of bins.
@@ -41,10 +41,12 @@ def worst_case(confidence: ArrayLike, correct: ArrayLike, metric: str, *, bins: 
     """
     columns = check_pairs(confidence, correct, allow_missing=True)
     worst = worst_confidence(*columns, metric, bins=bins)
-    if METRICS[metric].worst_case == "binned":
+    if find(metric).metric.worst_case == "binned":
         return Bounds(_best_ece(*columns, bins), ece(worst, columns[1], bins=bins))
     best = np.where(np.isnan(columns[0]), columns[1], columns[0])
-    values = (round(METRICS[metric].value(c, columns[1]), 15) for c in (best, worst))
+    found, share = find(metric)
+    options = found.parameters({}, share)
+    values = (round(found.value(c, columns[1], **options), 15) for c in (best, worst))
     return Bounds(*values)
 
 
@@ -63,9 +65,9 @@ def worst_confidence(
     Raises ValueError if the worst case is unknown: for metrics that `worst_case` does not support,
     and for "ece" with a strategy other than "width", a norm other than l1, or debias.
     """
-    check_choice(metric, "a metric with a worst case", _BOUNDED)
+    check_choice(metric.partition("@")[0], "a metric with a worst case", _BOUNDED)
     missing = np.isnan(confidence)
-    if METRICS[metric].worst_case == "monotone":
+    if find(metric).metric.worst_case == "monotone":
         return np.where(missing, 1 - correct, confidence)
     if (strategy, norm, debias) != ("width", "l1", False):
         raise ValueError(

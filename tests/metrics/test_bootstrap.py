@@ -24,7 +24,7 @@ from calib_metrics.signature import Options
 from calib_metrics.smooth import smooth_ece, smooth_ece_bandwidth
 from calib_metrics.values import plain_value, resampled_metric
 
-ALL = (*NAMES, "selective_accuracy@0.5", "coverage_at_accuracy@0.6")
+ALL = (*NAMES, "selective_accuracy@0.5", "coverage_at_accuracy@0.6", "abstention_score@0.9")
 CONFIDENCE = st.none() | st.integers(0, 10).map(lambda k: k / 10) | st.floats(0, 1)
 
 

@@ -51,6 +51,9 @@ def test_the_better_end_is_that_of_confidences_that_are_always_right(name):
         assert value_of("coverage_at_accuracy@0.5", correct, correct) == best
     elif name == "selective_accuracy":
         assert value_of("selective_accuracy@0.5", correct, correct) == best
+    elif name == "abstention_score":  # half of the answers are right, the others withheld
+        assert value_of(name, correct, correct) == 0.5
+        assert value_of(name, np.ones(100), np.ones(100)) == best
     elif name == "aurc":  # depends on the error rate; see excess_aurc
         assert value_of(name, correct, correct) < value_of(name, 1 - correct, correct)
     else:
