@@ -14,6 +14,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
+from harness_tasks.elicitation.abstention import abstains
 from harness_tasks.elicitation.checks import check_documents
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
@@ -51,6 +52,7 @@ from harness_tasks.elicitation.question import Asked, Method, Question, Reading
 from harness_tasks.elicitation.records import Record
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
+from harness_tasks.elicitation.stated_threshold import NOT_ATTEMPTED, points, with_threshold
 from harness_tasks.elicitation.tokenizer_check import TOKENIZER_CHECK, check_tokenizer
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
 
@@ -73,6 +75,8 @@ class ConfidenceTask(ConfigurableTask):
             config["test_split"] = self.settings.split
         if self.settings.grading.startswith(JUDGE):
             config["metric_list"] = [*config["metric_list"], GRADED]
+        if self.settings.stated_threshold is not None:
+            config = with_threshold(config, self.settings.stated_threshold)
         super().__init__(config=config)
         if self.settings.weighting == "likelihood" and self._is_multiple_choice:
             raise ValueError(
@@ -278,6 +282,8 @@ class ConfidenceTask(ConfigurableTask):
             if cut := self._cut_answer(asked):  # what was read stays in the log
                 reading = Reading(None, cut, reading.extra)
         correct = self._grade(doc, answer)
+        if self.settings.stated_threshold is not None and abstains(answer):
+            reading = Reading(None, NOT_ATTEMPTED)
         if correct is None:
             reading = Reading(None, "the judge's verdict on the answer could not be read")
         return Record(
@@ -309,7 +315,9 @@ class ConfidenceTask(ConfigurableTask):
     def _grading(self) -> str:
         if self._is_multiple_choice:
             return "option"
-        return "judge" if self._verdicts is not None else self.settings.grading
+        rule = self.settings.stated_threshold
+        stated = "" if rule is None else f"|stated_threshold:{rule:g}"
+        return ("judge" if self._verdicts is not None else self.settings.grading) + stated
 
     def _grade(self, doc: dict, answer: str) -> bool | None:
         """Whether `answer` is correct; ``None`` if a judge gave no readable verdict on it."""
@@ -334,7 +342,8 @@ class ConfidenceTask(ConfigurableTask):
     def _values(self, doc: dict, record: Record) -> dict[str, Any]:
         """By metric name, what is aggregated, where that is not (confidence, correct)."""
         answered = int(record["confidence"] is not None)
-        return {"acc": record["correct"], "answered": answered, "graded": 1}
+        of_rule = points(record, self.settings.stated_threshold)
+        return {"acc": record["correct"], "answered": answered, "graded": 1, **of_rule}
 
 
 def read_by_the_class(doc: dict, results: list) -> dict:

@@ -60,6 +60,9 @@ class Settings(BaseModel):
     nli: str | None = Field(None, description="cross-encoder that decides what means the same")
     grading: str = "exact"
     answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
+    stated_threshold: float | None = Field(
+        None, gt=0, lt=1, description="answer only if surer than this, says the prompt"
+    )
     split: str | None = Field(None, description="split to ask about instead of the task's own")
 
     @field_validator("methods", mode="before")

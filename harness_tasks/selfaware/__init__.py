@@ -31,6 +31,8 @@ class SelfAware(ConfidenceTask):
             "auroc_answerable": answerable,
             "auroc_answerable_stderr": answerable,
             "abstention_f1": (abstained, int(not doc["answerable"])),
+            "false_abstention": (abstained, int(not doc["answerable"])),
+            "missed_abstention": (abstained, int(not doc["answerable"])),
         }
 
 
@@ -60,3 +62,29 @@ def abstention_f1(pairs: Sequence[tuple[int, int]]) -> float:
     hits = sum(abstained and unanswerable for abstained, unanswerable in pairs)
     either = sum(abstained + unanswerable for abstained, unanswerable in pairs)
     return 2 * hits / either if either else float("nan")
+
+
+def false_abstention(pairs: Sequence[tuple[int, int]]) -> float:
+    """Share of the questions with an answer where the model abstained, in [0, 1].
+
+    Args:
+        pairs: as in `abstention_f1`.
+
+    Returns:
+        The share; NaN if no question has an answer.
+    """
+    abstained = [abstained for abstained, unanswerable in pairs if not unanswerable]
+    return sum(abstained) / len(abstained) if abstained else float("nan")
+
+
+def missed_abstention(pairs: Sequence[tuple[int, int]]) -> float:
+    """Share of the questions without an answer that the model answered all the same, in [0, 1].
+
+    Args:
+        pairs: as in `abstention_f1`.
+
+    Returns:
+        The share; NaN if all questions have an answer.
+    """
+    answered = [1 - abstained for abstained, unanswerable in pairs if unanswerable]
+    return sum(answered) / len(answered) if answered else float("nan")

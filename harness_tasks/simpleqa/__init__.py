@@ -9,9 +9,8 @@ from datasets import Dataset
 
 from harness_tasks.elicitation.abstention import abstains
 from harness_tasks.elicitation.records import Record
+from harness_tasks.elicitation.stated_threshold import NOT_ATTEMPTED
 from harness_tasks.task import ConfidenceTask
-
-NOT_ATTEMPTED = "not attempted"
 
 
 class SimpleQA(ConfidenceTask):

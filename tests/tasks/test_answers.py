@@ -282,11 +282,22 @@ def test_selfaware_asks_whether_confidence_falls_where_no_answer_exists(hub):
     # 20 answerable ones are right, and of 20 without an answer the abstention is.
     assert scores["acc,verbalized"] == pytest.approx(21 / 40)
     assert scores["abstention_f1,verbalized"] == pytest.approx(2 * 1 / (1 + 20))
+    assert scores["false_abstention,verbalized"] == 0
+    assert scores["missed_abstention,verbalized"] == 19 / 20
 
 
 def test_abstaining_exactly_where_no_answer_exists_is_a_perfect_detector():
     assert selfaware.abstention_f1([(1, 1), (0, 0), (1, 1)]) == 1
     assert math.isnan(selfaware.abstention_f1([(0, 0)]))
+
+
+def test_abstaining_too_often_and_too_seldom_are_counted_apart():
+    # Of three questions with an answer one was abstained from; of two without one was answered.
+    pairs = [(1, 0), (0, 0), (0, 0), (1, 1), (0, 1)]
+    assert selfaware.false_abstention(pairs) == pytest.approx(1 / 3)
+    assert selfaware.missed_abstention(pairs) == 1 / 2
+    assert math.isnan(selfaware.false_abstention([(1, 1)]))
+    assert math.isnan(selfaware.missed_abstention([(1, 0)]))
 
 
 def test_truthfulqa_asks_which_side_an_answer_is_closer_to(hub):
