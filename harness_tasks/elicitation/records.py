@@ -10,7 +10,7 @@ import json
 from collections import UserDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from harness_tasks.elicitation.logs import read_object, read_objects, results_of
 
@@ -148,7 +148,7 @@ def check_count(log: Path, questions: int, asked: Any, results: Path) -> None:
         )
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value from JSON is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

@@ -32,7 +32,7 @@ def with_threshold(config: dict[str, Any], threshold: float) -> dict[str, Any]:
     """
     if config.get("output_type") == "multiple_choice":
         raise ValueError(
-            f"{config['task']}: a stated_threshold needs answers that can be \"I don't know\", and "
+            f'{config["task"]}: a stated_threshold needs answers that can be "I don\'t know", and '
             "multiple choice has none: take the open-ended task, or score the confidences by "
             "`calibench score --metrics abstention_score@0.75`."
         )

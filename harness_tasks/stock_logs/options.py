@@ -96,8 +96,8 @@ def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
         return int(value)
     raise NoConfidence(
         f"{where}: {metric} is {value!r:.60}, not 0 or 1, so it is no verdict about the option of "
-        "the highest likelihood. Some tasks give a share of likelihood that name, as truthfulqa_mc2 "
-        "does: score truthfulqa_mc1 instead."
+        "the highest likelihood. Some tasks give a share of likelihood that name, as "
+        "truthfulqa_mc2 does: score truthfulqa_mc1 instead."
     )
 
 

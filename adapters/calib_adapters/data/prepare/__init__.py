@@ -201,7 +201,7 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
 
 
 def _refuse_folder(name: str) -> None:
-    """Raise ValueError for a folder, unless a task is called like it; at once, not after a search."""
+    """Raise ValueError for a folder, unless a task has its name; at once, not after a search."""
     from calib_adapters.serving.early import known_names
 
     if name not in known_names():
