@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 # A softmax or exp(log-probability) in float32 overshoots 1 by about this much at most.
 _ROUNDING = 1e-3
+_CHUNK = 1 << 16  # rows compared at once
 
 
 def check_rows(
@@ -18,9 +19,30 @@ def check_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return both columns as `check_pairs` does, sorted by (confidence, correct), missing last.
 
-    Sorting here makes every sum, and so every score, independent of the order of the rows.
+    Sorting here makes every sum, and so every score, independent of the order of the rows. Columns
+    that are in this order already are not copied.
     """
-    return sort_rows(*check_pairs(confidence, correct, allow_missing=allow_missing))
+    confidence, correct = check_pairs(confidence, correct, allow_missing=allow_missing)
+    return (
+        (confidence, correct) if _in_order(confidence, correct) else sort_rows(confidence, correct)
+    )
+
+
+def _in_order(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> bool:
+    """Return whether `sort_rows` would leave checked columns as they are, down to the bits."""
+    bits = np.ascontiguousarray(confidence).view(np.uint64)
+    if bits[-1] >> np.uint64(63):  # -0.0, which comes after all others here
+        return False
+    for begin in range(0, bits.size - 1, _CHUNK):
+        rows, after = slice(begin, begin + _CHUNK), slice(begin + 1, begin + _CHUNK + 1)
+        later = bits[after]
+        here = bits[rows][: later.size]
+        if (later < here).any():
+            return False
+        ties = later == here
+        if (correct[after][ties] < correct[rows][: later.size][ties]).any():
+            return False
+    return True
 
 
 def sort_rows(
@@ -32,16 +54,20 @@ def sort_rows(
     doubles have the order of their bits, NaN comes last, and the unused sign bit makes room for
     `correct`.
     """
-    key = (confidence + 0.0).view(np.uint64) << np.uint64(1)  # + 0.0 turns -0.0 into 0.0
-    key |= correct.astype(np.uint64)
+    key = (confidence + 0.0).view(np.uint64)  # + 0.0 makes a copy, and turns -0.0 into 0.0
+    key <<= np.uint64(1)
+    np.bitwise_or(key, correct, out=key, casting="unsafe", dtype=np.uint64)
     key.sort()
-    return (key >> np.uint64(1)).view(np.float64), (key & np.uint64(1)).astype(np.float64)
+    sorted_correct = np.empty(key.size)
+    np.bitwise_and(key, np.uint64(1), out=sorted_correct, casting="unsafe", dtype=np.uint64)
+    key >>= np.uint64(1)
+    return key.view(np.float64), sorted_correct
 
 
 def check_pairs(
     confidence: ArrayLike, correct: ArrayLike, *, allow_missing: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both columns as float64 arrays, in the order given.
+    """Return both columns as float64 arrays, in the order given; float64 arrays are not copied.
 
     With `allow_missing`, None and NaN confidences stay in as NaN; otherwise they are an error.
     Raises ValueError for anything that is not a confidence in [0, 1] beside a 0 or 1.
@@ -114,7 +140,7 @@ def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} dimensions: give a 1-D array or list.")
     try:
-        return array.astype(np.float64)  # None becomes NaN
+        return array.astype(np.float64, copy=False)  # None becomes NaN
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers, but {error}.") from None
 
@@ -143,7 +169,7 @@ def _check_confidence(confidence: NDArray[np.float64], allow_missing: bool) -> N
             f"confidence is missing (None or NaN) in {missing.sum()} of {confidence.size} rows: "
             "drop those rows, or use score(), which leaves them out and counts them."
         )
-    given = confidence[~missing]
+    given = confidence[~missing] if missing.any() else confidence
     if given.size == 0 or (given.min() >= 0 and given.max() <= 1):
         return
     message = (

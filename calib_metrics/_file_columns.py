@@ -73,7 +73,14 @@ def _to_numbers(column: pa.ChunkedArray, where: str, advice: str) -> NDArray[np.
         or pa.types.is_boolean(kind)
     ):
         raise ValueError(f"{where} holds values of the type {kind}, not numbers: {advice}.")
-    return column.cast(pa.float64(), safe=False).to_numpy()  # null becomes NaN
+    numbers = np.empty(len(column))
+    begin = 0
+    for chunk in column.chunks:  # one after the other, which takes half of the memory
+        end = begin + len(chunk)
+        numbers[begin:end] = chunk.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        begin = end
+        pa.default_memory_pool().release_unused()  # else it keeps as much memory again
+    return numbers  # null has become NaN
 
 
 def to_groups(column: pa.ChunkedArray, where: str) -> NDArray[np.object_]:

@@ -105,7 +105,8 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def _squares(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (confidence - correct) ** 2
+    gap = confidence - correct
+    return np.square(gap, out=gap)
 
 
 def nll(confidence: ArrayLike, correct: ArrayLike) -> float:

@@ -16,6 +16,7 @@ from calib_metrics.bootstrap import step_dot
 from calib_metrics.cells import Cells, Drawn, divide
 from calib_metrics.metric import Metric, Resampled
 
+_CHUNK = 1 << 20
 _TWO_OF_EACH = "at least two right and two wrong"
 
 
@@ -37,9 +38,12 @@ def auroc(confidence: ArrayLike, correct: ArrayLike) -> float:
     if right.size == 0 or wrong.size == 0:
         _warn_of_classes("AUROC", right.size, wrong.size, "at least one right and one wrong")
         return math.nan
-    below = np.searchsorted(wrong, right, side="left")
-    up_to = np.searchsorted(wrong, right, side="right")
-    return float(np.sum(below + up_to) / (2 * right.size * wrong.size))
+    wins = 0  # in halves
+    for begin in range(0, right.size, _CHUNK):  # a part at a time, which takes less memory
+        part = right[begin : begin + _CHUNK]
+        wins += int(np.searchsorted(wrong, part, side="left").sum())
+        wins += int(np.searchsorted(wrong, part, side="right").sum())
+    return wins / (2 * right.size * wrong.size)
 
 
 def accuracy(confidence: ArrayLike, correct: ArrayLike) -> float:

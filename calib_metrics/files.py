@@ -64,11 +64,16 @@ def read_rows(
         names = [confidence, correct] + ([] if group is None else [group])
         if len(set(names)) < len(names):
             raise ValueError(f"the columns {', '.join(map(repr, names))} must differ.")
-        columns = _read(table, names)
+        # Of Parquet one column after the other, which takes less memory.
+        columns = None if table.kind == "parquet" else _read(table, names)
+
+        def column(name: str) -> pa.ChunkedArray:
+            return (_read(table, [name]) if columns is None else columns).column(name)
+
         return Rows(
-            to_confidence(columns.column(confidence), f"column '{confidence}'"),
-            to_correct(columns.column(correct), f"column '{correct}'"),
-            None if group is None else to_groups(columns.column(group), f"column '{group}'"),
+            to_confidence(column(confidence), f"column '{confidence}'"),
+            to_correct(column(correct), f"column '{correct}'"),
+            None if group is None else to_groups(column(group), f"column '{group}'"),
         )
 
 

@@ -113,13 +113,14 @@ def make_report(
             "entropy or a loss does, negate the column.",
         )
     floor = None
-    answered = rows.confidence[~np.isnan(rows.confidence)]
+    answered = np.count_nonzero(~np.isnan(rows.confidence))
     # An ECE that assumes the worst of other rows too is not to be held against these.
-    comparable = "ece" in scores and scores["ece"].n == answered.size and rows.groups is None
-    if comparable and resamples and answered.size:
+    comparable = "ece" in scores and scores["ece"].n == answered and rows.groups is None
+    if comparable and resamples and answered:
         names = ("bins", "strategy", "norm", "seed")
         binned = {name: options[name] for name in names if name in options}
-        floor = noise_floor(answered, draws=resamples, **binned)
+        given = rows.confidence[~np.isnan(rows.confidence)]
+        floor = noise_floor(given, draws=resamples, **binned)
     return Report(name, options.get("method", ""), scores, floor, notes, rows)
 
 

@@ -152,25 +152,16 @@ def _score(
     else:
         order = sort_order(*columns, labels)
         unit, confidence, correct = labels[order], columns[0][order], columns[1][order]
-    cells = make_cells(confidence, correct, unit, merge=may_merge(metrics))
     values = {name: plain_value(name, confidence, correct, options) for name in metrics}
-    asked = {name: find(name).metric for name in metrics}
-    units = {True: cells.units, False: cells.units_answered}
-    enough = {name: units[metric.all_rows] >= 2 for name, metric in asked.items()}
-    drawable = [name for name in metrics if enough[name] and not math.isnan(values[name])]
-    functions = {name: resampled_metric(name, cells, options.binning) for name in drawable}
-
-    drawn = Drawn(cells)
-
-    def statistic(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        drawn.load(counts)
-        return {name: function(drawn) for name, function in functions.items()}
-
-    uncertainty = resample(statistic, values, cells.units, options)
+    uncertainty = {}
+    if options.resamples:
+        uncertainty = _uncertainty(values, confidence, correct, unit, options)
+    answered = confidence.size - int(np.count_nonzero(np.isnan(confidence)))
+    clusters = None if labels is None else int(labels.max()) + 1
     scores = {}
-    for name, metric in asked.items():
-        n = confidence.size if metric.all_rows else int(cells.size[: cells.answered].sum())
-        clusters = None if labels is None else cells.units
+    for name in metrics:
+        metric = find(name).metric
+        n = confidence.size if metric.all_rows else answered
         scores[name] = Score(
             name,
             values[name],
@@ -181,6 +172,28 @@ def _score(
             make_signature(name, n, method, missing, clusters, options),
         )
     return scores
+
+
+def _uncertainty(
+    values: dict[str, float],
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.float64],
+    unit: NDArray[np.int64] | None,
+    options: Options,
+) -> dict[str, tuple[float, float, float]]:
+    """Return low, high and standard error of the metrics in `values`, where there are any."""
+    cells = make_cells(confidence, correct, unit, merge=may_merge(list(values)))
+    units = {True: cells.units, False: cells.units_answered}
+    enough = {name: units[find(name).metric.all_rows] >= 2 for name in values}
+    drawable = [name for name in values if enough[name] and not math.isnan(values[name])]
+    functions = {name: resampled_metric(name, cells, options.binning) for name in drawable}
+    drawn = Drawn(cells)
+
+    def statistic(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        drawn.load(counts)
+        return {name: function(drawn) for name, function in functions.items()}
+
+    return resample(statistic, values, cells.units, options)
 
 
 Statistic = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]

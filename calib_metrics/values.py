@@ -22,9 +22,11 @@ def plain_value(name: str, confidence: Floats, correct: Floats, options: Options
     """
     metric, share = find(name)
     if not metric.all_rows:
-        given = ~np.isnan(confidence)
-        confidence, correct = confidence[given], correct[given]
-        if confidence.size == 0:
+        given = confidence.size - int(
+            np.count_nonzero(np.isnan(confidence))
+        )  # the missing come last
+        confidence, correct = confidence[:given], correct[:given]
+        if given == 0:
             warnings.warn(f"{name} is undefined (NaN): no row has a confidence.", stacklevel=4)
             return math.nan
     return metric.value(confidence, correct, **metric.parameters(options.binning, share))
