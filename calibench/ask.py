@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibench.options import starting
+from calibench.options import starting, task_names
 
 if TYPE_CHECKING:
     from harness_tasks.embedded_models.catalogue import Model
@@ -82,8 +82,20 @@ def tasks() -> None:
     click.echo(Path(harness_tasks.__file__).parent)
 
 
+def _names_of_tasks(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of tasks that a shell may complete `begun` to, after --tasks."""
+    before = context.params.get("arguments") or ()
+    return task_names(begun) if before and before[-1] in ("--tasks", "-t") else []
+
+
 @click.command("eval", context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]...")
+@click.argument(
+    "arguments",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[ARGUMENT]...",
+    shell_complete=_names_of_tasks,
+)
 def evaluate(arguments: tuple[str, ...]) -> None:
     """Run `lm_eval run` with the tasks here and the model calib-hf.
 

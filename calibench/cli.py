@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from calibench import ask, combine, data, publish, score, train
+from calibench import ask, combine, data, publish, recalibrate, score, train
 from calibench.options import CONTEXT
 
 FAULT = 70  # EX_SOFTWARE of sysexits.h
@@ -38,7 +38,7 @@ def cli() -> None:
       calibench leaderboard build runs/base runs/tuned -o leaderboard
 
     \b
-    Completion of commands, options and recipes in bash (zsh, fish: zsh_source, fish_source):
+    Completion of commands, options, recipes and tasks in bash (zsh, fish: zsh_source, fish_source):
       eval "$(_CALIBENCH_COMPLETE=bash_source calibench)"
     """
 
@@ -56,6 +56,7 @@ for command in (
     train.hardware,
     score.score,
     combine.combine,
+    recalibrate.recalibrate,
     publish.gate,
     publish.leaderboard,
 ):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values, output_option
+from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values, output_option, task_names
 
 
 @click.command()
@@ -109,7 +109,13 @@ def template(
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    metavar="SOURCE...",
+    shell_complete=lambda context, parameter, begun: task_names(begun),
+)
 @output_option("Folder for the data set.")
 @click.option(
     "--split",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ CONTEXT = {
     "max_content_width": 100,
     "token_normalize_func": lambda token: token.replace("-", "_"),
 }
+_TASK = re.compile(r"^(?:task|group): *([\w-]+)", re.MULTILINE)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 COUNT = click.IntRange(1)
@@ -61,6 +63,19 @@ def starting() -> Iterator[None]:
         gc.freeze()
     finally:
         gc.enable()
+
+
+def task_names(begun: str) -> list[str]:
+    """Names of our tasks that a shell may complete `begun` to, the last of a list with commas.
+
+    lm-eval's own are not among them: to read its files takes seconds.
+    """
+    import harness_tasks
+
+    before, comma, last = begun.rpartition(",")
+    files = Path(str(harness_tasks.__file__)).parent.glob("*/*.yaml")
+    found = {name for file in files for name in _TASK.findall(file.read_text(encoding="utf-8"))}
+    return [f"{before}{comma}{name}" for name in sorted(found) if name.startswith(last)]
 
 
 def key_values(

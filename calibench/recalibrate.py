@@ -1,0 +1,125 @@
+"""The command `recalibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from calibench.options import MANY
+from calibench.reading import read_tables
+
+if TYPE_CHECKING:
+    from calib_metrics.files import Rows
+
+TABLE = click.Path(exists=True, allow_dash=True, path_type=Path)
+WRITTEN = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("fitted", metavar="FIT", type=TABLE)
+@click.argument("applied", metavar="APPLY", type=TABLE)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=WRITTEN,
+    help="The new table: .csv, .tsv, .jsonl or .parquet.",
+)
+@click.option(
+    "--map",
+    "kind",
+    default="temperature",
+    show_default=True,
+    type=click.Choice(["temperature", "platt", "beta", "isotonic", "histogram"]),
+    help="What is fitted.",
+)
+@click.option(
+    "--rows",
+    metavar="COLUMN",
+    help="Names each row, or the question it answers: a row of APPLY that is one of FIT is refused "
+    "by it. It is kept in the new table.",
+)
+@click.option("--confidence", default="confidence", show_default=True, metavar="COLUMN")
+@click.option("--correct", default="correct", show_default=True, metavar="COLUMN")
+@click.option(
+    "--scale",
+    type=click.Choice(["probability", "percent", "ten"]),
+    default="probability",
+    show_default=True,
+    help="What the numbers are, as in `score`; the new ones are probabilities.",
+)
+@click.option(
+    "--format", "form", help="csv, tsv, jsonl or parquet. Default: by content and suffix."
+)
+@click.option("--method", default="", help="In a log of several methods: the one to take.")
+@click.option(
+    "--clip",
+    type=float,
+    help="temperature, platt, beta: count confidences below this as this, and those above 1 minus "
+    "it likewise. Without it, they refuse 0 and 1 in FIT.",
+)
+@click.option("--bins", default=10, show_default=True, type=MANY, help="Of histogram.")
+@click.option("--save", type=WRITTEN, help="Also keep the fitted map in this JSON file.")
+def recalibrate(
+    fitted: Path,
+    applied: Path,
+    output: Path,
+    kind: str,
+    rows: str | None,
+    confidence: str,
+    correct: str,
+    scale: str,
+    form: str | None,
+    method: str,
+    clip: float | None,
+    bins: int,
+    save: Path | None,
+) -> None:
+    """Fit a map of the confidences in FIT, and write those of APPLY through it.
+
+    Both are tables or logs that `calibench score` reads, of one method. The new table has a row for
+    each of APPLY, in the same order: confidence, before, correct, and the column of --rows. FIT is
+    a validation split, APPLY the test: scores of rows that the map was fitted on are too good, and
+    are refused. Without --rows only a table with the same confidences throughout is recognised.
+
+    \b
+    Examples:
+      calibench recalibrate validation.csv test.csv --rows id -o recalibrated.csv
+      calibench score recalibrated.csv
+      calibench recalibrate runs/validation runs/test --method verbalized --map isotonic \\
+          --rows id -o recalibrated.parquet
+    """
+    from calib_metrics.recalibrated_table import check_output, recalibrated, write_table
+
+    check_output(output)
+    names = {"confidence": confidence, "correct": correct, "group": rows}
+    fit_on, apply_to = (_rows_of(file, form, method, names, scale) for file in (fitted, applied))
+    result = recalibrated(fit_on, apply_to, kind, clip=clip, bins=bins)
+    write_table(output, result, rows)
+    if save is not None:
+        result.recalibration.save(save)
+    click.echo(result.describe())
+
+
+def _rows_of(
+    file: Path, form: str | None, method: str, names: dict[str, str | None], scale: str
+) -> Rows:
+    """Return the rows of the one method in a file or a folder, their confidences in [0, 1]."""
+    from calib_metrics.scales import to_confidence
+
+    found = [
+        (table, name)
+        for table in read_tables(file, form, method, names, None, scale)
+        for name in table.columns
+        if method in ("", name)
+    ]
+    if len(found) > 1:
+        listed = ", ".join(f"{name or 'confidence'} in {table.source}" for table, name in found)
+        raise ValueError(f"{file} holds {listed}: choose by --method, or give one file.")
+    if not found:
+        raise ValueError(f"{file}: there is no method '{method}'.")
+    (table, name) = found[0]
+    rows = table.rows(name, names["group"])
+    return rows._replace(confidence=to_confidence(rows.confidence, scale))
