@@ -1,4 +1,4 @@
-"""Two figures: a comparison of methods by ECE and AUROC, and a reliability diagram.
+"""Figures: methods compared by ECE and AUROC, for one model or several; reliability diagrams.
 
 Needs matplotlib: pip install 'calibench[plots]'. Each figure is written as PNG and as SVG with real
 text; the same input gives the same bytes.
@@ -57,36 +57,44 @@ def bar_chart(
     model, task: for the subtitle, with n. Writes and returns path_stem + ".png" and ".svg".
     Raises ValueError when rows are empty or lack a key, ImportError without matplotlib.
     """
-    if not rows:
-        raise ValueError("rows is empty: give one dict per method.")
-    for row in rows:
-        absent = {"label", "ece", "auroc"} - set(row)
-        if absent:
-            label = row.get("label", "?")
-            raise ValueError(f"The row {label!r} lacks {', '.join(sorted(absent))}.")
+    _check_bars(rows)
     with style():
         upright = len(rows) <= _UPRIGHT
         figure = new_figure(9.2 if upright else 1.9 + 1.24 * len(rows), 4.4 if upright else 5.0)
         left, right = figure.subplots(1, 2)
-        _bars(left, rows, "ece", "ECE ↓", "lower is better", "Expected calibration error")
-        _bars(right, rows, "auroc", "AUROC ↑", "higher is better", "Area under the ROC curve")
+        _ece_and_auroc(left, right, rows)
         left.set_ylim(0, 1.15 * max([_top(row["ece"]) for row in rows] + [0.1]))
-        right.set_ylim(0, 1.1)
-        right.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        right.axhline(0.5, color=INK, linewidth=1, linestyle=DASHES, zorder=3)
-        right.annotate(
-            "chance",
-            (1, 0.5),
-            (4, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
-        scores = [row[name] for row in rows for name in ("ece", "auroc")]
-        intervals = f"{level_text(scores)} bootstrap intervals"
-        parts = [model, task, count_text(scores), intervals]
-        headings(figure, title, "  ·  ".join(filter(None, parts)))
+        headings(figure, title, _about(rows, model, task))
+        return save(figure, path_stem)
+
+
+def bar_grid(
+    models: Mapping[str, Sequence[Mapping[str, Any]]],
+    path_stem: str | os.PathLike[str],
+    *,
+    title: str = "Do the models know when they are right?",
+    task: str = "",
+) -> tuple[Path, Path]:
+    """Draw several models side by side, a column each: ECE above, AUROC below.
+
+    models: by name, the rows of `bar_chart`. ECE has one scale for all models.
+    Writes, returns and raises as `bar_chart` does.
+    """
+    if not models:
+        raise ValueError("models is empty: give the rows of one model at least.")
+    for rows in models.values():
+        _check_bars(rows)
+    every = [row for rows in models.values() for row in rows]
+    with style():
+        widest = max(len(rows) for rows in models.values())
+        figure = new_figure(1.0 + (0.9 + 0.6 * widest) * len(models), 7.6)
+        axes = figure.subplots(2, len(models), squeeze=False)
+        for (name, rows), upper, lower in zip(models.items(), *axes, strict=True):
+            _ece_and_auroc(upper, lower, rows)
+            upper.set_ylim(0, 1.15 * max([_top(row["ece"]) for row in every] + [0.1]))
+            upper.tick_params(axis="x", labelbottom=False)
+            upper.annotate(name, (0, 1), (0, 24), "axes fraction", "offset points", fontsize=12)
+        headings(figure, title, _about(every, task))
         return save(figure, path_stem)
 
 
@@ -162,6 +170,39 @@ def wilson_interval(
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
+
+
+def _check_bars(rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        raise ValueError("rows is empty: give one dict per method.")
+    for row in rows:
+        absent = {"label", "ece", "auroc"} - set(row)
+        if absent:
+            label = row.get("label", "?")
+            raise ValueError(f"The row {label!r} lacks {', '.join(sorted(absent))}.")
+
+
+def _ece_and_auroc(ece: Axes, auroc: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    _bars(ece, rows, "ece", "ECE ↓", "lower is better", "Expected calibration error")
+    _bars(auroc, rows, "auroc", "AUROC ↑", "higher is better", "Area under the ROC curve")
+    auroc.set_ylim(0, 1.1)
+    auroc.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    auroc.axhline(0.5, color=INK, linewidth=1, linestyle=DASHES, zorder=3)
+    auroc.annotate(
+        "chance",
+        (1, 0.5),
+        (4, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _about(rows: Sequence[Mapping[str, Any]], *parts: str) -> str:
+    scores = [row[name] for row in rows for name in ("ece", "auroc")]
+    intervals = f"{level_text(scores)} bootstrap intervals"
+    return "  ·  ".join(filter(None, [*parts, count_text(scores), intervals]))
 
 
 def _bars(

@@ -35,6 +35,16 @@ def table(folder: Path) -> None:
     click.echo(write_tables(folder))
 
 
+@main.command()
+@click.argument("folder", type=FOLDER)
+def figures(folder: Path) -> None:
+    """Draw ECE and AUROC of the results of FOLDER that kept every question's confidence."""
+    from runner.table import draw_figures
+
+    for path in draw_figures(folder):
+        click.echo(path)
+
+
 if __name__ == "__main__":
     try:
         main(standalone_mode=False)

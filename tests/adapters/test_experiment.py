@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections import Counter
 
 import pytest
 
+from helpers.experiment_logs import write_log
 from runner.config import each_task, load_config
-from runner.measure import measure
+from runner.measure import confidences, measure
 from runner.run import _result_of, _summary, _weights, run_experiment
 from runner.steps import OUT, Steps
 from runner.table import BEGIN, END, tables, write_tables
@@ -75,26 +75,8 @@ def test_a_command_that_fails_names_its_log_and_is_tried_again(tmp_path):
     assert steps.run("copied", command).is_file()
 
 
-def write_log(file, rows):
-    """rows: (method, confidence, correct, log-likelihoods of the options)."""
-    base = {"task": "calib_x", "split": "test", "question": "?", "answer": "a", "reason": None}
-    lines, asked = [], Counter()
-    for method, confidence, correct, options in rows:
-        number = asked[method]
-        asked[method] += 1
-        record = {
-            **base,
-            "id": str(number),
-            "method": method,
-            "confidence": confidence,
-            "correct": correct,
-            "signature": "x|grading:option",
-        }
-        resps = [[[str(value), "False"]] for value in options]
-        row = {"doc_id": number, "filter": method, "filtered_resps": [json.dumps(record)]}
-        lines.append(json.dumps({**row, "resps": resps}))
-    file.write_text("\n".join(lines), encoding="utf-8")
-    return file
+def measured(log, method, **how):
+    return measure(confidences(log, method, **how), method)
 
 
 def test_a_temperature_divides_the_log_odds(tmp_path):
@@ -110,22 +92,22 @@ def test_a_temperature_divides_the_log_odds(tmp_path):
             ("verbalized", 0.1, 0, []),
         ],
     )
-    plain = measure(log, "zero_shot_classifier")
+    plain = measured(log, "zero_shot_classifier")
     assert (plain["n"], plain["missing"]) == (3, 1)
     assert plain["brier"] == pytest.approx((0.1**2 + 0.9**2) / 2)
-    scaled = measure(log, "zero_shot_classifier", temperature=2.0)
+    scaled = measured(log, "zero_shot_classifier", temperature=2.0)
     assert scaled["brier"] == pytest.approx((0.25**2 + 0.75**2) / 2)
     assert scaled["ece"] == pytest.approx(0.25)
     with pytest.raises(ValueError, match="no record of the method 'sampling'"):
-        measure(log, "sampling")
+        measured(log, "sampling")
 
 
 def test_a_temperature_divides_the_options_log_likelihoods(tmp_path):
     # Probabilities of 16/17 and 1/17; at temperature 2 the odds of 16 are 4: .8 and .2.
     options = [math.log(16 / 17), math.log(1 / 17)]
     log = write_log(tmp_path / "log.jsonl", [("likelihood", 16 / 17, 1, options)])
-    assert measure(log, "likelihood")["brier"] == pytest.approx((1 / 17) ** 2)
-    assert measure(log, "likelihood", temperature=2.0)["brier"] == pytest.approx(0.2**2)
+    assert measured(log, "likelihood")["brier"] == pytest.approx((1 / 17) ** 2)
+    assert measured(log, "likelihood", temperature=2.0)["brier"] == pytest.approx(0.2**2)
 
 
 def test_options_can_be_compared_per_token(tmp_path):
@@ -136,11 +118,11 @@ def test_options_can_be_compared_per_token(tmp_path):
     row["doc"] = {"choices": ["no", "oh yes"], "gold": 1}
     row["resps"] = [[[str(math.log(1 / 4)), "False"]], [[str(2 * math.log(1 / 2)), "False"]]]
     log.write_text(json.dumps(row), encoding="utf-8")
-    found = measure(log, "likelihood", tokens=lambda text: len(text.split()))
+    found = measured(log, "likelihood", tokens=lambda text: len(text.split()))
     assert found["acc"] == 1 and found["ece"] == pytest.approx(1 / 3)
     row["doc"]["gold"] = 0
     log.write_text(json.dumps(row), encoding="utf-8")
-    assert measure(log, "likelihood", tokens=lambda text: len(text.split()))["acc"] == 0
+    assert measured(log, "likelihood", tokens=lambda text: len(text.split()))["acc"] == 0
 
 
 def test_trained_weights_reach_the_back_end_by_the_argument_of_their_method(tmp_path):

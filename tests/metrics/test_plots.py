@@ -12,7 +12,12 @@ from calib_metrics import Score, ece, score
 
 pytest.importorskip("matplotlib")
 
-from calib_metrics.plots import bar_chart, reliability_diagram, wilson_interval  # noqa: E402
+from calib_metrics.plots import (  # noqa: E402
+    bar_chart,
+    bar_grid,
+    reliability_diagram,
+    wilson_interval,
+)
 
 LABELS = ["Zero-Shot Classifier", "Verbalized", "Sampling", "Fine-Tuned"]
 MANY = [*LABELS, "Constant (train accuracy)", "Fine-Tuned (question only)", "Likelihood", "P(IK)"]
@@ -55,6 +60,22 @@ def test_bar_chart_names_every_method_with_both_values(tmp_path, labels):
     for words in ("ECE ↓", "AUROC ↑", "chance", "95 % bootstrap", *model_and_n):
         assert words in shown
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v0.1.png", "v0.1.svg"]
+
+
+def test_bar_grid_names_every_model_and_has_one_scale_for_their_errors(tmp_path):
+    models = {
+        "gemma-3-270m": [a_row(label, 0.1) for label in LABELS],
+        "SmolLM2-135M-Instruct": [a_row(label, 0.4, n=300) for label in MANY],
+    }
+    png, svg = bar_grid(models, tmp_path / "all", task="WorldFacts")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    shown = texts(svg)
+    for words in (*models, "n = 300 to 817 answers", "WorldFacts", "95 % bootstrap"):
+        assert words in shown
+    assert shown.count("0.400") == len(MANY) and shown.count("0.100") == len(LABELS)
+    assert shown.count("chance") == 2
+    with pytest.raises(ValueError, match="models is empty"):
+        bar_grid({}, tmp_path / "none")
 
 
 def test_bar_chart_states_unequal_counts_and_another_level(tmp_path):

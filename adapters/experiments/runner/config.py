@@ -10,9 +10,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from calib_adapters.training.schema import Section
+from harness_tasks.embedded_models.catalogue import DEFAULT, find
 
 CONFIG = "config.yaml"
 TASK = "{task}"
+CONSTANT = "constant"
 
 
 class Graded(Section):
@@ -21,6 +23,7 @@ class Graded(Section):
     grade: str = Field(description="the task")
     method: str = "zero_shot_classifier"
     limit: int | None = None
+    validation_limit: int | None = Field(None, description="of that split; else `limit` is")
     metadata: dict[str, Any] = {}
 
 
@@ -34,14 +37,18 @@ class Prepared(Section):
 class Evaluation(Section):
     """A task that is asked, by one method.
 
-    With ``answers: base`` the answers judged are those of the base model, whatever was trained;
-    with ``test: true`` only the test rows of the prepared data are asked; with ``per_token: true``
+    With ``answers: base`` the answers judged are those of the base model, whatever was trained.
+    They come from a run that asks the base model about them by the methods in `asked`; while
+    nothing is trained, the confidences of these methods are those of that run. The method
+    ``constant`` asks nothing: it says the accuracy on the graded training answers each time.
+    With ``test: true`` only the test rows of the prepared data are asked; with ``per_token: true``
     options are compared by log-likelihood per token instead of in all.
     """
 
     task: str
     method: str
     answers: Literal["base", "own"] = "own"
+    asked: tuple[str, ...] = Field(("zero_shot_classifier",), min_length=1)
     test: bool = False
     per_token: bool = False
     num_fewshot: int | None = Field(None, ge=0)
@@ -58,6 +65,8 @@ class Config(Section):
 
     table: str = Field(description="which table of the README its rows belong to")
     label: str = Field(description="what its rows are called there")
+    model: str = Field(DEFAULT, description="one of `calibench model --list`")
+    dtype: str = Field("bfloat16", description="stated, not chosen by the machine: results compare")
     tasks: tuple[str, ...] | None = Field(None, min_length=1)
     baseline: str | None = Field(
         None, description="another experiment, whose ECE this one is to lower"
@@ -68,10 +77,19 @@ class Config(Section):
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     ensemble: bool = Field(False, description="evaluate the adapters of all seeds as one")
     temperature: bool = Field(False, description="apply the one fitted on validation rows")
+    compared: bool = Field(
+        False, description="tables say how it differs from the other rows; figures emphasise it"
+    )
+    confidences: bool = Field(
+        False, description="keep those of every question, for intervals and paired differences"
+    )
     evaluate: dict[str, Evaluation] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Config:
+        find(self.model)
+        if self.confidences and self.tasks is not None:
+            raise ValueError("'confidences' are kept for experiments without a list of 'tasks'")
         if self.recipe is None and self.overrides:
             raise ValueError("overrides change a recipe, and there is none")
         if self.ensemble and (self.recipe is None or len(self.seeds) < 2):
@@ -86,6 +104,15 @@ class Config(Section):
             for name, evaluation in self.evaluate.items():
                 if evaluation.test:
                     raise ValueError(f"evaluate.{name}: 'test' belongs to prepared data")
+        for name, evaluation in self.evaluate.items():
+            if evaluation.method == CONSTANT and not (
+                isinstance(self.data, Graded)
+                and self.recipe is None
+                and evaluation.answers == "base"
+            ):
+                raise ValueError(
+                    f"evaluate.{name}: 'constant' judges 'answers: base' by graded data, untrained"
+                )
         return self
 
 

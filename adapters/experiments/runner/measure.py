@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit, softmax
@@ -17,13 +17,22 @@ METRICS = ("acc", "ece", "auroc", "brier")
 BY_OPTION = "grading:option"  # ends the signature where the answer is one of several options
 
 
-def measure(
+class Scored(NamedTuple):
+    """An answer: the question's id, whether it is right, and the confidence in it, if any."""
+
+    id: str
+    correct: int
+    confidence: float | None
+
+
+def confidences(
     log: Path,
     method: str,
     temperature: float | None = None,
     tokens: Callable[[str], int] | None = None,
-) -> dict[str, Any]:
-    """n, the number of missing confidences, and the scores of `method`, without intervals.
+    constant: float | None = None,
+) -> list[Scored]:
+    """The answers in a log with their confidence by `method`.
 
     Args:
         log: a samples file.
@@ -32,6 +41,7 @@ def measure(
             answer under ``likelihood`` the largest of softmax(log-likelihoods of the options / T).
         tokens: counts the tokens of a text; the model's choice among options, and its confidence
             in that, are then those of softmax(log-likelihood / tokens).
+        constant: the confidence in each answer, whatever the log says.
 
     Raises:
         ValueError: the log holds no record of the method.
@@ -39,16 +49,23 @@ def measure(
     rows = [(row, record) for row, record in read_samples(log) if record["method"] == method]
     if not rows:
         raise ValueError(f"{log} holds no record of the method {method!r}.")
-    correct = [record["correct"] for _, record in rows]
-    confidence = [_scaled(row, record, temperature) for row, record in rows]
-    if tokens is not None:
-        for place, (row, record) in enumerate(rows):
-            if record["signature"].endswith(BY_OPTION):
-                confidence[place], correct[place] = _per_token(row, tokens)
+    found = []
+    for row, record in rows:
+        confidence, correct = _scaled(row, record, temperature), record["correct"]
+        if tokens is not None and record["signature"].endswith(BY_OPTION):
+            confidence, correct = _per_token(row, tokens)
+        found.append(Scored(record["id"], correct, confidence if constant is None else constant))
+    return found
+
+
+def measure(answers: Sequence[Scored], method: str) -> dict[str, Any]:
+    """n, the number of missing confidences, and the scores of `answers`, without intervals."""
+    confidence = [each.confidence for each in answers]
+    correct = [each.correct for each in answers]
     found = score(confidence, correct, METRICS, method=method, resamples=0)
     values = {name: found[name].value for name in METRICS}
     return {
-        "n": len(rows),
+        "n": len(answers),
         "missing": confidence.count(None),
         **{name: value if math.isfinite(value) else None for name, value in values.items()},
     }

@@ -16,20 +16,21 @@ from transformers import AutoTokenizer
 
 from accelerate import PartialState
 from calib_adapters.data.prepare import TEST_SAMPLES, VALIDATION_SAMPLES
+from calib_adapters.data.training_data import GRADING
 from calib_adapters.training.provenance import describe_machine, describe_versions
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.temperature import fit_temperature
 from harness_tasks.elicitation.records import read_samples
 from harness_tasks.embedded_models import ensure_model
-from runner.config import Config, Evaluation, Graded, each_task, load_config
-from runner.measure import BY_OPTION, METRICS, measure
+from harness_tasks.embedded_models.catalogue import DEFAULT
+from runner.answers import Answers, write_answers
+from runner.config import CONSTANT, Config, Evaluation, Graded, each_task, load_config
+from runner.measure import BY_OPTION, METRICS, confidences, measure
 from runner.steps import OUT, Steps
 
 RESULT = "result.json"
-# What stands in the logged commands for folders of this machine.
-MODEL, TEMPORARY = "$(calibench model)", "$TEMPORARY"
+TEMPORARY = "$TEMPORARY"  # stands in the logged commands for a folder of this machine
 BATCH = "32"
-DTYPE = "bfloat16"  # stated, not chosen by the machine: the results are compared with each other
 HEADS = ("probe", "lora")  # their weights are read by calib-hf's `probe`
 
 
@@ -37,8 +38,9 @@ def run_experiment(folder: Path) -> Path:
     """Do what the config in `folder` says and write ``result.json`` there.
 
     The result holds the config, one row of scores per seed and evaluation, their mean and standard
-    deviation, and the commands, versions and machine behind them. One that is there already, for
-    the same config, is left as it is.
+    deviation, and the commands, versions and machine behind them; where the config says so,
+    ``confidences.csv`` holds the scored answers. A result that is there already, for the same
+    config, is left as it is.
 
     Raises:
         FileNotFoundError, ValueError: a config that cannot be used.
@@ -50,8 +52,9 @@ def run_experiment(folder: Path) -> Path:
         file.touch()
         return file
     temporary = folder.resolve().parent / "temporary"
-    steps = Steps(temporary, {MODEL: str(ensure_model()), TEMPORARY: str(temporary)})
-    rows = [row for one in each_task(config) for row in _score(one, steps)]
+    names = {_model(config): str(ensure_model(config.model)), TEMPORARY: str(temporary)}
+    steps, answers = Steps(temporary, names), Answers()
+    rows = [row for one in each_task(config) for row in _score(one, steps, answers)]
     result = {
         "config": config.model_dump(mode="json"),
         "summary": {name: _summary(rows, name) for name in {row["evaluation"]: 0 for row in rows}},
@@ -60,6 +63,8 @@ def run_experiment(folder: Path) -> Path:
         "machine": describe_machine(PartialState()),
         "versions": describe_versions(),
     }
+    if config.confidences:
+        write_answers(folder, answers)
     part = file.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, file)
@@ -76,8 +81,13 @@ def _result_of(config: Config, file: Path) -> bool:
         return False
 
 
-def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
-    """A row of scores per seed and evaluation."""
+def _model(config: Config) -> str:
+    """The model's folder, as the logged commands name it."""
+    return "$(calibench model)" if config.model == DEFAULT else f"$(calibench model {config.model})"
+
+
+def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any]]:
+    """A row of scores per seed and evaluation; adds to `answers` those that were scored."""
     data = _data(config, steps)
     rows = []
     for seed, weights in _train(config, data, steps):
@@ -88,29 +98,42 @@ def _score(config: Config, steps: Steps) -> list[dict[str, Any]]:
                 else None
             )
             log = _evaluate(config, evaluation, weights, data, steps)
-            tokens = _token_counter(steps) if evaluation.per_token else None
-            scores = measure(log, evaluation.method, temperature, tokens)
+            tokens = _token_counter(config, steps) if evaluation.per_token else None
+            method, constant = evaluation.method, None
+            if method == CONSTANT:
+                method, constant = evaluation.asked[0], _train_accuracy(data)
+            found = confidences(log, method, temperature, tokens, constant)
+            answers[seed, name] = found
+            scores = measure(found, evaluation.method)
             rows.append({"seed": seed, "evaluation": name, **scores})
     return rows
 
 
-def _token_counter(steps: Steps) -> Callable[[str], int]:
-    tokenizer = AutoTokenizer.from_pretrained(steps.names[MODEL])
+def _train_accuracy(data: Path) -> float:
+    grading = json.loads((data / GRADING).read_text(encoding="utf-8"))
+    return grading["splits"]["train"]["accuracy"]
+
+
+def _token_counter(config: Config, steps: Steps) -> Callable[[str], int]:
+    tokenizer = AutoTokenizer.from_pretrained(steps.names[_model(config)])
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _data(config: Config, steps: Steps) -> Path:
     if isinstance(config.data, Graded):
-        asked = [_ask_split(config.data, split, steps) for split in ("train", "validation")]
+        asked = [_ask_split(config, config.data, split, steps) for split in ("train", "validation")]
         paths = [_local(path) for path in asked]
         return steps.run("graded", ["grade", *paths, "--method", config.data.method, "-o", OUT])
     return steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
 
 
-def _ask_split(data: Graded, split: str, steps: Steps) -> Path:
+def _ask_split(config: Config, data: Graded, split: str, steps: Steps) -> Path:
     metadata = {**data.metadata, "methods": [data.method], "split": split}
-    asked = Evaluation(task=data.grade, method=data.method, limit=data.limit)
-    return _ask(asked, metadata, {}, (), steps)
+    limit = data.limit
+    if split == "validation" and data.validation_limit is not None:
+        limit = data.validation_limit
+    asked = Evaluation(task=data.grade, method=data.method, limit=limit)
+    return _ask(config, asked, metadata, {}, (), steps)
 
 
 def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, list[Path]]]:
@@ -119,8 +142,8 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
         return [(None, [])]
     trained = []
     for seed in config.seeds:
-        arguments = ["tune", config.recipe, *config.overrides, f"dtype={DTYPE}", f"seed={seed}"]
-        arguments += ["--model", MODEL]
+        arguments = ["tune", config.recipe, *config.overrides, f"dtype={config.dtype}"]
+        arguments += [f"seed={seed}", "--model", _model(config)]
         arguments += ["--data", _local(data), "-o", OUT]
         trained.append((seed, [steps.run("trained", arguments, resumes=True)]))
     if config.ensemble:
@@ -142,11 +165,13 @@ def _evaluate(
         samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
     if evaluation.answers == "base":
-        # Some method has to be asked beside the answer; this one costs nothing that is lost.
-        first = {**evaluation.metadata, "methods": ["zero_shot_classifier"]}
-        metadata["answers"] = _local(_ask(evaluation, first, {}, samples, steps))
+        first = {**evaluation.metadata, "methods": [*evaluation.asked]}
+        out = _ask(config, evaluation, first, {}, samples, steps)
+        metadata["answers"] = _local(out)
     arguments = {**evaluation.model_args, **_weights(config, weights)}
-    out = _ask(evaluation, metadata, arguments, samples, steps)
+    known = {*evaluation.asked, CONSTANT} if evaluation.answers == "base" else set()
+    if arguments or evaluation.method not in known:
+        out = _ask(config, evaluation, metadata, arguments, samples, steps)
     (log,) = out.rglob(f"samples_{evaluation.task}_*.jsonl")
     return log
 
@@ -165,6 +190,7 @@ def _weights(config: Config, weights: Sequence[Path]) -> dict[str, str]:
 
 
 def _ask(
+    config: Config,
     evaluation: Evaluation,
     metadata: dict[str, Any],
     model_args: dict[str, Any],
@@ -172,8 +198,8 @@ def _ask(
     steps: Steps,
 ) -> Path:
     arguments = {
-        "pretrained": MODEL,
-        "dtype": DTYPE,
+        "pretrained": _model(config),
+        "dtype": config.dtype,
         "softmax_dtype": "float32",
         **model_args,
     }
@@ -197,7 +223,7 @@ def _temperature(
         if found["temperature"] is not None:
             return found["temperature"]
     if isinstance(config.data, Graded):
-        (log,) = _ask_split(config.data, "validation", steps).rglob("samples_*.jsonl")
+        (log,) = _ask_split(config, config.data, "validation", steps).rglob("samples_*.jsonl")
     else:
         log = _evaluate(config, evaluation, weights, data, steps, VALIDATION_SAMPLES)
     records = [record for _, record in read_samples(log) if record["confidence"] is not None]

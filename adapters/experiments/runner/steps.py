@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ class Steps:
         folder: where the outputs are.
         names: by a word that may stand in a command, the folder of this machine that it means; the
             log keeps the word.
-        used: every step asked for, in order: command and seconds.
+        used: every step asked for, in order: command, seconds, and seconds of processor time.
     """
 
     def __init__(self, folder: Path, names: dict[str, str]):
@@ -54,8 +55,9 @@ class Steps:
             if not resumes:
                 shutil.rmtree(out, ignore_errors=True)
             self._execute(shown, [self._resolve(a, out) for a in arguments], done, log)
-        seconds = json.loads(done.read_text(encoding="utf-8"))["seconds"]
-        self.used.append({"command": shown, "seconds": seconds})
+        took = json.loads(done.read_text(encoding="utf-8"))
+        del took["command"]
+        self.used.append({"command": shown, **took})
         return out
 
     def _resolve(self, argument: str, out: Path) -> str:
@@ -65,7 +67,7 @@ class Steps:
 
     def _execute(self, shown: str, arguments: list[str], done: Path, log: Path) -> None:
         print(f"$ {shown}", file=sys.stderr, flush=True)
-        started = time.monotonic()
+        started, used = time.monotonic(), _processor_seconds()
         with log.open("a", encoding="utf-8") as output:
             status = subprocess.run(
                 [sys.executable, "-m", "calibench", *arguments],
@@ -77,9 +79,18 @@ class Steps:
         if status:
             raise RuntimeError(f"the command failed with status {status}; its log is {log}.")
         part = done.with_suffix(".part")
-        seconds = round(time.monotonic() - started, 1)
-        part.write_text(json.dumps({"command": shown, "seconds": seconds}), encoding="utf-8")
+        took = {
+            "seconds": round(time.monotonic() - started, 1),
+            "processor_seconds": round(_processor_seconds() - used, 1),
+        }
+        part.write_text(json.dumps({"command": shown, **took}), encoding="utf-8")
         os.replace(part, done)
+
+
+def _processor_seconds() -> float:
+    """Of all commands so far that have ended, in user and system mode."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _quoted(word: str) -> str:

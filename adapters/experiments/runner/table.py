@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.answers import Answers, read_answers
 from runner.config import Config
 from runner.measure import METRICS
+from runner.paired import COMPARED, difference_cells, draw, rows_of, score_cells
 from runner.run import RESULT
 
-README = "README.md"
+README, FIGURES = "README.md", "figures"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
 OVER_TASKS = ("ece", "acc")
@@ -52,6 +54,19 @@ def tables(folder: Path) -> str:
 
     Experiments over several tasks have a row each in a table per score, and a column per task.
     """
+    groups = _groups(folder)
+    parts = []
+    for name, results in groups.items():
+        several = any(result.config.tasks for result in results.values())
+        if all(result.config.confidences for result in results.values()):
+            made = _by_question(_kept(folder, results))
+        else:
+            made = _over_tasks(results) if several else _by_evaluation(results)
+        parts.append(f"### {name}\n\n{made}")
+    return "\n".join(parts)
+
+
+def _groups(folder: Path) -> dict[str, dict[str, Result]]:
     results = {}
     for file in sorted(folder.glob(f"*/{RESULT}")):
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -61,12 +76,42 @@ def tables(folder: Path) -> str:
     groups: dict[str, dict[str, Result]] = {}
     for name in sorted(results, key=lambda name: _place(results[name].config)):
         groups.setdefault(results[name].config.table, {})[name] = results[name]
-    parts = []
-    for name, results in groups.items():
-        several = any(result.config.tasks for result in results.values())
-        made = _over_tasks(results) if several else _by_evaluation(results)
-        parts.append(f"### {name}\n\n{made}")
-    return "\n".join(parts)
+    return groups
+
+
+def draw_figures(folder: Path) -> list[Path]:
+    """The pictures of the experiments below `folder` that kept their confidences.
+
+    Each shows the evaluation that their configs name first.
+
+    Raises:
+        FileNotFoundError: none of them has a result and kept its confidences.
+    """
+    groups, evaluation = {}, ""
+    for name, results in _groups(folder).items():
+        if all(result.config.confidences for result in results.values()):
+            groups[name] = rows_of(_kept(folder, results))
+            evaluation = evaluation or groups[name][0].evaluation
+    if not groups:
+        raise FileNotFoundError(f"no experiment in {folder} has kept its confidences.")
+    return draw(groups, evaluation, folder / FIGURES)
+
+
+def _kept(folder: Path, results: Mapping[str, Result]) -> dict[str, tuple[Config, Answers]]:
+    return {name: (each.config, read_answers(folder / name)) for name, each in results.items()}
+
+
+def _by_question(kept: Mapping[str, tuple[Config, Answers]]) -> str:
+    rows = rows_of(kept)
+    heads = [f"{HEADS[metric]} (95 % interval)" for metric in METRICS]
+    head = ["evaluated on", "", "n", *heads, "answered ↑"]
+    made = _markdown(head, list(score_cells(rows)), texts=2)
+    differences = list(difference_cells(rows))
+    if differences:
+        heads = [HEADS[metric].split()[0] for metric in COMPARED]
+        head = ["evaluated on", "paired differences (95 % interval)", "n", *heads]
+        made += "\n" + _markdown(head, differences, texts=2)
+    return made
 
 
 def _place(config: Config) -> tuple[bool, bool]:

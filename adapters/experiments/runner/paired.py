@@ -1,0 +1,108 @@
+"""Tables and figures of experiments that kept the confidence in every answer.
+
+Scores have bootstrap intervals over the questions. Rows that judge the same answers are compared
+question by question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calib_metrics import Score, compare, plots, score
+from runner.answers import Answers
+from runner.config import Config
+from runner.measure import METRICS, Scored
+
+COMPARED = ("ece", "auroc", "brier")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one model, trained with one seed or not at all, said in one evaluation."""
+
+    evaluation: str
+    label: str
+    compared: bool
+    answers: Sequence[Scored]
+
+    @property
+    def columns(self) -> tuple[list[float | None], list[int]]:
+        """The confidences, and whether the answers are right."""
+        return [each.confidence for each in self.answers], [each.correct for each in self.answers]
+
+    def judges_the_same(self, other: Row) -> bool:
+        """Whether both judge the same answers to the same questions."""
+        mine, theirs = ([(x.id, x.correct) for x in row.answers] for row in (self, other))
+        return self.evaluation == other.evaluation and mine == theirs
+
+
+def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
+    """The rows of experiments, by evaluation; where there are several seeds, a row for each."""
+    rows = []
+    for config, answers in kept.values():
+        seeds = {seed for seed, _ in answers}
+        for (seed, evaluation), found in answers.items():
+            label = config.label + (f", seed {seed}" if len(seeds) > 1 else "")
+            rows.append(Row(evaluation, label, config.compared, found))
+    names = list(dict.fromkeys(row.evaluation for row in rows))
+    return sorted(rows, key=lambda row: names.index(row.evaluation))
+
+
+def score_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Cells of a table: evaluation, label, n, answered, and the scores with their intervals."""
+    for row in rows:
+        scores = score(*row.columns, (*METRICS, "answered"))
+        cells = [_cell(scores[name], "{:.3f}") for name in METRICS]
+        yield [row.evaluation, row.label, str(len(row.answers)), *cells, _answered(scores)]
+
+
+def difference_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Cells of a table: evaluation, whose scores less whose, n, and the paired differences."""
+    for row in rows:
+        for other in rows:
+            if not row.compared or other.compared or not row.judges_the_same(other):
+                continue
+            found = compare(*row.columns, *other.columns, COMPARED)
+            cells = [_cell(found[name], "{:+.3f}") for name in COMPARED]
+            n = str(found["brier"].n)
+            yield [row.evaluation, f"{row.label}, less {other.label}", n, *cells]
+
+
+def draw(groups: Mapping[str, Sequence[Row]], evaluation: str, folder: Path) -> list[Path]:
+    """ECE and AUROC of each group's rows in `evaluation`, a picture each and one of all groups."""
+    paths: list[Path] = []
+    columns = {}
+    for name, rows in groups.items():
+        bars = [_bar(row) for row in rows if row.evaluation == evaluation]
+        if bars:
+            columns[name] = bars
+            stem = folder / f"{_slug(name)}_bars"
+            paths += plots.bar_chart(bars, stem, model=name, task=evaluation)
+    if len(columns) > 1:
+        paths += plots.bar_grid(columns, folder / "all_bars", task=evaluation)
+    return paths
+
+
+def _bar(row: Row) -> dict[str, Any]:
+    scores = score(*row.columns, ("ece", "auroc"))
+    return {"label": row.label, "emphasise": row.compared, **scores}
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name)
+
+
+def _cell(found: Score, form: str) -> str:
+    if found.value != found.value:
+        return "undefined"
+    value = form.format(found.value)
+    if found.low != found.low:
+        return value
+    return f"{value} ({form.format(found.low)} to {form.format(found.high)})"
+
+
+def _answered(scores: Mapping[str, Score]) -> str:
+    return f"{scores['answered'].value:.3f}"
