@@ -29,7 +29,7 @@ class Row:
     answers: Sequence[Scored]
 
     @property
-    def columns(self) -> tuple[list[float | None], list[int]]:
+    def columns(self) -> tuple[list[Any], list[int]]:
         """The confidences, and whether the answers are right."""
         return [each.confidence for each in self.answers], [each.correct for each in self.answers]
 

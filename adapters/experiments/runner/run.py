@@ -24,7 +24,7 @@ from harness_tasks.elicitation.records import read_samples
 from harness_tasks.embedded_models import ensure_model
 from harness_tasks.embedded_models.catalogue import DEFAULT
 from runner.answers import Answers, write_answers
-from runner.config import CONSTANT, Config, Evaluation, Graded, each_task, load_config
+from runner.config import CONSTANT, Config, Evaluation, Graded, Prepared, each_task, load_config
 from runner.measure import BY_OPTION, METRICS, confidences, measure
 from runner.steps import OUT, Steps
 
@@ -88,7 +88,8 @@ def _model(config: Config) -> str:
 
 def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any]]:
     """A row of scores per seed and evaluation; adds to `answers` those that were scored."""
-    data = _data(config, steps)
+    # Without a need nothing reads it, and a cell of a table costs no more than it has to.
+    data = _data(config, steps) if _needs_data(config) else steps.folder
     rows = []
     for seed, weights in _train(config, data, steps):
         for name, evaluation in config.evaluate.items():
@@ -117,6 +118,14 @@ def _train_accuracy(data: Path) -> float:
 def _token_counter(config: Config, steps: Steps) -> Callable[[str], int]:
     tokenizer = AutoTokenizer.from_pretrained(steps.names[_model(config)])
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _needs_data(config: Config) -> bool:
+    """Whether anything is trained, fitted or chosen by the data."""
+    constant = any(each.method == CONSTANT for each in config.evaluate.values())
+    return bool(
+        config.recipe or config.temperature or constant or isinstance(config.data, Prepared)
+    )
 
 
 def _data(config: Config, steps: Steps) -> Path:
