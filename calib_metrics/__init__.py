@@ -39,6 +39,7 @@ from calib_metrics.selective import (
     risk_coverage,
     selective_accuracy,
 )
+from calib_metrics.skill import brier_skill
 from calib_metrics.smooth import smooth_ece, smooth_ece_bandwidth
 from calib_metrics.worst_case import Bounds, worst_case
 
@@ -60,6 +61,7 @@ __all__ = [
     "best_cutoff",
     "brier",
     "brier_decomposition",
+    "brier_skill",
     "classwise_ece",
     "compare",
     "compat_ece",

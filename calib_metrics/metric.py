@@ -38,7 +38,8 @@ class Metric:
     higher_is_better, lowest, highest: the direction and the range of the metric.
     options: the options of `score` that are among its parameters.
     fixed: parameters that its name fixes.
-    share: the parameter that follows "@" in its name, in (0, 1], and its default.
+    share: the parameter that follows "@" in its name, in (0, 1], and its default; None where it has
+        none.
     describe: function of (**parameters) that returns their "key:value" parts of the signature.
     all_rows: whether it uses all rows, not only those with a confidence.
     of_confidence: whether it depends on the confidences at all.
@@ -64,7 +65,7 @@ class Metric:
     highest: float = 1.0
     options: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    share: tuple[str, float] | None = None
+    share: tuple[str, float | None] | None = None
     describe: Callable[..., list[str]] = _describe
     all_rows: bool = False
     of_confidence: bool = True

@@ -19,9 +19,12 @@ from calib_metrics.cumulative import METRICS as CUMULATIVE
 from calib_metrics.discrimination import METRICS as DISCRIMINATION
 from calib_metrics.metric import Metric
 from calib_metrics.selective import METRICS as SELECTIVE
+from calib_metrics.skill import METRICS as SKILL
 from calib_metrics.smooth import METRICS as SMOOTH
 
-_DECLARED = (COUNTS, CALIBRATION, SMOOTH, CUMULATIVE, DISCRIMINATION, SELECTIVE, ABSTENTION, COMPAT)
+_DECLARED = (
+    COUNTS, CALIBRATION, SKILL, SMOOTH, CUMULATIVE, DISCRIMINATION, SELECTIVE, ABSTENTION, COMPAT,
+)  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for each in _DECLARED for metric in each}
 # Without the definitions of others, such as "ece:guo17".

@@ -100,6 +100,7 @@ def score(
     confidence: (n,) in [0, 1], None or NaN where the method gave none. correct: (n,) in {0, 1}.
     metrics: names of `calib_metrics.registry` ("answered" is the share of rows with a confidence);
     "selective_accuracy@0.7" and "coverage_at_accuracy@0.95" for another share than 0.8 and 0.9;
+    "brier_skill@0.4" against that constant rather than the best in hindsight;
     "ece:guo17" and so on for other definitions (`compat_ece`). "acc" and "answered" use all rows,
     the others only rows with a confidence.
     method: how the confidences were elicited; `conf` in the signature.

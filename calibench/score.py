@@ -19,7 +19,8 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     from calib_metrics.registry import METRICS
 
     for metric in METRICS.values():
-        name = f"{metric.name}@{metric.share[1]:g}" if metric.share else metric.name
+        default = metric.share[1] if metric.share else None
+        name = metric.name if default is None else f"{metric.name}@{default:g}"
         click.echo(f"{name} {'↑' if metric.higher_is_better else '↓'}")
         click.echo(click.wrap_text(metric.summary, 98, "    ", "    "))
     for name in OPTION_METRICS:
