@@ -182,6 +182,24 @@ def add(
         click.echo(path)
 
 
+@leaderboard.command()
+@STORE
+def rescore(store: Path) -> None:
+    """Add scores that older versions did not compute to the entries of a store.
+
+    Each is computed from the samples that were kept. What the entries already say stays, and is
+    checked against the samples. Prints the files that changed.
+
+    \b
+    Example:
+      calibench leaderboard rescore && calibench leaderboard build
+    """
+    from calib_leaderboards.store.rescore import rescore as run
+
+    for path in run(store):
+        click.echo(path)
+
+
 def read_train_accuracy(graded: Path) -> float:
     """Share of right answers in the train split of a graded dataset, from its grading.json.
 

@@ -11,6 +11,7 @@ from calib_leaderboards.pages.names import distinct
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
 from calib_leaderboards.store.read import read_entries, read_kept_samples
+from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.formats import flat, to_parquet
 from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.words import TITLES
@@ -128,7 +129,11 @@ def model_index_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
 
 
 def _dataset_files(entries: list[Entry], store: Path) -> Iterator[tuple[str, bytes]]:
-    yield "data/scores.parquet", to_parquet(flat(table_rows(entries)))
+    def kept(entry: Entry) -> Samples | None:
+        there = entry.samples.file is not None
+        return read_kept_samples(store / entry_path(entry)) if there else None
+
+    yield "data/scores.parquet", to_parquet(flat(table_rows(entries, kept)))
     yield "data/samples.parquet", _samples(entries, store)
     yield (
         "README.md",

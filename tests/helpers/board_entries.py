@@ -20,7 +20,15 @@ METHODS = {
     "sampling": "Sampling",
     "question_only": "Question only",
 }
-HIGHER = {"acc": True, "ece": False, "auroc": True, "brier": False, "answered": True}
+HIGHER = {
+    "acc": True,
+    "brier_skill": True,
+    "aurc": False,
+    "ece": False,
+    "auroc": True,
+    "brier": False,
+    "answered": True,
+}
 
 
 class _Samples(Samples):
@@ -46,6 +54,14 @@ def make_samples(methods: list[str], questions: int, seed: int) -> Samples:
         confidence=confidence,
         values={},
     )
+
+
+def samples_with(correct: Any, confidence: dict[str, Any]) -> Samples:
+    """Samples of these columns."""
+    names = tuple(f"q{i:04d}" for i in range(len(correct)))
+    hashes = tuple(_sha(name)[:16] for name in names)
+    columns = {name: np.asarray(values, float) for name, values in confidence.items()}
+    return _Samples(names, hashes, hashes, np.asarray(correct, float), columns, {})
 
 
 def make_stock_samples(name: str, questions: int, seed: int) -> Samples:
@@ -100,7 +116,7 @@ def make_entry(
             "num_fewshot": 3,
             "chat_template": False,
             "system_prompt": False,
-            "answers": "own",
+            "answers": "frozen" if "frozen-" in setting else "own",
         },
         "n": n,
         "scores": [

@@ -45,6 +45,9 @@ class Chromium:
                 "--disable-extensions",
                 "--remote-debugging-pipe",
                 "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-quic",
+                "--disable-sync",
                 "--hide-scrollbars",
                 # No request may leave the machine.
                 "--host-resolver-rules=MAP * ~NOTFOUND",

@@ -380,7 +380,7 @@ def test_a_run_with_a_limit_is_marked_in_every_file_and_never_added(tmp_path):
     assert sentence in (out / "site/model/SmolLM2-135M-Instruct.html").read_text(encoding="utf-8")
     for name in ("index", "compare", "models"):
         assert "Preview: rows" in (out / f"site/{name}.html").read_text(encoding="utf-8")
-    for name in ("site/data.js", "leaderboard.csv", "leaderboard.tex"):
+    for name in ("site/data/board.js", "leaderboard.csv", "leaderboard.tex"):
         assert "preview-60-of-900" in (out / name).read_text(encoding="utf-8"), name
     drawn = (out / f"figures/{TASK}_bars.svg").read_text(encoding="utf-8")
     assert "preview: 60 of 900 questions" in drawn

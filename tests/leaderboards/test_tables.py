@@ -1,4 +1,4 @@
-"""The tables that are built from a store: ranks, files, and names that stay text."""
+"""The tables that are built from a store: files, and names that stay text."""
 
 import csv
 import io
@@ -11,13 +11,13 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
-from calib_leaderboards.pages.data import board_script
+from calib_leaderboards.pages.data import task_script
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.pages.names import distinct, model_pages, size_text
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.tables.formats import flat, to_csv, to_latex
 from calib_leaderboards.tables.notes import notes
-from calib_leaderboards.tables.rows import best_first, table_rows
+from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.table import tables_of
 from helpers.board_entries import make_entry, make_samples, put, write_store
 
@@ -27,55 +27,12 @@ HOSTILE = "</script><script>alert(1)</script>|`x`"
 SCORE = {"ece": (0.1, 0.08, 0.12)}
 
 
-def ranks(values, name="ece", method="likelihood"):
-    """Ranks of one method of models a, b, c ... with the (value, low, high) given."""
-    entries = [
-        make_entry(model=f"org/{chr(97 + i)}", methods={method: {name: value}})[0]
-        for i, value in enumerate(values)
-    ]
-    return [row.ranks[name] for row in table_rows(entries)]
-
-
 def contents(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def test_overlapping_intervals_share_a_rank_and_clear_differences_do_not():
-    # By hand: nobody lies wholly below a and b; a does below c; a, b and c do below d.
-    spans = [(0.10, 0.08, 0.12), (0.13, 0.11, 0.15), (0.14, 0.13, 0.20), (0.40, 0.30, 0.50)]
-    assert ranks(spans) == [1, 1, 2, 4]
-
-
-def test_more_is_better_for_auroc():
-    assert ranks([(0.6, 0.5, 0.7), (0.9, 0.8, 1.0), (0.75, 0.65, 0.85)], "auroc") == [2, 1, 1]
-
-
-def test_touching_intervals_overlap():
-    assert ranks([(0.1, 0.0, 0.2), (0.3, 0.2, 0.4)]) == [1, 1]
-
-
-def test_rows_without_an_interval_or_there_to_be_beaten_have_no_rank():
-    assert ranks([(0.1, None, None), (0.3, 0.2, 0.4), (None, None, None)]) == [None, 1, None]
-    assert ranks([(0.1, 0.05, 0.2)], method="question_only") == [None]
-    two = {"likelihood": {"ece": (0.5, 0.4, 0.6)}, "question_only": {"ece": (0.1, 0.05, 0.2)}}
-    rows = table_rows([make_entry(methods=two)[0]])
-    assert {row.score.method: row.ranks["ece"] for row in rows} == {
-        "likelihood": 1,
-        "question_only": None,
-    }
-    assert [row.score.method for row in best_first(rows, "ece")] == ["likelihood", "question_only"]
-
-
-def test_only_rows_about_the_same_questions_are_ranked_against_each_other():
-    better = {"likelihood": {"ece": (0.1, 0.05, 0.15)}}
-    worse = {"likelihood": {"ece": (0.4, 0.3, 0.5)}}
-    one = make_entry(task="calib_a", methods=better)[0]
-    other = make_entry(task="calib_b", methods=worse)[0]
-    assert [row.ranks["ece"] for row in table_rows([one, other])] == [1, 1]
 
 
 def test_csv_and_parquet_hold_every_score_of_every_entry(tmp_path):
@@ -90,7 +47,7 @@ def test_csv_and_parquet_hold_every_score_of_every_entry(tmp_path):
     table = pyarrow.parquet.read_table(tmp_path / "out/leaderboard.parquet").to_pylist()
     assert [(row["method"], row["metric"], row["value"], row["rank"]) for row in table] == [
         ("likelihood", "ece", 0.1, 1),
-        ("likelihood", "auroc", 0.8, 1),
+        ("likelihood", "auroc", 0.8, None),
         ("verbalized", "ece", None, None),
     ]
     assert [(row["method"], row["metric"], row["value"]) for row in lines] == [
@@ -114,7 +71,7 @@ def test_scores_of_stock_tasks_stand_in_the_same_tables(tmp_path):
         ),
     )
     page = build_store(tmp_path / "store", tmp_path / "out").read_text(encoding="utf-8")
-    assert "## truthfulqa_mc2" in page and "0.410 (0.380–0.440), rank 1" in page
+    assert "## truthfulqa_mc2" in page and "| 0.410 (0.380–0.440) |" in page
     text = (tmp_path / "out/leaderboard.csv").read_text(encoding="utf-8")
     assert {row["task"] for row in csv.DictReader(io.StringIO(text))} == {
         "calib_worldfacts",
@@ -148,7 +105,7 @@ def test_building_again_writes_nothing_and_a_lost_file_is_made_again(tmp_path):
     before, times = contents(out), {p: p.stat().st_mtime_ns for p in out.rglob("*")}
     build_store(store, out)
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == times
-    (out / "site/data.js").unlink()
+    (out / "site/data/board.js").unlink()
     build_store(store, out)
     assert contents(out) == before
     csv = out / "leaderboard.csv"
@@ -226,13 +183,13 @@ def test_hostile_names_stay_text_in_every_file(tmp_path):
         if name.startswith("out/") and name.endswith((".html", ".js", ".svg", ".md")):
             text = content.decode("utf-8")
             assert "<script>alert" not in text and "</script><script>" not in text, name
-    data = (out / "site/data.js").read_text()
-    board = json.loads(data.removeprefix("window.calibenchBoard=").rstrip(";\n"))
-    assert {model[0] for model in board["models"]} == {HOSTILE, "../../x"}
+    (data,) = (path for path in (out / "site/data").glob("*.js") if "board" not in path.name)
+    task = json.loads(data.read_text().removeprefix("calibenchTask(").rstrip(");\n"))
+    assert {model[0] for model in task["models"]} == {HOSTILE, "../../x"}
     page = (out / "README.md").read_text(encoding="utf-8")
     tables = [block.splitlines() for block in page.split("\n\n") if block.startswith("| ")]
     assert [len({line.count("|") for line in lines}) for lines in tables] == [1]
-    assert set(re.findall(r"</?([a-zA-Z]+)", page)) <= {"img"}
+    assert set(re.findall(r"</?([a-zA-Z]+)", page)) <= {"img", "details", "summary"}
 
 
 def test_links_of_the_pages_lead_to_files_and_anchors_of_the_site(tmp_path):
@@ -240,7 +197,7 @@ def test_links_of_the_pages_lead_to_files_and_anchors_of_the_site(tmp_path):
     write_store(store, models=4, tasks=2, methods=2)
     build_store(store, out)
     pages = list((out / "site").rglob("*.html"))
-    assert len(pages) == 7
+    assert len(pages) == 8
     for page in pages:
         text = page.read_text(encoding="utf-8")
         for link in re.findall(r'(?:href|src)="([^"]+)"', text):
@@ -272,14 +229,13 @@ def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
         ("Sampling", "org/b"),
     ]
     assert labels(("org/a", None, "0-shot"), ("org/a", None, "0-shot_chat")) == [
-        ("Likelihood", "0-shot"),
-        ("Sampling", "0-shot_chat"),
+        ("Likelihood", ""),  # the chat is another setting, which the figure leaves out
     ]
     assert labels(("org/a", "x", "0-shot"), ("org/a", "y", "0-shot")) == [
         ("Likelihood", "x"),
         ("Sampling", "y"),
     ]
-    assert labels(("org/a", None, "0-shot"), ("org/a", "x", "0-shot_frozen-1")) == [
+    assert labels(("org/a", None, "0-shot"), ("org/a", "x", "0-shot_frozen-0000000f")) == [
         ("Likelihood", ""),
         ("Sampling", ""),
     ]
@@ -299,9 +255,10 @@ def test_sizes_and_labels_are_short_and_tell_apart():
 def test_the_data_script_is_plain_ascii_that_ends_no_element():
     scores = {"likelihood": {"ece": (0.1, 0.0, 0.2)}}
     entry = make_entry(model="org/</ScRiPt>\u2028é", methods=scores)[0]
-    rows = table_rows([entry])
-    text = board_script(rows, {entry.model.name: "model/x.html"}).decode("ascii")
-    assert "<" not in text and entry.model.name in json.loads(text[22:-2])["models"][0]
+    (table,) = tables_of(table_rows([entry]))
+    text = task_script(table, {entry.model.name: "model/x.html"}).decode("ascii")
+    task = json.loads(text.removeprefix("calibenchTask(").removesuffix(");\n"))
+    assert "<" not in text and entry.model.name in task["models"][0]
 
 
 def test_the_command_builds_a_store_and_explains_what_does_not_fit(tmp_path):
@@ -322,7 +279,7 @@ def test_the_published_tables_are_those_of_the_published_entries(tmp_path):
     shutil.copytree(board / "results", tmp_path / "results")
     build_store(tmp_path / "results", tmp_path)
     made = {name: data for name, data in contents(tmp_path).items() if not name.endswith(UNSTABLE)}
-    assert made.keys() >= {"README.md", "leaderboard.csv", "site/index.html", "site/data.js"}
+    assert made.keys() >= {"README.md", "leaderboard.csv", "site/index.html", "site/data/board.js"}
     # The rest is made where it is wanted, and not kept in the repository.
     kept = {name: data for name, data in made.items() if not name.startswith("site/")}
     kept.pop("leaderboard.tex")

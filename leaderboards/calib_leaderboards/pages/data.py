@@ -1,17 +1,23 @@
-"""What the scripts of the site read: one file with all rows, and one per entry with its samples."""
+"""What the scripts of the site read, in parts that are loaded when a page needs them.
+
+data/board.js lists the tasks and the metrics, data/TASK.js holds the rows of a task, data/MODEL.js
+what the pictures of a model show, and samples/ENTRY.js the samples of an entry. They are scripts: a
+page that was opened from a file may load a script, but no other file.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib_leaderboards.pages.names import size_text
-from calib_leaderboards.store.entry import Metric
+from calib_leaderboards.store.entry import Metric, Reliability
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables.rows import TableRow, direction, metric_names
-from calib_leaderboards.tables.table import group_names
+from calib_leaderboards.tables.rows import Group, TableRow, direction, metric_names
+from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import TITLES
 
 _DIGITS = 5  # significant; more than any table shows
@@ -31,77 +37,135 @@ class _Index:
         return list(self.numbers)
 
 
-def board_script(rows: Sequence[TableRow], pages: Mapping[str, str]) -> bytes:
-    """data.js: every row of the table, columns of repeated names as numbers into lists.
+def task_file(group: Group) -> str:
+    """Where the rows of a task lie in the site."""
+    return f"data/{_file(group[0], *group)}.js"
 
-    An entry is [model, adapter, task group, setting, samples file, key]; a row [entry, method,
-    label, sanity, n, [[metric, value, low, high, rank], ...]].
+
+def model_file(model: str) -> str:
+    """Where the pictures of a model lie in the site."""
+    return f"data/model/{_file(model, model)}.js"
+
+
+def _file(name: str, *parts: str) -> str:
+    """A file name for texts that may differ in upper and lower case alone."""
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{slug(name)[:60]}-{digest[:8]}"
+
+
+def board_script(tables: Sequence[Table]) -> bytes:
+    """data/board.js: [title, file, number of rows] of every task."""
+    tasks = [[table.title, task_file(table.group), len(table.rows)] for table in tables]
+    return _script("calibenchTasks", tasks)
+
+
+def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
+    """The rows of a task, columns of repeated names as numbers into lists.
+
+    An entry is [model, adapter, setting, samples file, key]; a row [entry, method, label, marks,
+    rank, n, [[metric, value, low, high], ...]]. The marks are added up: 1 for a sanity row, 2 for
+    one of the main table, 4 for one with few right or wrong answers.
     """
-    models, adapters, groups, settings = _Index(), _Index(), _Index(), _Index()
+    models, adapters, settings = _Index(), _Index(), _Index()
     methods, labels, entries = _Index(), _Index(), _Index()
-    names = metric_names(rows)
-    places = {name: place for place, name in enumerate(names)}
+    places = {name: place for place, name in enumerate(table.metrics)}
     made = []
-    for row in rows:
+    for row in table.rows:
         entry = row.entry
         number = entries.of(
             (
                 models.of((entry.model.name, entry.model.parameters)),
                 adapters.of(row.adapter),
-                groups.of(row.group),
                 settings.of(entry.setting.slug),
                 int(entry.samples.file is not None),
                 row.key,
             )
         )
-        scores = [
-            _metric(places[name], metric, row.ranks.get(name))
-            for name, metric in row.score.metrics.items()
-        ]
         made.append(
             [
                 number,
                 methods.of(row.score.method),
                 labels.of(row.score.label),
-                int(row.sanity),
+                int(row.sanity) + 2 * int(row.main) + 4 * int(row.few),
+                row.rank,
                 row.score.n,
-                scores,
+                [[places[name], *_numbers(m)] for name, m in row.score.metrics.items()],
             ]
         )
-    titles = group_names(groups.values)
-    board = {
-        "models": [[name, pages[name], size, size_text(size)] for name, size in models.values],
-        "adapters": adapters.values,
-        "groups": [titles[group] for group in groups.values],
-        "settings": settings.values,
-        "methods": [[name, slug(name)] for name in methods.values],
-        "labels": labels.values,
-        "metrics": [[name, TITLES.get(name, name), direction(rows, name)] for name in names],
-        "entries": entries.values,
-        "rows": made,
-    }
-    return _script("calibenchBoard", board)
+    return _script(
+        "calibenchTask",
+        {
+            "title": table.title,
+            "how": table.how_to_read,
+            "notes": [*filter(None, [table.preview]), *table.notes],
+            "setting": table.setting,
+            "main": table.main_metric,
+            "models": [[name, pages[name], size, size_text(size)] for name, size in models.values],
+            "adapters": adapters.values,
+            "settings": settings.values,
+            "methods": [[name, slug(name)] for name in methods.values],
+            "labels": labels.values,
+            "metrics": [
+                [name, TITLES.get(name, name), direction(table.rows, name)]
+                for name in metric_names(table.rows)
+            ],
+            "entries": entries.values,
+            "rows": made,
+        },
+    )
+
+
+def model_script(model: str, tables: Sequence[Table]) -> bytes:
+    """The main rows of a model, of every task with confidences: what its pictures show.
+
+    A row is [label, adapter, marks, skill, ECE, AUROC, bins]; a score [value, low, high] or null; a
+    bin [count, mean confidence, accuracy].
+    """
+    tasks = []
+    for table in tables:
+        rows = [row for row in table.best_first if "ece" in row.score.metrics]
+        if rows:
+            tasks.append([table.title, table.setting, [_picture(row) for row in rows]])
+    return _script("calibenchModel", {"model": model, "tasks": tasks})
+
+
+def _picture(row: TableRow) -> list[Any]:
+    scores = [row.score.metrics.get(name) for name in ("brier_skill", "ece", "auroc")]
+    return [
+        row.score.label,
+        row.adapter,
+        int(row.sanity) + 4 * int(row.few),
+        *(None if score is None else _numbers(score) for score in scores),
+        _bins(row.score.reliability),
+    ]
+
+
+def _bins(bins: Reliability | None) -> list[list[float | None]]:
+    if bins is None:
+        return []
+    columns = zip(bins.count, bins.confidence, bins.accuracy, strict=True)
+    return [[count, _short(mean), _short(share)] for count, mean, share in columns]
 
 
 def samples_script(key: str, packed: bytes) -> bytes:
-    """samples/KEY.js: the packed samples as they lie in the store, which the browser unpacks.
-
-    A page opened from a file may not fetch another file, but may load a script.
-    """
+    """samples/KEY.js: the packed samples as they lie in the store, which the browser unpacks."""
     content = base64.b64encode(packed).decode("ascii")
-    return f'calibenchSamples({_json(key)},"{content}");\n'.encode("ascii")
+    return f'calibenchSamples({to_json(key)},"{content}");\n'.encode("ascii")
 
 
-def _metric(place: int, metric: Metric, rank: int | None) -> list[Any]:
-    numbers = (metric.value, metric.low, metric.high)
-    return [place, *(v if v is None else float(f"{v:.{_DIGITS}g}") for v in numbers), rank]
+def _numbers(metric: Metric) -> list[float | None]:
+    return [_short(value) for value in (metric.value, metric.low, metric.high)]
+
+
+def _short(value: float | None) -> float | None:
+    return value if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def _script(name: str, value: Any) -> bytes:
-    return f"window.{name}={_json(value)};\n".encode("ascii")
+    return f"{name}({to_json(value)});\n".encode("ascii")
 
 
-def _json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """JSON that is also safe inside a script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: no U+2028 either
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

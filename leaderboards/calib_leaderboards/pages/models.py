@@ -12,7 +12,7 @@ from calib_leaderboards.pages import charts
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
-from calib_leaderboards.tables.rows import TableRow, best_first, direction
+from calib_leaderboards.tables.rows import TableRow, best_first, direction, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, heading, interval, number
 
@@ -50,18 +50,13 @@ def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[Tabl
     The texts: what its method is called, and which of the figure's models, adapters and settings it
     is of ("" if there is one).
 
-    Left out are rows that are there to be beaten, all but the best by ECE if there are many, and
-    what an adapter says of its own answers where it also judged those of another run: bars side by
-    side are about the same answers as far as can be.
+    Left out are other settings than the task's default, rows that are there to be beaten, and all
+    but the best if there are many.
     """
-    known = [row for row in rows if "ece" in row.score.metrics and not row.sanity]
-    frozen = {_who(row) for row in known if row.entry.setting.answers == "frozen"}
-    known = [
-        row
-        for row in known
-        if row.entry.setting.answers == "frozen" or not row.adapter or _who(row) not in frozen
-    ]
-    best = {id(row) for row in best_first(known, "ece")[:_MOST_BARS]}
+    known = [row for row in rows if row.main and "ece" in row.score.metrics and not row.sanity]
+    best = (
+        {id(row) for row in best_first(known, metric_names(known)[0])[:_MOST_BARS]} if known else ()
+    )
     shown = sorted((row for row in known if id(row) in best), key=lambda row: bool(row.adapter))
     models = {row.entry.model.name for row in shown}
     adapters = {row.adapter for row in shown} - {""}
@@ -106,7 +101,7 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
 
 def shown_metrics(table: Table) -> Sequence[str]:
     """The metrics for which a table of a task has columns."""
-    if any(name in table.metrics for name in ("ece", "auroc", "brier")):
+    if any(name in table.metrics for name in ("brier_skill", "ece", "auroc", "brier")):
         return [name for name in (*MAIN, "answered") if name in table.metrics]
     return table.metrics[:6]
 
@@ -125,7 +120,9 @@ def _table(table: Table) -> dict[str, Any]:
         "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in table.rows})),
         "bars": [Markup(chart) for chart in bar_charts(table.rows)],
         "head": table.head(names),
+        "how_to_read": table.how_to_read,
         "rows": [_row(row, names) for row in table.best_first],
+        "folded": [_row(row, names) for row in table.folded],
         "entries": [_entry(members) for members in entries.values()],
     }
 
@@ -138,11 +135,12 @@ def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
             {
                 "value": number(metric.value) if metric else "",
                 "interval": interval(metric) if metric else "",
-                "rank": row.ranks.get(name),
+                "few": name == "auroc" and row.few,
             }
         )
     return {
         "id": anchor(row.key, row.score.method),
+        "rank": row.rank,
         "label": row.score.label,
         "adapter": row.adapter,
         "setting": row.entry.setting.slug,

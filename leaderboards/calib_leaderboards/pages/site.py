@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from calib_leaderboards.pages.data import board_script, samples_script
+from calib_leaderboards.pages.data import (
+    board_script,
+    model_file,
+    model_script,
+    samples_script,
+    task_file,
+    task_script,
+)
 from calib_leaderboards.pages.models import bar_charts, model_page
 from calib_leaderboards.pages.names import breakable, counted, model_pages, size_text
+from calib_leaderboards.pages.overview import overview_page, overview_script
 from calib_leaderboards.pages.readme import MOST_ROWS, readme
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.paths import slug
+from calib_leaderboards.store.paths import entry_path, samples_path, slug
+from calib_leaderboards.store.samples import Samples, samples_from_bytes
 from calib_leaderboards.tables.formats import flat, to_csv, to_latex, to_parquet
+from calib_leaderboards.tables.overview import Pair, overview
 from calib_leaderboards.tables.rows import Group, TableRow, preview, table_rows
 from calib_leaderboards.tables.table import Table, tables_of
 
@@ -26,9 +37,20 @@ def files(
     """Every file of a build as (path below the output folder, content).
 
     packed: reads the samples of an entry that has some. link: where the entries lie below the
-    output folder; None if they lie elsewhere.
+    output folder; None if they lie elsewhere. Raises ValueError for samples that are not those of
+    their entry.
     """
-    rows = table_rows(entries)
+
+    @lru_cache(maxsize=64)
+    def of_path(path: PurePosixPath) -> Samples:
+        entry = by_path[path]
+        return samples_from_bytes(entry, packed(entry), f"'{samples_path(path)}'")
+
+    def samples(entry: Entry) -> Samples | None:
+        return None if entry.samples.file is None else of_path(entry_path(entry))
+
+    by_path = {entry_path(entry): entry for entry in entries}
+    rows = table_rows(entries, samples)
     tables = tables_of(rows)
     lines = flat(rows)
     yield "leaderboard.csv", to_csv(lines)
@@ -43,13 +65,16 @@ def files(
             path = f"{stem}_{name}.svg"
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")
-    yield "README.md", readme(tables, figures, link)
-    yield from _site(rows, tables, packed)
+    core, pairs = overview(tables, samples)
+    yield "README.md", readme(tables, core, pairs, figures, link)
+    yield from _site(rows, tables, core, pairs, packed)
 
 
 def _site(
     rows: list[TableRow],
     tables: list[Table],
+    core: list[Table],
+    pairs: list[Pair],
     packed: Callable[[Entry], bytes],
 ) -> Iterator[tuple[str, bytes]]:
     # autoescape: names come from anyone's files.
@@ -75,20 +100,26 @@ def _site(
     yield "site/.nojekyll", b""
     for path in sorted((_HERE / "assets").iterdir()):
         yield f"site/assets/{path.name}", path.read_bytes()
-    yield "site/data.js", board_script(rows, pages)
+    yield "site/data/board.js", board_script(tables)
+    for table in tables:
+        yield f"site/{task_file(table.group)}", task_script(table, pages)
+    titles = {table.group: table.title for table in tables}
+    of_pages = {name: tables_of(members, titles) for name, members in of_model.items()}
+    for name, members_tables in of_pages.items():
+        yield f"site/{model_file(name)}", model_script(name, members_tables)
+    counts = [
+        counted(len(entries), "entry", "entries"),
+        counted(len(of_model), "model"),
+        counted(len(tables), "task"),
+    ]
+    shown = overview_page(core, pairs, pages)
+    if pairs:
+        yield "site/data/overview.js", overview_script(shown)
     yield (
         "site/index.html",
-        page(
-            "index.html",
-            root="",
-            here="Leaderboard",
-            counts=[
-                counted(len(entries), "entry", "entries"),
-                counted(len(of_model), "model"),
-                counted(len(tables), "task"),
-            ],
-        ),
+        page("index.html", root="", here="Overview", counts=counts, overview=shown),
     )
+    yield "site/tasks.html", page("tasks.html", root="", here="Tasks", counts=counts)
     yield "site/compare.html", page("compare.html", root="", here="Compare two")
     listed = [
         {
@@ -105,9 +136,8 @@ def _site(
         for name, members in sorted(of_model.items(), key=lambda item: item[0].lower())
     ]
     yield "site/models.html", page("models.html", root="", here="Models", models=listed)
-    titles = {table.group: table.title for table in tables}
-    for name, members in of_model.items():
-        model = model_page(tables_of(members, titles))
+    for name, members_tables in of_pages.items():
+        model = model_page(members_tables)
         yield f"site/{pages[name]}", page("model.html", root="../", here="", model=model)
     for key, entry in entries.items():
         if entry.samples.file is not None:

@@ -53,7 +53,7 @@ def add(
     used = {adapter.name for run in runs for adapter in run.adapters}
     folders = _by_name(adapters, used)
     made = make_all(runs, adapters=folders, note=note, resamples=resamples, seed=seed)
-    with _locked(store):
+    with locked(store):
         _remove_parts(store)
         _check(store, made, replace)
         _write(store, made)
@@ -76,8 +76,8 @@ def _by_name(adapters: Sequence[Path], used: set[str]) -> Mapping[str, Path]:
 
 
 @contextmanager
-def _locked(store: Path) -> Iterator[None]:
-    """Hold the store for this add alone; it is made if it does not exist."""
+def locked(store: Path) -> Iterator[None]:
+    """Hold the store for this program alone; it is made if it does not exist."""
     store.mkdir(parents=True, exist_ok=True)
     refuse_links(store, PurePosixPath(LOCK))
     lock = FileLock(store / LOCK, timeout=_PATIENCE)
@@ -189,6 +189,19 @@ def _write(store: Path, made: Made) -> None:
             os.replace(part, file)
         for file in stale:
             file.unlink(missing_ok=True)
+    finally:
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
+
+
+def replace_entries(store: Path, entries: Mapping[PurePosixPath, Entry]) -> None:
+    """Write entries over those of the same paths, all staged before the first is moved."""
+    parts: list[tuple[Path, Path]] = []
+    try:
+        for path, entry in entries.items():
+            _stage(store / path, entry_to_json(entry), parts)
+        for part, file in parts:
+            os.replace(part, file)
     finally:
         for part, _ in parts:
             part.unlink(missing_ok=True)

@@ -47,7 +47,9 @@ def make_all(
 
     adapters: folders of adapters by the names that runs give them, to record their weights' sha256.
     constant: adds to one entry of each confidence task, of a run without an adapter if there is
-    one, the row of a model that always says this. note: what readers of the scores have to know.
+    one, the row of a model that always says this; the Brier skill of all methods that judge the
+    same answers is against it. Elsewhere it is against the best constant in hindsight.
+    note: what readers of the scores have to know.
     preview: accept runs of a part of the questions.
     resamples, seed: of the bootstrap behind the intervals.
 
@@ -60,13 +62,15 @@ def make_all(
     """
     made: Made = {}
     bearers: dict[str, Run] = {}
-    for run in sorted(runs, key=lambda run: bool(run.adapters)):
+    ordered = sorted(runs, key=lambda run: bool(run.adapters))  # the bearers first
+    for run in ordered:
         bearers = {task.name: run for task in run.tasks} | bearers
-    for run in runs:
+    rates: dict[tuple[str, str | None], float] = {}
+    for run in ordered:
         for task in run.tasks:
             said = constant if bearers[task.name] is run else None
             entry, packed = _checked(
-                run, task, adapters or {}, said, note, preview, resamples, seed
+                run, task, adapters or {}, said, rates, note, preview, resamples, seed
             )
             if entry is None:
                 continue
@@ -106,6 +110,7 @@ def _make(
     task: Task,
     adapters: Mapping[str, Path],
     constant: float | None,
+    rates: dict[tuple[str, str | None], float],
     note: str | None,
     preview: bool,
     resamples: int,
@@ -115,10 +120,12 @@ def _make(
     log = load_log(run, task)
     if log.correct is not None:
         if constant is not None:
+            rates[task.name, log.said] = constant
             always = np.full(len(log.ids), constant)
             log = replace(log, confidence={**log.confidence, CONSTANT: always})
         costs = requests_per_question(task.name, task.form, task.metadata)
-        scores = confidence_scores(run, task, log, costs, resamples, seed)
+        rate = rates.get((task.name, log.said))
+        scores = confidence_scores(run, task, log, costs, rate, resamples, seed)
     else:
         scores, left_out = stock_scores(run, task, log, resamples, seed)
         if names := sorted({metric for metric, _ in left_out}):

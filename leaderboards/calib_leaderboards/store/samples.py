@@ -77,18 +77,21 @@ def unpack_samples(entry: Entry, file: Path) -> Samples:
         raise FileNotFoundError(
             f"There is no file '{file}', which an entry names; add the entry again with --replace."
         )
-    content = file.read_bytes()
+    return samples_from_bytes(entry, file.read_bytes(), f"'{file}'")
+
+
+def samples_from_bytes(entry: Entry, content: bytes, where: str) -> Samples:
+    """Read packed samples, checked to be the entry's; a ValueError begins with `where`."""
     if hashlib.sha256(content).hexdigest() != entry.samples.sha256:
         raise ValueError(
-            f"'{file}' is not the file that its entry was made with (its sha256 differs); "
+            f"{where} is not the file that its entry was made with (its sha256 differs); "
             "add the entry again with --replace."
         )
     try:
         return _columns([json.loads(line) for line in _unpack(content).splitlines()])
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
         raise ValueError(
-            f"'{file}' holds no samples of an entry ({error!r}); add the entry again with "
-            "--replace."
+            f"{where} holds no samples of an entry ({error!r}); add the entry again with --replace."
         ) from error
 
 

@@ -19,7 +19,7 @@ from calib_metrics.scores import resample
 from calib_metrics.signature import SIGNATURE_VERSION, Options
 
 Floats = NDArray[np.float64]
-METRICS = ("acc", "ece", "auroc", "brier", "answered", "rms", "nll")
+METRICS = ("acc", "brier_skill", "ece", "auroc", "aurc", "brier", "answered", "rms", "nll")
 BINS = 10
 POINTS = 101  # of a risk-coverage curve
 # Whose aggregation lm-eval takes to be the mean where a task names none.
@@ -35,12 +35,19 @@ _MEANS = (
 
 
 def confidence_scores(
-    run: Run, task: Task, log: Log, costs: Mapping[str, int], resamples: int, seed: int
+    run: Run,
+    task: Task,
+    log: Log,
+    costs: Mapping[str, int],
+    base_rate: float | None,
+    resamples: int,
+    seed: int,
 ) -> list[Score]:
     """The scores of every method of a confidence task.
 
-    costs: requests per question by method. Ungraded answers are left out of every score and
-    counted as missing. Raises ValueError if a score is not lm-eval's, or no answer is graded.
+    costs: requests per question by method. base_rate: of the Brier skill, see `brier_skill`.
+    Ungraded answers are left out of every score and counted as missing. Raises ValueError if a
+    score is not lm-eval's, or no answer is graded.
     """
     graded = ~np.isnan(log.correct)
     if not graded.any():
@@ -55,12 +62,10 @@ def confidence_scores(
                 "signature; give it another name and run the evaluation again."
             )
         confidence = [None if math.isnan(value) else value for value in column[graded].tolist()]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an undefined score is null
-            found = _score_columns(confidence, correct, method, resamples, seed)
+        found = score_columns(confidence, correct, method, base_rate, resamples, seed)
         for name, score in found.items():
             _check_printed(run, task, log, name, method, score.value)
-        metrics = {name: _metric(**score.to_dict()) for name, score in found.items()}
+        metrics = {name: metric_of(score) for name, score in found.items()}
         metrics |= _means(run, task, log, method, options)
         known = _usable(confidence, correct)
         cost = costs.get(method)
@@ -125,16 +130,39 @@ def _usable(
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _score_columns(
-    confidence: list[float | None], correct: list[int], method: str, resamples: int, seed: int
+def score_columns(
+    confidence: list[float | None],
+    correct: list[int],
+    method: str,
+    base_rate: float | None,
+    resamples: int,
+    seed: int,
 ) -> dict[str, calib_metrics.Score]:
-    """Leave out scores without a finite value: nll, if a confidence is 0 or 1."""
+    """Score one method; scores without a finite value (nll of a confidence of 0 or 1) are left out.
+
+    base_rate: of the Brier skill; None for the best constant in hindsight.
+    """
     present = _usable(confidence, correct)
     finite = bool(present[0]) and math.isfinite(calib_metrics.nll(*present))
-    metrics = METRICS if finite else tuple(name for name in METRICS if name != "nll")
-    return calib_metrics.score(
-        confidence, correct, metrics, method=method, resamples=resamples, seed=seed
-    )
+    asked = {name: name for name in METRICS if finite or name != "nll"}
+    if base_rate:
+        asked["brier_skill"] = f"brier_skill@{base_rate:.6f}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an undefined score is null
+        found = calib_metrics.score(
+            confidence,
+            correct,
+            tuple(asked.values()),
+            method=method,
+            resamples=resamples,
+            seed=seed,
+        )
+    return {name: found[full] for name, full in asked.items()}
+
+
+def metric_of(score: calib_metrics.Score) -> Metric:
+    """A score as entries hold it."""
+    return _metric(**score.to_dict())
 
 
 def _means(run: Run, task: Task, log: Log, filter_: str, options: Options) -> dict[str, Metric]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from calib_leaderboards.store.entry import Metric
-from calib_leaderboards.tables.rows import TableRow
+from calib_leaderboards.tables.rows import Group, TableRow, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, interval, number
 
@@ -42,6 +42,7 @@ COLUMNS = (
     "task_source",
     "split",
     "setting",
+    "default_setting",
     "num_fewshot",
     "chat_template",
     "system_prompt",
@@ -69,7 +70,15 @@ COLUMNS = (
 
 
 def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
-    """One tuple of `COLUMNS` for each row and metric; what is unknown is None."""
+    """One tuple of `COLUMNS` for each row and metric; what is unknown is None.
+
+    A row's rank stands beside the metric that ranks its table.
+    """
+    rows = list(rows)
+    groups: dict[Group, list[TableRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    ranked_by = {group: metric_names(members)[0] for group, members in groups.items()}
     lines = []
     for row in rows:
         entry, score = row.entry, row.score
@@ -86,6 +95,7 @@ def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
             task.source,
             task.split,
             setting.slug,
+            row.main,
             setting.num_fewshot,
             setting.chat_template,
             setting.system_prompt,
@@ -112,7 +122,7 @@ def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
                     m.high,
                     m.stderr,
                     m.higher_is_better,
-                    row.ranks.get(name),
+                    row.rank if name == ranked_by[row.group] else None,
                     score.n,
                     score.n_missing,
                     m.signature,
@@ -151,7 +161,14 @@ def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
         **dict.fromkeys(("value", "low", "high", "stderr"), pyarrow.float64()),
         **dict.fromkeys(("parameters", "num_fewshot", "rank", "n", "n_missing"), pyarrow.int64()),
         **dict.fromkeys(
-            ("chat_template", "system_prompt", "sanity", "higher_is_better"), pyarrow.bool_()
+            (
+                "default_setting",
+                "chat_template",
+                "system_prompt",
+                "sanity",
+                "higher_is_better",
+            ),
+            pyarrow.bool_(),
         ),
     }
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
@@ -165,7 +182,7 @@ def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
 
 
 def to_latex(tables: Iterable[Table], limit: int) -> bytes:
-    """A booktabs table per task, best first, of at most `limit` rows each."""
+    """A booktabs table per task, of its default setting, best first, at most `limit` rows each."""
     parts = ["% Made by `calibench leaderboard build`. Needs \\usepackage{booktabs}."]
     for table in tables:
         (task, version, _), known = table.group, table.metrics
@@ -206,7 +223,8 @@ def _tex_score(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return "--"
     span = interval(metric).replace("–", "--")
-    return number(metric.value) + (rf" {{\scriptsize [{span}]}}" if span else "")
+    text = number(metric.value) + (rf" {{\scriptsize [{span}]}}" if span else "")
+    return text.replace("−", "$-$")
 
 
 def _tex(text: str) -> str:

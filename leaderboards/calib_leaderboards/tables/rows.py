@@ -6,29 +6,33 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from calib_leaderboards.labels import SANITY
 from calib_leaderboards.store.entry import Entry, Score
 from calib_leaderboards.store.paths import entry_path
+from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.store.setting import preview_note
+from calib_leaderboards.tables.ranks import FEWEST, SamplesOf, ranks
+from calib_leaderboards.tables.settings import default_setting, is_default
 from calib_leaderboards.tables.words import TITLES
 
 Group = tuple[str, str, str]  # task, version and questions
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class TableRow:
     """One method of one entry.
 
-    key: where the entry lies in the store, without ".json". ranks: by metric, from 1; None for rows
-    that do not compete.
+    Attributes:
+        key: where the entry lies in the store, without ".json".
+        main: whether it stands in the main table, rather than folded under its model and method.
+        rank: among the main rows of its table, from 1; None for rows that do not compete.
     """
 
     entry: Entry
     score: Score
     key: str
-    ranks: dict[str, int | None] = field(default_factory=dict, compare=False)
+    main: bool = field(default=True, compare=False)
+    rank: int | None = field(default=None, compare=False)
 
     @property
     def sanity(self) -> bool:
@@ -42,6 +46,23 @@ class TableRow:
         return adapter.name if adapter else ""
 
     @property
+    def who(self) -> tuple[str | None, ...]:
+        """Model, adapter and method: rows that share them differ in their setting alone."""
+        model = self.entry.model
+        revision = model.adapter.revision if model.adapter else None
+        return model.name, model.revision, self.adapter, revision, self.score.method
+
+    @property
+    def few(self) -> bool:
+        """Whether its confidences judge fewer than ten right, or fewer than ten wrong, answers."""
+        bins = self.score.reliability
+        if bins is None:
+            return False
+        pairs = zip(bins.count, bins.accuracy, strict=True)
+        right = sum(round(count * (accuracy or 0)) for count, accuracy in pairs)
+        return min(right, sum(bins.count) - right) < FEWEST
+
+    @property
     def group(self) -> Group:
         """What rows share that may be ranked against each other: task, version and questions.
 
@@ -53,13 +74,19 @@ class TableRow:
         return task.name, task.version, data or ""
 
 
-def table_rows(entries: Iterable[Entry]) -> list[TableRow]:
-    """Every method of every entry as a row, with its ranks, in the order of task, model, setting.
+def no_samples(entry: Entry) -> Samples | None:
+    """What `table_rows` takes where no samples are at hand: ranks are by the standard errors."""
+    return None
 
-    The rank of a row under a metric is 1 plus the number of rows whose whole 95 % interval is
-    better than this row's interval. Rows whose intervals overlap are thus not put in an order that
-    the data do not support; several rows can share a rank. Rows are ranked against those with the
-    same task, task version and questions. Sanity rows, and rows without an interval, have no rank.
+
+def table_rows(entries: Iterable[Entry], samples: SamplesOf = no_samples) -> list[TableRow]:
+    """Every method of every entry as a row, in the order of task, model, setting.
+
+    Of the rows of one model, adapter and method, the one in the task's default setting is `main`;
+    where an adapter judged the answers of another run, that one, so that rows side by side are
+    about the same answers as far as can be. The main rows about the same questions of a version of
+    a task are ranked by the first of its metrics, see `ranks`. Sanity rows, and those with fewer
+    than ten right or wrong answers, have no rank.
     """
     rows = [
         TableRow(entry, score, str(entry_path(entry).with_suffix("")))
@@ -71,28 +98,41 @@ def table_rows(entries: Iterable[Entry]) -> list[TableRow]:
     for row in rows:
         groups.setdefault(row.group, []).append(row)
     for members in groups.values():
-        for name in {name for row in members for name in row.score.metrics}:
-            _rank(members, name)
+        _choose_main(members)
+        name = metric_names(members)[0]
+        ranked = [row for row in best_first(members, name) if _competes(row, name)]
+        for row, rank in zip(ranked, ranks(ranked, name, samples), strict=True):
+            row.rank = rank
     return rows
 
 
-def _rank(rows: Sequence[TableRow], name: str) -> None:
-    ranked = []
+def _competes(row: TableRow, name: str) -> bool:
+    metric = row.score.metrics.get(name)
+    known = metric is not None and metric.higher_is_better is not None
+    return known and row.main and not row.sanity and not row.few
+
+
+def _choose_main(rows: Sequence[TableRow]) -> None:
+    entries = list({row.key: row.entry for row in rows}.values())
+    default = default_setting(entries)
+    chosen: dict[tuple[str | None, ...], TableRow] = {}
+    of_default = {
+        row.key: row.entry.setting.answers == "frozen"
+        for row in rows
+        if is_default(row.entry, default, entries)
+    }
     for row in rows:
-        metric = row.score.metrics.get(name)
-        row.ranks[name] = None
-        if metric and not row.sanity and None not in (metric.low, metric.high):
-            if metric.higher_is_better is not None:
-                ranked.append((row, metric))
-    if not ranked:
-        return
-    sign = 1 if ranked[0][1].higher_is_better else -1
-    # With the sign, more is better for all metrics.
-    bounds = np.sort(np.array([(sign * m.low, sign * m.high) for _, m in ranked]), axis=1)
-    lows = np.sort(bounds[:, 0])
-    places = 1 + len(lows) - np.searchsorted(lows, bounds[:, 1], side="right")
-    for (row, _), place in zip(ranked, places.tolist(), strict=True):
-        row.ranks[name] = place
+        row.main = False
+        if row.key not in of_default:
+            continue
+        other = chosen.get(row.who)
+        frozen = of_default[row.key]
+        if other is None or (frozen == bool(row.adapter)) > (
+            of_default[other.key] == bool(row.adapter)
+        ):
+            chosen[row.who] = row
+    for row in chosen.values():
+        row.main = True
 
 
 def preview(rows: Iterable[TableRow]) -> str:

@@ -14,7 +14,8 @@ from calib_leaderboards.tables.rows import (
     metric_names,
     preview,
 )
-from calib_leaderboards.tables.words import heading
+from calib_leaderboards.tables.settings import default_setting
+from calib_leaderboards.tables.words import heading, how_to_read
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,24 @@ class Table:
 
     @property
     def best_first(self) -> list[TableRow]:
-        """The rows in the order of the main metric."""
-        return best_first(self.rows, self.main_metric)
+        """The rows of the main table, in the order of the main metric."""
+        return best_first([row for row in self.rows if row.main], self.main_metric)
+
+    @property
+    def folded(self) -> list[TableRow]:
+        """The rows in other settings, in the same order."""
+        return best_first([row for row in self.rows if not row.main], self.main_metric)
+
+    @property
+    def setting(self) -> str:
+        """The task's default setting, in which the main rows were asked."""
+        main = [row for row in self.rows if row.main] or self.rows
+        return default_setting(list({row.key: row.entry for row in main}.values()))
+
+    @property
+    def how_to_read(self) -> str:
+        """What stands over the table."""
+        return how_to_read(self.main_metric, self.setting)
 
     def head(self, names: Iterable[str]) -> list[str]:
         """The headings of columns of metrics."""

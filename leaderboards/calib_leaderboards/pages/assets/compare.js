@@ -2,29 +2,23 @@
 "use strict";
 
 (() => {
-  const { rows, metrics, byId } = readBoard(window.calibenchBoard);
   const find = (id) => document.getElementById(id);
-  const waiting = new Map(), loaded = new Map();
-  let wanted = 0;
-
-  // Called by the scripts in samples/.
-  window.calibenchSamples = (key, content) => waiting.get(key)?.(content);
+  const loaded = new Map();
+  let task = null, wanted = 0;
 
   function samples(row) {
-    if (!loaded.has(row.key)) loaded.set(row.key, load(row.key));
+    if (!loaded.has(row.key)) loaded.set(row.key, unpack(row.key));
     return loaded.get(row.key);
   }
 
-  async function load(key) {
-    const content = await new Promise((resolve, reject) => {
-      waiting.set(key, resolve);
-      const script = make("script", { src: `samples/${encodeURI(key)}.js` });
-      script.addEventListener("error", () => {
-        loaded.delete(key);
-        reject(new Error(`The samples of ${key} could not be loaded.`));
-      });
-      document.head.append(script);
-    });
+  async function unpack(key) {
+    let content;
+    try {
+      content = await load(`samples ${key}`, `samples/${key}.js`);
+    } catch {
+      loaded.delete(key);
+      throw new Error(`The samples of ${key} could not be loaded.`);
+    }
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const text = await new Response(stream).text();
@@ -69,7 +63,7 @@
   }
 
   function verdict(result) {
-    const higher = metrics.get(result.name)?.higher;
+    const higher = task.metrics.get(result.name)?.higher;
     if (result.low === null) return "undefined";
     if (result.low <= 0 && result.high >= 0) return "no clear difference";
     if (higher === null || higher === undefined) return "different";
@@ -90,7 +84,7 @@
   function table(results) {
     const head = ["Score", "First", "Second", "Second − first", "95 % interval", "Verdict"];
     const cells = (result) => [
-      make("th", { scope: "row" }, metrics.get(result.name)?.heading ?? result.name),
+      make("th", { scope: "row" }, task.metrics.get(result.name)?.heading ?? result.name),
       make("td", { class: "number" }, finite(result.first)),
       make("td", { class: "number" }, finite(result.second)),
       make("td", { class: "number" }, signed(result.difference)),
@@ -130,8 +124,8 @@
   }
 
   async function compare() {
-    const [first, second] = [byId.get(find("a").value), byId.get(find("b").value)];
-    writeHash({ a: first?.id ?? "", b: second?.id ?? "" });
+    const [first, second] = [task.byId.get(find("a").value), task.byId.get(find("b").value)];
+    writeHash({ task: task.title, a: first?.id ?? "", b: second?.id ?? "" });
     find("comparison").replaceChildren();
     if (!first || !second) return;
     const mine = wanted += 1;
@@ -171,24 +165,35 @@
       table(results), ...(paired.sides ? [curves(paired.sides)] : []));
   }
 
-  function listRows() {
-    const task = find("task").value;
-    const members = rows.filter((row) => row.task === task);
-    const texts = members.map((row) => [row.id, describe(row)]);
-    const chosen = [find("a").value, find("b").value];
-    options(find("a"), texts, chosen[0]);
-    const kept = members.some((row) => row.id === chosen[1]);
-    options(find("b"), texts, kept ? chosen[1] : members[1]?.id);
+  function listRows(hash) {
+    const texts = task.rows.map((row) => [row.id, describe(row)]);
+    const known = (id, place) => (task.byId.has(id) ? id : task.rows[place]?.id);
+    options(find("a"), texts, known(hash.get("a"), 0));
+    options(find("b"), texts, known(hash.get("b"), 1));
   }
 
-  const hash = readHash(), a = byId.get(hash.get("a")), b = byId.get(hash.get("b"));
-  const tasks = [...new Set(rows.map((row) => row.task))];
-  options(find("task"), tasks.map((task) => [task, task]), a?.task ?? tasks[0]);
-  listRows();
-  if (a) find("a").value = a.id;
-  if (b && b.task === find("task").value) find("b").value = b.id;
-  find("pair").hidden = false;
-  find("task").addEventListener("change", () => { listRows(); compare(); });
+  async function open(title, hash) {
+    const mine = wanted += 1;
+    find("status").textContent = "Loading …";
+    find("comparison").replaceChildren();
+    try {
+      const content = await loadTask(title);
+      if (mine !== wanted) return;
+      task = content;
+    } catch (error) {
+      if (mine === wanted) find("status").textContent = error.message;
+      return;
+    }
+    listRows(hash);
+    find("pair").hidden = false;
+    compare();
+  }
+
+  const hash = readHash(), titles = calibenchTaskList.map(([title]) => title);
+  const first = titles.includes(hash.get("task")) ? hash.get("task") : titles[0];
+  options(find("task"), titles.map((title) => [title, title]), first);
+  find("task").addEventListener("change", () => open(find("task").value, new URLSearchParams()));
   for (const id of ["a", "b"]) find(id).addEventListener("change", compare);
-  compare();
+  find("pair").addEventListener("submit", (event) => event.preventDefault());
+  open(first, hash);
 })();

@@ -66,6 +66,10 @@ function confidenceMeasures(side) {
   const order = [...confidence.keys()].sort((i, j) => confidence[i] - confidence[j]);
   const squares = confidence.map((c, i) => (c - correct[i]) ** 2);
   return new Map([
+    ["brier_skill", (weights) => {
+      const accuracy = weightedMean(correct, weights);
+      return 1 - weightedMean(squares, weights) / (accuracy * (1 - accuracy));
+    }],
     ["brier", (weights) => weightedMean(squares, weights)],
     ["auroc", (weights) => weightedAuroc(confidence, correct, order, weights)],
     ["ece", (weights) => weightedEce(confidence, correct, weights)],

@@ -1,0 +1,121 @@
+"""Is one row of a table better than another? Paired tests on the questions that both answer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from calib_leaderboards.store.entry import Metric
+from calib_leaderboards.store.samples import Samples
+
+Floats = NDArray[np.float64]
+SKILL = "brier_skill"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What a row of a table says about each question.
+
+    Attributes:
+        questions: (n,) what tells the questions apart, sorted by the ids of the samples.
+        confidence: (n,) NaN where missing; None for a score that is a mean of values.
+        outcome: (n,) whether the answer is correct (NaN where ungraded), or the values.
+    """
+
+    questions: NDArray[np.str_]
+    confidence: Floats | None
+    outcome: Floats
+
+
+def column_of(samples: Samples, method: str, metric: str) -> Column | None:
+    """The column behind a metric of a method; None where the samples have none."""
+    if metric == SKILL and samples.correct is not None and method in samples.confidence:
+        return Column(_keys(samples), samples.confidence[method], samples.correct)
+    values = samples.values.get(f"{metric},{method}")
+    return None if values is None else Column(_keys(samples), None, values)
+
+
+def _keys(samples: Samples) -> NDArray[np.str_]:
+    return np.array([f"{i}\n{q}" for i, q in zip(samples.ids, samples.questions, strict=True)])
+
+
+def paired_p(one: Column, other: Column) -> float | None:
+    """The two-sided p of a paired t test that two scores are equal; None without common questions.
+
+    Compared are the questions that both rows answer with a confidence. A mean is compared by the
+    differences of its values. The Brier skill 1 - B / R, B the mean squared error and R = a (1 - a)
+    with the accuracy a, is a quotient of means: each question's part in it is its linear term,
+    -(b - B) / R + B (r - R) / R^2 with b = (confidence - correct)^2 and r = (a - correct)^2 (the
+    delta method). Where both rows judge the same answers, R is the same for both.
+    """
+    first, second = _common(one, other)
+    if first.outcome.size < 2:
+        return None
+    parts = [_linear(column) for column in (first, second)]
+    if any(part is None for part in parts):
+        return None
+    (value, terms), (value_2, terms_2) = (part for part in parts if part is not None)
+    difference, n = value_2 - value, terms.size
+    spread = float(np.std(terms_2 - terms, ddof=1)) / math.sqrt(n)
+    if spread <= 1e-15 * max(1.0, abs(difference)):
+        return 1.0 if abs(difference) < 1e-12 else 0.0
+    return float(2 * stdtr(n - 1, -abs(difference) / spread))
+
+
+def unpaired_p(one: Metric, other: Metric) -> float | None:
+    """The two-sided p of a z test by the two standard errors; None where one is unknown.
+
+    Where only the 95 % interval is known, the standard error is its width over 3.92.
+    """
+    errors = _standard_error(one), _standard_error(other)
+    if one.value is None or other.value is None or errors[0] is None or errors[1] is None:
+        return None
+    spread = math.hypot(errors[0], errors[1])
+    difference = other.value - one.value
+    if spread == 0:
+        return 1.0 if difference == 0 else 0.0
+    return math.erfc(abs(difference) / spread / math.sqrt(2))
+
+
+def _standard_error(metric: Metric) -> float | None:
+    if metric.stderr is not None or metric.low is None or metric.high is None:
+        return metric.stderr
+    return (metric.high - metric.low) / 3.92
+
+
+def _common(one: Column, other: Column) -> tuple[Column, Column]:
+    if not np.array_equal(one.questions, other.questions):
+        _, first, second = np.intersect1d(
+            one.questions, other.questions, assume_unique=True, return_indices=True
+        )
+        one, other = _take(one, first), _take(other, second)
+    usable = np.ones(one.outcome.size, dtype=bool)
+    for column in (one, other):
+        usable &= ~np.isnan(column.outcome)
+        if column.confidence is not None:
+            usable &= ~np.isnan(column.confidence)
+    return (one, other) if usable.all() else (_take(one, usable), _take(other, usable))
+
+
+def _take(column: Column, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Column:
+    confidence = None if column.confidence is None else column.confidence[chosen]
+    return Column(column.questions[chosen], confidence, column.outcome[chosen])
+
+
+def _linear(column: Column) -> tuple[float, Floats] | None:
+    """The score, and what each question adds to it beside its mean; None where undefined."""
+    outcome = column.outcome
+    if column.confidence is None:
+        return float(np.mean(outcome)), outcome
+    squares = (column.confidence - outcome) ** 2
+    accuracy = float(np.mean(outcome))
+    brier, reference = float(np.mean(squares)), accuracy * (1 - accuracy)
+    if reference == 0:
+        return None
+    around = (accuracy - outcome) ** 2
+    terms = brier * (around - reference) / reference**2 - (squares - brier) / reference
+    return 1 - brier / reference, terms

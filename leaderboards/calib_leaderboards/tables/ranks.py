@@ -1,0 +1,66 @@
+"""Ranks: rows share one unless a paired test tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from calib_leaderboards.store.entry import Entry
+from calib_leaderboards.store.samples import Samples
+from calib_leaderboards.tables.paired import Column, column_of, paired_p, unpaired_p
+
+if TYPE_CHECKING:
+    from calib_leaderboards.tables.rows import TableRow
+
+LEVEL = 0.05
+FEWEST = 10  # right answers, and wrong ones, below which a ranking of them means nothing
+SamplesOf = Callable[[Entry], Samples | None]
+
+
+def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[int | None]:
+    """The rank of each row, which are in the order of the metric `name`, best first.
+
+    A row shares the rank of the row above it, unless a test finds it worse than that row or than
+    the first row of that rank; then its rank is its place. Two tests are made at 2.5 % each, or one
+    at 5 % where both rows are the same, so that a row which is no worse is set apart in at most 5
+    of 100 cases. Rows without a value, or that cannot be tested, have no rank.
+
+    samples: those of an entry, or None; the test is paired where both rows have some, else it is
+    by the standard errors.
+    """
+    columns: dict[int, Column | None] = {}
+
+    def column(row: TableRow) -> Column | None:
+        if id(row) not in columns:
+            kept = samples(row.entry)
+            columns[id(row)] = None if kept is None else column_of(kept, row.score.method, name)
+        return columns[id(row)]
+
+    def compare(one: TableRow, other: TableRow) -> float | None:
+        first, second = column(one), column(other)
+        p = None if first is None or second is None else paired_p(first, second)
+        if p is None:
+            p = unpaired_p(one.score.metrics[name], other.score.metrics[name])
+        return p
+
+    found: list[int | None] = []
+    leader = above = None
+    rank = 0
+    for row in ordered:
+        if (metric := row.score.metrics.get(name)) is None or metric.value is None:
+            found.append(None)
+            continue
+        if leader is None or above is None:
+            rank, leader = 1, row
+        else:
+            rivals = [above] if above is leader else [above, leader]
+            tested = [compare(rival, row) for rival in rivals]
+            if any(p is None for p in tested):
+                found.append(None)
+                continue
+            if any(p is not None and p <= LEVEL / len(rivals) for p in tested):
+                rank, leader = sum(each is not None for each in found) + 1, row
+        columns = {id(each): columns[id(each)] for each in (row, leader) if id(each) in columns}
+        above = row
+        found.append(rank)
+    return found

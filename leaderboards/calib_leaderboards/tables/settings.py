@@ -1,0 +1,52 @@
+"""Which row of a model and method stands in the main table: that of the task's default setting."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from calib_leaderboards.store.entry import Entry
+
+# What a setting's slug says of a run that asked in the default way: only which answers it judged.
+_NEUTRAL = re.compile(r"preview-\d+-of-\d+|frozen-[0-9a-f]{8}")
+
+
+def default_setting(entries: Sequence[Entry]) -> str:
+    """The slug of the default setting of entries of one task, such as "3-shot".
+
+    The number of examples is the one that the task's file declares, for tasks of this package. For
+    others, and where no entry has it, it is the one of most entries that ask in the plainest way.
+    A chat template, a system prompt, and options of the task are never the default.
+    """
+    from harness_tasks.default_shots import declared_shots
+
+    shots = declared_shots(entries[0].task.name)
+    ways = Counter(_way(entry) for entry in entries)
+    if shots is not None and f"{shots:d}-shot" in ways:
+        return f"{shots:d}-shot"
+    plain = {way: count for way, count in ways.items() if re.fullmatch(r"\w+-shot", way)}
+    return min(plain or ways, key=lambda way: (-ways[way], way))
+
+
+def is_default(entry: Entry, default: str, entries: Sequence[Entry]) -> bool:
+    """Whether an entry was asked in the default setting, about answers given in it.
+
+    entries: all of the task. An entry of frozen answers says whose they are by their fingerprint.
+    """
+    if _way(entry) != default:
+        return False
+    if entry.setting.answers == "own":
+        return True
+    said = entry.provenance.answers_fingerprint
+    givers = [
+        other
+        for other in entries
+        if other.setting.answers == "own" and other.provenance.answers_fingerprint == said
+    ]
+    return not givers or any(_way(giver) == default for giver in givers)
+
+
+def _way(entry: Entry) -> str:
+    parts = entry.setting.slug.split("_")
+    return "_".join(part for part in parts if not _NEUTRAL.fullmatch(part))
