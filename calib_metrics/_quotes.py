@@ -53,7 +53,7 @@ def check_quotes(content: BinaryIO, again: BinaryIO, separator: str) -> None:
 
 
 def _all_at_borders(content: BinaryIO, separator: str) -> bool:
-    """Whether quotes open before a cell and close after one, by turns."""
+    """Return whether quotes alternately open before a cell and close after one."""
     borders = np.zeros(256, bool)
     borders[[ord(each) for each in f'{separator}\n\r"']] = True
     # Each byte is looked at with the one before and the one after it.

@@ -216,7 +216,7 @@ def canonical(value: Fraction) -> str:
 
 
 def _currency(found: re.Match) -> str | None:
-    """The symbol of the currency found; ``None`` for three capitals that are none."""
+    """Return the symbol of the currency; ``None`` for three capitals that name no currency."""
     groups = found.groupdict()
     if symbol := groups.get("symbol"):
         land = groups.get("land")

@@ -1,4 +1,4 @@
-"""The data sets that recipes train on, told apart by the file that describes them."""
+"""The data sets that recipes train on; the file that describes one shows its kind."""
 
 from __future__ import annotations
 

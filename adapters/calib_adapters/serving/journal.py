@@ -83,7 +83,7 @@ class Journal:
 
 
 def remove(path: Path) -> None:
-    """Delete a journal and its lock, as far as they can be deleted."""
+    """Delete a journal and its lock; ignore files that cannot be deleted."""
     for each in (path, _lock_of(path)):
         with suppress(OSError):
             each.unlink()

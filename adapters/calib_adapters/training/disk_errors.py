@@ -1,4 +1,4 @@
-"""A disk that cannot be written to, told in a sentence."""
+"""Explain in one sentence why nothing can be written to a disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments: a config in, a result out, made of commands that anybody can repeat.
+"""Run experiments: each turns a config into a result by commands that anyone can repeat.
 
     python adapters/experiments run adapters/experiments/worldfacts_lora_prompt
     python adapters/experiments table adapters/experiments

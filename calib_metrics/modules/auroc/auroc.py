@@ -23,7 +23,7 @@ URL = "https://doi.org/10.1148/radiology.143.1.7063747"
 
 
 class AUROC(evaluate.Metric):
-    """AUROC of confidences of confidences, by calib_metrics."""
+    """AUROC of confidences, by calib_metrics."""
 
     def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)

@@ -21,7 +21,7 @@ URL = "https://arxiv.org/abs/1610.02136"
 
 
 class AveragePrecision(evaluate.Metric):
-    """Average precision of confidences of confidences, by calib_metrics."""
+    """Average precision of confidences, by calib_metrics."""
 
     def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)

@@ -23,7 +23,7 @@ URL = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"
 
 
 class Brier(evaluate.Metric):
-    """Brier score of confidences of confidences, by calib_metrics."""
+    """Brier score of confidences, by calib_metrics."""
 
     def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)

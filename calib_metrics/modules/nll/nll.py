@@ -23,7 +23,7 @@ URL = "https://doi.org/10.1111/j.2517-6161.1952.tb00104.x"
 
 
 class NLL(evaluate.Metric):
-    """Negative log-likelihood of confidences of confidences, by calib_metrics."""
+    """Negative log-likelihood of confidences, by calib_metrics."""
 
     def _info(self):
         return modules.info(DESCRIPTION, CITATION, URL)

@@ -83,7 +83,7 @@ def samples_of_log(log: Log) -> Samples:
 
 
 def _told_apart(documents: list[str], numbers: tuple[str, ...]) -> list[str]:
-    """Questions without ids: equal documents are told apart by their places in the data."""
+    """Distinguish equal documents without ids by their positions in the data."""
     keys, seen = [""] * len(documents), Counter()
     for place in sorted(range(len(documents)), key=lambda place: int(numbers[place])):
         seen[documents[place]] += 1

@@ -44,7 +44,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def stock_rows(device: torch.device, longest: int, vocabulary: int, most: int) -> int:
-    """Return how many rows of that length fit; the stock back end copies their logits thrice."""
+    """Return how many rows of that length fit; the stock back end holds three copies of logits."""
     return max(1, min(most, int(BATCH * free_memory(device) / (12 * longest * vocabulary))))
 
 
