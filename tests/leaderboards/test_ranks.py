@@ -158,6 +158,14 @@ def test_the_default_setting_is_the_one_that_the_tasks_file_declares():
     ) == ("5-shot")
 
 
+def test_a_method_that_was_only_asked_with_options_stands_in_the_main_table_all_the_same():
+    assert mains(entry("3-shot_k-20"), entry("0-shot_k-20")) == ["3-shot_k-20"]
+    twice = entry("3-shot_k-20"), entry("3-shot_k-20_weighting-likelihood")
+    assert mains(*twice) == ["3-shot_k-20"]
+    judged = entry("3-shot_frozen-0123abcd", "tuned")
+    assert mains(entry("3-shot_k-20"), judged) == ["3-shot_frozen-0123abcd", "3-shot_k-20"]
+
+
 def test_of_other_tasks_it_is_that_of_most_entries_that_ask_plainly():
     slugs = ("0-shot_chat", "0-shot_chat_k-2", "5-shot", "0-shot")
     entries = [entry(slug, task="mine") for slug in slugs]

@@ -12,7 +12,7 @@ from calib_leaderboards.store.paths import entry_path
 from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.store.setting import preview_note
 from calib_leaderboards.tables.ranks import FEWEST, SamplesOf, ranks
-from calib_leaderboards.tables.settings import default_setting, is_default
+from calib_leaderboards.tables.settings import default_setting, is_default, options
 from calib_leaderboards.tables.words import TITLES
 
 Group = tuple[str, str, str]  # task, version and questions
@@ -82,11 +82,11 @@ def no_samples(entry: Entry) -> Samples | None:
 def table_rows(entries: Iterable[Entry], samples: SamplesOf = no_samples) -> list[TableRow]:
     """Every method of every entry as a row, in the order of task, model, setting.
 
-    Of the rows of one model, adapter and method, the one in the task's default setting is `main`;
-    where an adapter judged the answers of another run, that one, so that rows side by side are
-    about the same answers as far as can be. The main rows about the same questions of a version of
-    a task are ranked by the first of its metrics, see `ranks`. Sanity rows, and those with fewer
-    than ten right or wrong answers, have no rank.
+    Of the rows of one model, adapter and method, the one in the task's default setting is `main`,
+    with the fewest options. Where an adapter judged the answers of another run, it is that one, so
+    that rows side by side are about the same answers where possible. The main rows about the same
+    questions of a version of a task are ranked by the first of its metrics, see `ranks`. Sanity
+    rows, and those with fewer than ten right or wrong answers, have no rank.
     """
     rows = [
         TableRow(entry, score, str(entry_path(entry).with_suffix("")))
@@ -116,23 +116,20 @@ def _choose_main(rows: Sequence[TableRow]) -> None:
     entries = list({row.key: row.entry for row in rows}.values())
     default = default_setting(entries)
     chosen: dict[tuple[str | None, ...], TableRow] = {}
-    of_default = {
-        row.key: row.entry.setting.answers == "frozen"
-        for row in rows
-        if is_default(row.entry, default, entries)
-    }
     for row in rows:
         row.main = False
-        if row.key not in of_default:
-            continue
-        other = chosen.get(row.who)
-        frozen = of_default[row.key]
-        if other is None or (frozen == bool(row.adapter)) > (
-            of_default[other.key] == bool(row.adapter)
-        ):
-            chosen[row.who] = row
+        if is_default(row.entry, default, entries):
+            other = chosen.setdefault(row.who, row)
+            if _preference(row) < _preference(other):
+                chosen[row.who] = row
     for row in chosen.values():
         row.main = True
+
+
+def _preference(row: TableRow) -> tuple[bool, int]:
+    """Order rows that share model, adapter, method and way of asking; the least stands for them."""
+    frozen = row.entry.setting.answers == "frozen"
+    return frozen != bool(row.adapter), options(row.entry)
 
 
 def preview(rows: Iterable[TableRow]) -> str:

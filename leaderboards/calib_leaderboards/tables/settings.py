@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from calib_leaderboards.store.entry import Entry
 
-# What a setting's slug says of a run that asked in the default way: only which answers it judged.
+# The parts of a setting's slug that belong to the way of asking, and those that say which questions
+# and whose answers. All others are options, of a method for instance.
+_WAY = re.compile(r"(?:default|\d+)-shot|chat|one-turn|system-[0-9a-f]+")
 _NEUTRAL = re.compile(r"preview-\d+-of-\d+|frozen-[0-9a-f]{8}")
 
 
@@ -17,7 +19,8 @@ def default_setting(entries: Sequence[Entry]) -> str:
 
     The number of examples is the one that the task's file declares, for tasks of this package. For
     others, and where no entry has it, it is the one of most entries that ask in the plainest way.
-    A chat template, a system prompt, and options of the task are never the default.
+    A chat template or a system prompt is the default only where nothing else was asked; options
+    of the task do not matter here, see `options`.
     """
     from harness_tasks.default_shots import declared_shots
 
@@ -25,7 +28,7 @@ def default_setting(entries: Sequence[Entry]) -> str:
     ways = Counter(_way(entry) for entry in entries)
     if shots is not None and f"{shots:d}-shot" in ways:
         return f"{shots:d}-shot"
-    plain = {way: count for way, count in ways.items() if re.fullmatch(r"\w+-shot", way)}
+    plain = {way: count for way, count in ways.items() if way.endswith("-shot")}
     return min(plain or ways, key=lambda way: (-ways[way], way))
 
 
@@ -47,6 +50,11 @@ def is_default(entry: Entry, default: str, entries: Sequence[Entry]) -> bool:
     return not givers or any(_way(giver) == default for giver in givers)
 
 
-def _way(entry: Entry) -> str:
+def options(entry: Entry) -> int:
+    """Count the options that an entry was asked with, such as ``k``."""
     parts = entry.setting.slug.split("_")
-    return "_".join(part for part in parts if not _NEUTRAL.fullmatch(part))
+    return sum(not (_WAY.fullmatch(part) or _NEUTRAL.fullmatch(part)) for part in parts)
+
+
+def _way(entry: Entry) -> str:
+    return "_".join(part for part in entry.setting.slug.split("_") if _WAY.fullmatch(part))
