@@ -212,7 +212,8 @@ def write_store(
 def charts_of(samples: Samples, method: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reliability bins and risk-coverage curve of a method."""
     edges = [i / 10 for i in range(11)]
-    confidence, correct = samples.confidence[method], samples.correct
+    given = ~np.isnan(samples.confidence[method])
+    confidence, correct = samples.confidence[method][given], samples.correct[given]
     index = np.minimum((confidence * 10).astype(int), 9)
     count = np.bincount(index, minlength=10)
     means = [

@@ -20,9 +20,9 @@ Does a language model know what it does not know? Each row is a way to get a con
 answer of a model. Every number is recomputed from logged samples; intervals are 95 % bootstrap
 intervals over the questions."""
 _FILES = """\
-**The rest**: `calibench leaderboard build` also writes a site, `site/index.html`, which sorts,
-filters, compares two rows question by question and has a page for each model with its charts and
-commands (open the file; it needs no server). For programs there are
+**The rest**: `calibench leaderboard build` also writes a site, `site/index.html`, which begins with
+the overview, sorts and filters the scores on each task, compares two rows question by question and
+has a page for each model with its charts and commands (open the file; it needs no server). For programs there are
 [leaderboard.csv](leaderboard.csv) and `leaderboard.parquet`, with one line per score, and for papers
 `leaderboard.tex`."""
 _HOW_TO_READ = """\

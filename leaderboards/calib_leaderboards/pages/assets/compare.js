@@ -166,8 +166,11 @@
   }
 
   function listRows(hash) {
-    const texts = task.rows.map((row) => [row.id, describe(row)]);
-    const known = (id, place) => (task.byId.has(id) ? id : task.rows[place]?.id);
+    // Those that are ranked first, so that the page begins with the best two.
+    const place = (row) => (row.main ? row.rank ?? 1e8 : 1e9);
+    const ordered = [...task.rows].sort((one, two) => place(one) - place(two));
+    const texts = ordered.map((row) => [row.id, describe(row)]);
+    const known = (id, at) => (task.byId.has(id) ? id : ordered[at]?.id);
     options(find("a"), texts, known(hash.get("a"), 0));
     options(find("b"), texts, known(hash.get("b"), 1));
   }
