@@ -202,7 +202,8 @@ def test_the_readme_begins_with_tasks_that_have_confidences_and_links_to_each(
     add([evaluated_stock, ours], tmp_path / "store", **FEW)
     build_store(tmp_path / "store", tmp_path / "board")
     page = (tmp_path / "board" / "README.md").read_text(encoding="utf-8")
-    tasks = [line[3:] for line in page.splitlines() if line.startswith("## ")][:-1]
+    overview, *tasks, _ = (line[3:] for line in page.splitlines() if line.startswith("## "))
+    assert overview == "Which method?"
     assert set(tasks[:2]) == {OURS, CHOICE} and set(tasks[2:]) == set(STOCK)
     (contents,) = (line for line in page.splitlines() if line.startswith("**Tasks**"))
     assert re.findall(r"\(#([a-z0-9_]+)\)", contents) == tasks
