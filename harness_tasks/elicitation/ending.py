@@ -38,18 +38,25 @@ class Reply(str):
         ended: True if it ended by itself, False if the token limit cut it, ``None`` if unknown.
         limit: the token limit.
         thinking: whether all of it is an unclosed thought.
+        first: log-probabilities of the likeliest first tokens, where a server was asked for them.
     """
 
     ended: bool | None
     limit: int | None
     thinking: bool
+    first: dict[str, float] | None
 
     def __new__(
-        cls, text: str, ended: bool | None, limit: int | None = None, thinking: bool = False
+        cls,
+        text: str,
+        ended: bool | None,
+        limit: int | None = None,
+        thinking: bool = False,
+        first: dict[str, float] | None = None,
     ) -> Reply:
         """Make a text that knows how it ended."""
         reply = super().__new__(cls, text)
-        reply.ended, reply.limit, reply.thinking = ended, limit, thinking
+        reply.ended, reply.limit, reply.thinking, reply.first = ended, limit, thinking, first
         return reply
 
     def __reduce__(self) -> tuple:
@@ -166,7 +173,10 @@ def cut_at_stops(reply: str, until: Sequence[str]) -> str:
 
 
 def listen_to_api(lm: LM) -> None:
-    """Make an API model of lm-eval keep how each reply ended, as reported by the server."""
+    """Make an API model of lm-eval keep what a server reports beside the text of a reply.
+
+    That is how it ended and, where they were asked for, the first token's log-probabilities.
+    """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     parse = getattr(model, "parse_generations", None)
     if parse is None or hasattr(parse, "keeps_endings"):
@@ -175,23 +185,48 @@ def listen_to_api(lm: LM) -> None:
     def parse_generations(outputs: Any, **options: Any) -> list[str | None]:
         texts = parse(outputs=outputs, **options)
         listed = outputs if isinstance(outputs, list) else [outputs]
-        endings = [ending for output in listed for ending in _endings(output)]
-        if len(endings) != len(texts):
+        choices = [choice for output in listed for choice in _choices(output)]
+        if len(choices) != len(texts):
             return texts
-        return [
-            text if text is None or over is None else Reply(text, over)
-            for text, over in zip(texts, endings, strict=True)
-        ]
+        return [_reported(text, choice) for text, choice in zip(texts, choices, strict=True)]
 
     parse_generations.keeps_endings = True
     model.parse_generations = parse_generations
 
 
-def _endings(output: Any) -> list[bool | None]:
-    """How each choice of a server's answer ended, in the order in which lm-eval returns them."""
+def _choices(output: Any) -> list[dict[str, Any]]:
+    """The choices of a server's answer, in the order in which lm-eval returns their texts."""
     choices = output.get("choices") if isinstance(output, dict) else None
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         return []
-    ordered = sorted(choices, key=lambda choice: choice.get("index") or 0)
-    reasons = [choice.get("finish_reason") for choice in ordered]
-    return [None if reason is None else reason != "length" for reason in reasons]
+    return sorted(choices, key=lambda choice: choice.get("index") or 0)
+
+
+def _reported(text: str | None, choice: dict[str, Any]) -> str | None:
+    """`text` with what the server's `choice` says about it, if it says anything."""
+    reason, first = choice.get("finish_reason"), first_token(choice.get("logprobs"))
+    if text is None or (reason is None and first is None):
+        return text
+    return Reply(text, None if reason is None else reason != "length", first=first)
+
+
+def first_token(logprobs: Any) -> dict[str, float] | None:
+    """Log-probabilities of the likeliest first tokens, in what a server calls ``logprobs``.
+
+    Chat replies have ``content``, a list of tokens with their ``top_logprobs``; completions have
+    ``top_logprobs``, a list of ``{token: logprob}``. llama.cpp gives completions the first form.
+
+    Returns:
+        They, or ``None`` if there are none.
+
+    >>> first_token({"top_logprobs": [{"Yes": -0.1, "No": -2.5}]})
+    {'Yes': -0.1, 'No': -2.5}
+    """
+    if not isinstance(logprobs, dict):
+        return None
+    if content := logprobs.get("content"):
+        tops = content[0].get("top_logprobs") or []
+        found = [(each["token"], each["logprob"]) for each in tops]
+    else:
+        found = list(((logprobs.get("top_logprobs") or [None])[0] or {}).items())
+    return {token: float(logprob) for token, logprob in found if logprob is not None} or None

@@ -1,8 +1,8 @@
 """Detect back ends without log-probabilities before any question is asked.
 
-Chat APIs have none, and completion APIs may ignore the request for them. Only the back end knows,
-so this is a request of its own type. It comes before all others of a task, so that the run does not
-stop after thousands of answers were paid for.
+Chat APIs have none of a given reply, and completion APIs may ignore the request for them. Only the
+back end knows, so this is a request of its own type. It comes before all others of a task, so that
+the run does not stop after thousands of answers were paid for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from harness_tasks.elicitation.first_token import (
+    FIRST_TOKEN,
+    ONE,
+    first_token_logprobs,
+    gives_first_tokens,
+)
 from harness_tasks.elicitation.harness import request, task_of
 from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.prompts import Conversation
@@ -27,6 +33,22 @@ MULTIPLE_CHOICE = (
 YES_NO = ("zero_shot_classifier", "question_only", "p_ik")
 # "The request cannot be served", in the words of HTTP; others (401, 404, 500) have other causes.
 REFUSED = (400, 422, 501)
+
+
+class Need(NamedTuple):
+    """What a task needs of the back end, and what its user is told if it is not there.
+
+    Attributes:
+        task: name of the task.
+        scored: log-probabilities of replies; otherwise those of first tokens.
+        by_first_token, sampled: what to do instead, where the server gives the log-probabilities
+            of first tokens, and where it does not.
+    """
+
+    task: str
+    scored: bool
+    by_first_token: str
+    sampled: str
 
 
 def check_logprobs(
@@ -46,38 +68,45 @@ def check_logprobs(
         instance: what the requests of this document share.
 
     Returns:
-        That one request, or an empty list if nothing here needs log-probabilities.
+        That request, one for scored replies and one for first tokens, or an empty list if nothing
+        here needs log-probabilities.
     """
-    needing = [name for name, requests in methods.items() if _scored(requests)]
-    if not _scored(first) and not needing:
-        return []
-    finding = f"{task_of(instance)}: this back end returns no log-probabilities"
-    by_score = settings.answers is None and _scored(first)
+    added = [request for requests in methods.values() for request in requests]
     trial = conversation.context, conversation.delimiter + "Yes"
-    words = finding, MULTIPLE_CHOICE if by_score else _way_out(settings)
-    return [request(LOGPROBS_CHECK, (*trial, words), instance)]
+    by_score = settings.answers is None and _scored(first)
+    sampled = MULTIPLE_CHOICE if by_score else _way_out(settings, "sampled")
+    first_token = MULTIPLE_CHOICE if by_score else _way_out(settings, "first_token")
+    if settings.wording != "yes_no":
+        first_token = sampled
+    needs = []
+    if _scored(first) or _scored(added):
+        needs.append(Need(task_of(instance), True, first_token, sampled))
+    if any(FIRST_TOKEN in each.request_type for each in added):
+        needs.append(Need(task_of(instance), False, first_token, sampled))
+    return [request(LOGPROBS_CHECK, (*trial, need), instance) for need in needs]
 
 
 def _scored(requests: Sequence[Instance]) -> bool:
     return any("loglikelihood" in request.request_type for request in requests)
 
 
-def _way_out(settings: Settings) -> str:
-    """The options that need no log-probabilities, ready to paste."""
+def _way_out(settings: Settings, yes_no: str) -> str:
+    """The options that score no reply, ready to paste."""
     kept = settings.model_fields_set - {"weighting", "temperature"}
     options = settings.model_dump(include=kept)
     methods = [name for name in settings.methods if name != "likelihood"]
     options["methods"] = methods or ["zero_shot_classifier"]
-    counted = [name for name in options["methods"] if name in YES_NO]
-    if counted:
-        options["yes_no"] = "sampled"
+    read = [name for name in options["methods"] if name in YES_NO]
+    if read:
+        options["yes_no"] = yes_no
     pasted = shlex.quote(json.dumps(options, ensure_ascii=False))
-    replies = f", where {' and '.join(counted)} counts k sampled replies" if counted else ""
+    how = "counts k sampled replies" if yes_no == "sampled" else "reads the first token of a reply"
+    replies = f", where {' and '.join(read)} {how}" if read else ""
     return f"Run with --metadata {pasted}{replies}."
 
 
 def logprobs_check(lm: LM, requests: list[Instance]) -> list[bool]:
-    """Score the longest prompt as a trial.
+    """Score the longest prompt, or have one token written behind it, as a trial.
 
     The longest, because with ``--batch_size auto`` the first request decides how many fit.
 
@@ -85,23 +114,45 @@ def logprobs_check(lm: LM, requests: list[Instance]) -> list[bool]:
         NotImplementedError: the back end has no log-probabilities, or has none of a model that
             thinks first; names what to do.
     """
-    trial = max(requests, key=lambda each: len(each.args[0]))
-    context, continuation, (finding, way_out) = trial.args
+    for scored in (True, False):
+        asked = [each for each in requests if each.args[2].scored is scored]
+        if asked:
+            trial = max(asked, key=lambda each: len(each.args[0]))
+            (_check_scores if scored else _check_first_tokens)(lm, *trial.args)
+    return [True] * len(requests)
+
+
+def _check_scores(lm: LM, context: str, continuation: str, need: Need) -> None:
+    finding = f"{need.task}: this back end returns no log-probabilities"
     if getattr(lm, "enable_thinking", None):
         raise NotImplementedError(
-            f"{finding} under enable_thinking=True, where lm_eval scores no reply. {way_out} Or "
-            f"leave enable_thinking out of --model_args."
+            f"{finding} under enable_thinking=True, where lm_eval scores no reply. {need.sampled} "
+            f"Or leave enable_thinking out of --model_args."
         )
+
+    def way_out() -> str:
+        if need.by_first_token == need.sampled or not gives_first_tokens(lm, context):
+            return need.sampled
+        return need.by_first_token
+
     scored = request("loglikelihood", (context, continuation))
     try:
         ((logprob, _),) = lm.loglikelihood([scored])
     except Exception as error:
         if (reason := _why_none(error)) is None:
             raise
-        raise NotImplementedError(f"{finding}{reason}. {way_out}") from error
+        raise NotImplementedError(f"{finding}{reason}. {way_out()}") from error
     if logprob == 0:  # the sum over no token at all
-        raise NotImplementedError(f"{finding} of the prompt's own tokens. {way_out}")
-    return [True] * len(requests)
+        raise NotImplementedError(f"{finding} of the prompt's own tokens. {way_out()}")
+
+
+def _check_first_tokens(lm: LM, context: str, _: str, need: Need) -> None:
+    ((found),) = first_token_logprobs(lm, [request("generate_until", (context, dict(ONE)))])
+    if not found:
+        raise NotImplementedError(
+            f"{need.task}: this server returns no log-probabilities with its replies "
+            f"(top_logprobs). {need.sampled}"
+        )
 
 
 def _why_none(error: Exception) -> str | None:

@@ -58,7 +58,7 @@ class _Entries:
 
     def __setitem__(self, key: str, response: Any) -> None:
         if isinstance(response, Reply):  # how it ended is part of it
-            response = {"text": str(response), "ended": response.ended, "limit": response.limit}
+            response = {"text": str(response), **vars(response)}
         self._stored[f"{self._owner}:{key}"] = response
 
     def commit(self) -> None:

@@ -53,7 +53,7 @@ class Settings(BaseModel):
     temperature: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="divides the logit of P(yes)"
     )
-    yes_no: Literal["logprobs", "sampled"] = "logprobs"
+    yes_no: Literal["logprobs", "first_token", "sampled"] = "logprobs"
     guesses: int = Field(4, ge=1, le=8, description="guesses of verbalized_top_k")
     reply_tokens: int = Field(32, ge=1, description="at most, per reply that states a confidence")
     reasoning_tokens: int = Field(128, ge=1, description="at most, per reply that reasons")
@@ -103,6 +103,12 @@ class Settings(BaseModel):
             raise ValueError(
                 "'temperature' divides log-odds, and there are none with 'yes_no': 'sampled'; "
                 "leave one of them out"
+            )
+        if self.yes_no == "first_token" and self.wording != "yes_no":
+            raise ValueError(
+                f"with 'yes_no': 'first_token' the first token must tell the replies apart, and "
+                f"those of the wording {self.wording!r} both begin with a bracket; leave 'wording' "
+                f"out"
             )
         if self.k < 2 and (comparing := set(COMPARING) & set(self.methods)):
             raise ValueError(f"{_listed(comparing)} need 'k' to be at least 2, but it is {self.k}")

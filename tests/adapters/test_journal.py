@@ -12,7 +12,7 @@ from calib_adapters.serving.journal import Busy, Journal, remove_stale
 from calib_adapters.serving.recorded import recorded
 from calib_adapters.serving.resume import resumable
 from harness_tasks.elicitation.ending import Reply
-from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK
+from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, Need
 
 
 @pytest.fixture
@@ -134,7 +134,8 @@ def test_a_server_without_log_probabilities_is_tried_again_when_it_has_them(tmp_
         def loglikelihood(self, requests):
             return [(next(self.replies), False)] * len(requests)
 
-    trial = [Instance(LOGPROBS_CHECK, {}, ("a", " b", ("none", "a way out")), 0)]
+    need = Need("task", True, "a way out", "a way out")
+    trial = [Instance(LOGPROBS_CHECK, {}, ("a", " b", need), 0)]
     for reply, outcome in ((0.0, pytest.raises(NotImplementedError)), (-1.5, nullcontext())):
         journal, model = Journal(tmp_path / "j.jsonl"), Server([reply])
         with outcome, recorded(model, journal):

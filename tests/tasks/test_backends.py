@@ -172,9 +172,9 @@ def chat(server, refused, tmp_path_factory):
 
 
 @serves
-def test_a_chat_server_is_refused_in_one_sentence_before_it_is_asked_anything(refused):
+def test_a_chat_server_is_refused_in_one_sentence_before_it_is_asked_a_question(refused):
     sentence, requests = refused
-    assert requests == 0
+    assert requests <= 1  # whether it gives the first token's log-probabilities: it does not
     assert "returns no log-probabilities" in sentence and '"yes_no": "sampled"' in sentence
     assert '"k": 4' in sentence and "likelihood" not in sentence.split("--metadata")[1]
 

@@ -1,7 +1,8 @@
 """A yes/no question, read as the probability of "yes".
 
-By default it comes from the log-probabilities of the two replies. For back ends without them,
-``yes_no: sampled`` lets the model reply K times and counts.
+By default it comes from the log-probabilities of the two replies. For back ends that score no
+reply, ``yes_no: first_token`` reads those of the first token of a reply that the model writes, and
+``yes_no: sampled`` lets it reply K times and counts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from copy import deepcopy
 
 from lm_eval.api.instance import Instance
 
+from harness_tasks.elicitation.first_token import FIRST_TOKEN, ONE, TOP, read_first_token
 from harness_tasks.elicitation.prompts import HIDDEN_ANSWER, KNOWS, REPLY_WITH, WORDINGS, Wording
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
@@ -23,8 +25,9 @@ REPLY = {"until": ["\n"], "max_gen_toks": 8, "do_sample": True, "temperature": 1
 class ZeroShotClassifier:
     """P(yes) / (P(yes) + P(no)) for "Is the proposed answer correct?" (Kapoor et al. 2024).
 
-    Under an adapter trained for this question the same read-out is Fine-Tuned. With
-    ``yes_no: sampled`` it is the share of "yes" among the replies that say "yes" or "no".
+    Under an adapter trained for this question the same read-out is Fine-Tuned. With ``yes_no:
+    first_token`` it is the same of the two words' first tokens; with ``yes_no: sampled`` it is the
+    share of "yes" among the replies that say "yes" or "no".
     """
 
     def __init__(self, settings: Settings):
@@ -32,8 +35,11 @@ class ZeroShotClassifier:
         self.temperature = settings.temperature
         self.replies = settings.k if settings.yes_no == "sampled" else None
         self.signature = f"wording:{settings.wording}|temperature:{settings.temperature:g}"
+        self.first_token = settings.yes_no == "first_token"
         if self.replies:
             self.signature += f"|yes_no:sampled|k:{self.replies}"
+        elif self.first_token:
+            self.signature += f"|yes_no:first_token|top:{TOP}"
 
     def ask(self, question: Question, words: str) -> str:
         """The prompt that asks `words` about `question`."""
@@ -54,6 +60,8 @@ class ZeroShotClassifier:
                 return self._prompt(question)[0], deepcopy(REPLY)
 
             return [question.late("generate_samples", sampled, repeats=self.replies)]
+        if self.first_token:
+            return [question.late(FIRST_TOKEN, lambda: (self._prompt(question)[0], dict(ONE)))]
 
         def build(which: int) -> Callable[[], tuple]:
             return lambda: (self._prompt(question)[0], self._prompt(question)[which])
@@ -72,6 +80,13 @@ class ZeroShotClassifier:
         if self.replies:
             replies = requests[0].resps[: self.replies]
             return _share_of_yes(replies, self.wording, {**extra, "replies": replies})
+        if self.first_token:
+            found = read_first_token(requests[0].resps[0], yes, no)
+            seen = {**extra, "mass": found.mass}
+            if found.log_odds is None:
+                return Reading(None, found.reason, seen)
+            noted = {"note": found.reason} if found.reason else {}
+            return Reading(sigmoid(found.log_odds / self.temperature), extra={**seen, **noted})
         log_yes, log_no = (request.resps[0][0] for request in requests)
         if max(log_yes, log_no) == -math.inf:
             return Reading(None, "both replies have probability zero", extra)
