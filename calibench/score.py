@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from calibench.options import FOLDER, MANY
 from calibench.reading import read_tables
+
+if TYPE_CHECKING:
+    from harness_tasks.stock_logs.table import LogTable
 
 
 def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -124,6 +128,20 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 )
 @click.option("--seed", default=0, show_default=True, help="Of the resamples.")
 @click.option(
+    "--validation",
+    metavar="FILE|SHARE",
+    help="Fit on these other rows, a table or log of the same form, or on a share of the rows, as "
+    "0.5, and score what was fitted on the rest: cutoffs for abstention_score and, for options' "
+    "likelihoods, conformal sets (LAC and APS).",
+)
+@click.option(
+    "--alpha",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of conformal sets that may miss the right option.",
+)
+@click.option(
     "--json",
     "output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -146,6 +164,7 @@ def score(
     figures: Path | None,
     by: str | None,
     scale: str,
+    validation: str | None,
     **options: object,
 ) -> None:
     """Score the confidences in a table or a log, with intervals and signatures.
@@ -170,6 +189,7 @@ def score(
       calibench score runs/base/*/samples_*.jsonl --metrics ece,auroc --json scores.json
       calibench score runs/mmlu --by task
       calibench score answers.csv --confidence logprob --scale rank
+      calibench score runs/mmlu --validation runs/mmlu_validation --by subject
     """
     from calib_metrics import report as reporting
     from calib_metrics.comparison import equal_columns
@@ -184,6 +204,10 @@ def score(
             "--scale rank."
         )
     columns = {"confidence": confidence, "correct": correct, "group": group}
+    if validation is not None:
+        if scale == "rank":
+            raise ValueError("--validation fits cutoffs, which ranks of other rows do not share.")
+        options["validation"] = _validation(validation, kind, method, columns, scale)
     options |= {"scale": scale, "curves": figures is not None}
     reports, drawn, confidences = [], [], {}
     for file in files:
@@ -211,3 +235,29 @@ def score(
         binning = {"bins": options["bins"], "strategy": options["strategy"]}
         for path in reporting.draw(drawn, figures, **binning):
             click.echo(path, err=True)
+
+
+def _validation(
+    given: str, kind: str | None, method: str, columns: dict[str, str | None], scale: str
+) -> dict[str, LogTable] | float:
+    """Return the tables to fit on by method, or the share of rows."""
+    try:
+        share = float(given)
+    except ValueError:
+        share = None
+    if share is not None:
+        if not 0 < share < 1:
+            raise ValueError(f"--validation {given}: give a file, or a share between 0 and 1.")
+        return share
+    if not Path(given).exists():
+        raise ValueError(f"--validation {given}: there is no such file or folder.")
+    found: dict[str, LogTable] = {}
+    for table in read_tables(Path(given), kind, method, {**columns, "group": None}, None, scale):
+        for name in table.columns:
+            if name in found:
+                raise ValueError(
+                    f"--validation {given} holds '{name}' twice, in {found[name].name} and "
+                    f"{table.name}: give one of them."
+                )
+            found[name] = table
+    return found

@@ -13,7 +13,7 @@ from harness_tasks.elicitation.records import check_count, is_number, parse_reco
 from harness_tasks.stock_logs.choices import read_choices
 from harness_tasks.stock_logs.content import NoConfidence, Source, name_of, objects
 from harness_tasks.stock_logs.options import Question, form_of, read_question
-from harness_tasks.stock_logs.table import Column, LogTable, columns_of
+from harness_tasks.stock_logs.table import Column, LogTable, columns_of, key_of
 
 _PACKED = re.compile(r"\.(gz|zst|bz2)$")
 _STAMPED = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.:-]+")
@@ -75,10 +75,11 @@ def read_table(source: Source, method: str = "") -> LogTable:
     if results_file is not None and isinstance(source, Path):
         scored_by = next(iter(filters)) or "none"
         _check_scores(source, results_file, results, task, scored_by, read.columns)
-    fields = []
+    fields, keys = [], []
     for each in questions:
         document = each.row.get("doc")
         document = document if isinstance(document, dict) else {}
+        keys.append(key_of(document if document else each.row.get("arguments")))
         fields.append({**document, "doc_id": each.row.get("doc_id"), "task": task})
     heading = "standard input" if isinstance(source, bytes) else source.name
     return LogTable(
@@ -89,6 +90,7 @@ def read_table(source: Source, method: str = "") -> LogTable:
         tuple(notes),
         _group(results, task),
         probabilities=True,
+        keys=tuple(keys),
     )
 
 

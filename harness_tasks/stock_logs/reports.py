@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calib_metrics.option_scores import OPTION_METRICS, option_scores
 from calib_metrics.report import Report, make_report
 from calib_metrics.scores import Score
+from harness_tasks.stock_logs.fitted import Fitted, fit_on, fitted_scores
 from harness_tasks.stock_logs.table import Column, LogTable
 
 DEFAULT = ("acc", "ece", "auroc", "brier", "answered")
@@ -31,6 +32,8 @@ def reports(
     group: str | None = None,
     by: str | None = None,
     curves: bool = False,
+    validation: Mapping[str, LogTable] | float | None = None,
+    alpha: float = 0.1,
     **options: Any,
 ) -> Iterator[tuple[Report, list[Report]]]:
     """Score the methods of a table.
@@ -38,7 +41,9 @@ def reports(
     metrics: those of `calib_metrics.registry`, and of `OPTION_METRICS` where a table holds the
     probabilities of all options; None for defaults by what it holds. method: the only one, "" for
     all. by: a field; None: by task where several were pooled. curves: whether to add the metrics
-    that figures need. options: those of `make_report`.
+    that figures need. validation: by method the table that cutoffs and conformal sets are fitted
+    on, or the share of these rows; see `harness_tasks.stock_logs.fitted`, as for alpha. options:
+    those of `make_report`.
 
     Yields the report of all rows and those of the parts, whose last is the mean of the others.
     Raises ValueError on bad input.
@@ -51,14 +56,68 @@ def reports(
     for name in [method] if method else table.columns:
         asked = _metrics(table.columns[name], metrics, options.get("scale"))
         asked += [each for each in _OF_CURVES if curves and each not in asked]
-        pooled = _report(table, name, asked, group, **options)
+        fitted = _fit(table, name, validation, alpha, options)
+        pooled = _report(table, name, asked, group, fitted, **options)
         parts = []
         if by is not None:
             divided = table.parts(by)
-            parts = [_report(part, name, asked, group, **options) for part in divided.values()]
+            scored = None if fitted is None else _scored(table, fitted).parts(by)
+            if scored is not None and scored.keys() != divided.keys():
+                raise ValueError(
+                    f"{table.source}: of '{by}' some values have no row that the fit leaves to "
+                    "score: give a smaller share, or a validation log."
+                )
+            for label, part in divided.items():
+                report = _report(part, name, asked, group, **options)
+                if fitted is not None and scored is not None:
+                    report = _with_fitted(report, scored[label], name, group, fitted, options)
+                parts.append(report)
             if len(parts) > 1:
                 parts.append(_mean(parts, f"mean of {len(parts)}", pooled))
         yield pooled, parts
+
+
+def _fit(
+    table: LogTable,
+    method: str,
+    validation: Mapping[str, LogTable] | float | None,
+    alpha: float,
+    options: Mapping[str, Any],
+) -> Fitted | None:
+    if validation is None:
+        return None
+    names = ("scale", "clip", "seed")
+    shared = {"alpha": alpha, **{name: options[name] for name in names if name in options}}
+    if not isinstance(validation, Mapping):
+        return fit_on(table, method, validation, **shared)
+    if method not in validation:
+        raise ValueError(
+            f"{table.source}: the validation rows have no method '{method}', only "
+            f"{', '.join(validation)}."
+        )
+    return fit_on(table, method, validation[method], **shared)
+
+
+def _scored(table: LogTable, fitted: Fitted) -> LogTable:
+    """Return the rows that a fit leaves to score."""
+    return table if fitted.scored is None else table.rows_at(fitted.scored)
+
+
+def _with_fitted(
+    report: Report,
+    table: LogTable,
+    method: str,
+    group: str | None,
+    fitted: Fitted,
+    options: Mapping[str, Any],
+) -> Report:
+    groups = table.rows(method, group).groups
+    found = fitted_scores(fitted, table.columns[method], groups, method=method, **options)
+    return replace(
+        report,
+        scores={**report.scores, **found},
+        notes=tuple(dict.fromkeys((*report.notes, *fitted.notes))),
+    )
 
 
 def _metrics(column: Column, metrics: Sequence[str] | None, scale: str | None) -> list[str]:
@@ -70,13 +129,18 @@ def _metrics(column: Column, metrics: Sequence[str] | None, scale: str | None) -
 
 
 def _report(
-    table: LogTable, method: str, metrics: Sequence[str], group: str | None, **options: Any
+    table: LogTable,
+    method: str,
+    metrics: Sequence[str],
+    group: str | None,
+    fitted: Fitted | None = None,
+    **options: Any,
 ) -> Report:
     rows = table.rows(method, group)
     plain = [name for name in metrics if name not in OPTION_METRICS]
     report = make_report(table.name, rows, plain, method=method, **options)
     scores, notes = report.scores, [*table.notes, *report.notes]
-    if table.columns[method].probabilities is not None and "acc" in scores:
+    if table.probabilities and table.columns[method].probabilities is not None and "acc" in scores:
         # An accuracy says nothing of confidences, but which option is the answer it must say.
         signature = f"{scores['acc'].signature}|answer:{method}"
         scores = {**scores, "acc": replace(scores["acc"], signature=signature)}
@@ -88,7 +152,10 @@ def _report(
                 f"{', '.join(of_options)}: without {without} questions that have no one right "
                 "option, or no likelihood."
             )
-    return replace(report, scores=scores, notes=tuple(dict.fromkeys(notes)))
+    report = replace(report, scores=scores, notes=tuple(dict.fromkeys(notes)))
+    if fitted is None:
+        return report
+    return _with_fitted(report, _scored(table, fitted), method, group, fitted, options)
 
 
 def _option_scores(

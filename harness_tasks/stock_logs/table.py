@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,7 +36,8 @@ class LogTable:
     grouped by, such as the fields of their documents, each with the values of all rows; "task" is
     one. notes: sentences for the reader. group: the group that the task was run in, if any.
     probabilities: whether the confidences are known to be some. pooled: whether it is several
-    tasks' rows.
+    tasks' rows. keys: what tells the rows' questions apart, also from those of other logs; empty
+    where nothing is known of them.
     """
 
     name: str
@@ -45,6 +48,7 @@ class LogTable:
     group: str | None = None
     probabilities: bool = False
     pooled: bool = False
+    keys: tuple[str, ...] = field(default=(), repr=False)
 
     def labels(self, name: str) -> list[str]:
         """Return a field of all rows as text. Raises ValueError where a row lacks it."""
@@ -69,16 +73,19 @@ class LogTable:
         found = {}
         for label in sorted(set(labels)):
             places = np.flatnonzero(labels == label)
-            found[label] = replace(
-                self,
-                name=label,
-                columns={key: _take(column, places) for key, column in self.columns.items()},
-                fields={
-                    key: [values[place] for place in places] for key, values in self.fields.items()
-                },
-                notes=(),
-            )
+            found[label] = replace(self.rows_at(places), name=label, notes=())
         return found
+
+    def rows_at(self, places: NDArray[np.int64]) -> LogTable:
+        """Return the table of these rows alone."""
+        return replace(
+            self,
+            columns={key: _take(column, places) for key, column in self.columns.items()},
+            fields={
+                key: [values[place] for place in places] for key, values in self.fields.items()
+            },
+            keys=tuple(self.keys[place] for place in places) if self.keys else (),
+        )
 
 
 def _take(column: Column, places: NDArray[np.int64]) -> Column:
@@ -112,12 +119,21 @@ def pool(name: str, tables: Sequence[LogTable]) -> LogTable:
         tuple(notes),
         probabilities=probabilities,
         pooled=True,
+        keys=tuple(key for table in tables for key in table.keys)
+        if all(table.keys for table in tables)
+        else (),
     )
 
 
 def _field(table: LogTable, name: str) -> list[Any]:
     rows = next(iter(table.columns.values())).correct.size
     return table.fields.get(name, [None] * rows)
+
+
+def key_of(document: object) -> str:
+    """Return what tells a question apart: the beginning of the SHA-256 of its document."""
+    text = json.dumps(document, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
