@@ -18,7 +18,7 @@ from harness_tasks.elicitation.abstention import abstains
 from harness_tasks.elicitation.checks import check_documents
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
-from harness_tasks.elicitation.ending import unfinished
+from harness_tasks.elicitation.ending import unfinished, with_thought
 from harness_tasks.elicitation.first_turn import (
     NEXT_QUESTION,
     generation_of,
@@ -168,7 +168,7 @@ class ConfidenceTask(ConfigurableTask):
             shared = [r for key in question.wanted for r in question.shared[key]]
             read[method] = [*requests[method], *shared]
         options = [conversation.delimiter + label for label in question.labels]
-        room = 0 if options else question.generation.get("max_gen_toks", 0)
+        room = 0 if options else question.generation.get("max_gen_toks", 0) + question.thinking
         fit = request(PROMPT_FIT, (ctx, options, room), instance)
         check = check_tokenizer(instance)
         check += check_logprobs(first, requests, self.settings, conversation, instance)
@@ -214,11 +214,13 @@ class ConfidenceTask(ConfigurableTask):
             "options": None,
             "generation": generation,
             "instance": instance,
+            "thinking": self.settings.thinking_tokens,
         }
         if self._frozen is not None:
             answer = self._frozen[doc_hash(instance["doc"])]
             return [], Question(answer=lambda: answer, answered_by=None, **shared)
-        asked = request(ANSWER, (conversation.context, generation), instance)
+        roomy = with_thought(generation, self.settings.thinking_tokens)
+        asked = request(ANSWER, (conversation.context, roomy), instance)
 
         def answer() -> str:
             reply = asked.resps[0]
@@ -256,6 +258,7 @@ class ConfidenceTask(ConfigurableTask):
             labels=labels,
             generation=generation_of(labels, self.config.num_fewshot),
             instance=instance,
+            thinking=self.settings.thinking_tokens,
             extract=whole_words,
         )
         return (scored if frozen is None or "likelihood" in self._methods else []), question

@@ -12,23 +12,28 @@ other: "from 9" of "from 95%". This module finds out how a reply ended:
   a longer reply this is unknown, and it is used as it is.
 
 A thought between ``<think>`` and ``</think>`` is not part of the reply and is left out. A reply
-that never closes its thought is unfinished, whatever ended it.
+that never closes its thought is unfinished, whatever ended it. If the task leaves room for a
+thought (``thinking_tokens``), `generate` asks for that many tokens more, and without stop strings,
+which may well occur in a thought; they then end the text that follows it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
+from harness_tasks.elicitation.harness import request, shared
+
 eval_logger = logging.getLogger(__name__)
 SLACK = 16
 BEGIN, END = "<think>", "</think>"
+THINKING = "thinking_tokens"  # in the generation arguments of our requests; not known to back ends
 
 
 class Reply(str):
@@ -104,9 +109,42 @@ def unfinished(reply: str) -> str | None:
     if reply.thinking:
         return (
             f"unfinished: the reply is a thought without its {END} (a stop string within it, or "
-            f"the limit of {reply.limit} tokens, ended it)"
+            f"the limit of {reply.limit} tokens, ended it; thinking_tokens in --metadata leaves it "
+            f"more room)"
         )
     return f"unfinished: cut at its limit of {reply.limit} tokens, after {str(reply[-60:])!r}"
+
+
+def generate(lm: LM, requests: Sequence[Instance]) -> list[str]:
+    """Have `lm` write the replies to ``generate_until`` requests; see `with_endings`."""
+    listen_to_api(lm)
+    roomy: dict[int, Instance] = {}  # a repeated request stays one object
+    for each in requests:
+        if id(each) not in roomy:
+            roomy[id(each)] = _with_room(each)
+    return with_endings(lm, lm.generate_until([roomy[id(each)] for each in requests]), requests)
+
+
+def _with_room(asked: Instance) -> Instance:
+    """`asked` as a back end can run it: with room for a thought, if it wants that."""
+    prompt, generation = asked.args
+    if not generation.get(THINKING):
+        return asked
+    plain = {key: value for key, value in generation.items() if key != THINKING}
+    plain |= {"until": [], "max_gen_toks": longest_reply(generation)}
+    belongs = shared(asked.doc, asked.task_name, asked.doc_id, asked.repeats)
+    return request("generate_until", (prompt, plain), belongs, asked.idx)
+
+
+def with_thought(generation: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    """Generation arguments that leave `tokens` for a thought before the reply."""
+    return {**generation, THINKING: tokens} if tokens else dict(generation)
+
+
+def longest_reply(generation: Mapping[str, Any], default: int = 256) -> int:
+    """Tokens that a back end may generate with these arguments, those of a thought included."""
+    limit = normalize_gen_kwargs(dict(generation), default)["max_gen_toks"]
+    return limit + generation.get(THINKING, 0)
 
 
 def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -> list[str]:
@@ -125,22 +163,23 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
 
     default = getattr(lm, "max_gen_toks", 256)
     found, cut, asked = [], Counter(), Counter()
-    for reply, request in zip(replies, requests, strict=True):
-        generation = normalize_gen_kwargs(dict(request.args[1]), default)
-        until, limit = generation["until"], generation["max_gen_toks"]
-        text, thinking = without_thought(reply, request.args[0])
+    for reply, each in zip(replies, requests, strict=True):
+        until = normalize_gen_kwargs(dict(each.args[1]), default)["until"]
+        limit = longest_reply(each.args[1], default)
+        text, thinking = without_thought(reply, each.args[0])
         stopped = any(stop in text for stop in until if stop)  # a stop in the thought was passed
         told = True if stopped else getattr(reply, "ended", None)
         over = False if thinking else ended(reply, [], limit, count, told)
         found.append(Reply(cut_at_stops(text, until), over, limit, thinking))
-        asked[request.task_name, limit] += 1
-        cut[request.task_name, limit] += over is False
+        asked[each.task_name, limit] += 1
+        cut[each.task_name, limit] += over is False
     for (task, limit), number in cut.items():
         if number:
             eval_logger.warning(
                 "%s: %d of %d replies were cut at their limit of %d tokens; where the text that "
                 "was cut is read, its confidence is missing. The limits are max_gen_toks "
-                "(--gen_kwargs), and in --metadata reply_tokens and reasoning_tokens.",
+                "(--gen_kwargs), and in --metadata reply_tokens, reasoning_tokens and, for models "
+                "that think first, thinking_tokens.",
                 task,
                 number,
                 asked[task, limit],

@@ -24,7 +24,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
 import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in the cache's keys)
-from harness_tasks.elicitation.ending import listen_to_api, with_endings
+from harness_tasks.elicitation.ending import generate
 from harness_tasks.elicitation.harness import request, shared
 from harness_tasks.elicitation.lengths import note_lengths
 
@@ -81,8 +81,7 @@ def _runner(kind: str) -> Callable[[LM, list[Instance]], list]:
         note_lengths(lm, requests)
         if kind != "generate_until":
             return getattr(lm, kind)(requests)
-        listen_to_api(lm)
-        return with_endings(lm, lm.generate_until(requests), requests)
+        return generate(lm, requests)
 
     return run
 
@@ -146,9 +145,8 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     note_lengths(lm, requests)
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if not hasattr(model, "_create_payload"):  # only API models have it
-        return with_endings(lm, lm.generate_until(requests), requests)
-    listen_to_api(lm)
-    replies = with_endings(lm, lm.generate_until(_seeded(model, requests)), requests)
+        return generate(lm, requests)
+    replies = generate(lm, _seeded(model, requests))
     different: dict[int, set[str]] = {}
     for each, reply in zip(requests, replies, strict=True):
         different.setdefault(id(each), set()).add(reply)

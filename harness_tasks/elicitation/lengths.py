@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from lm_eval.models.utils import normalize_gen_kwargs
+
+from harness_tasks.elicitation.ending import longest_reply
 
 eval_logger = logging.getLogger(__name__)
 # Tokens that a request needs, and those of the window; None where that cannot be known.
@@ -93,4 +94,4 @@ def _text(request: Instance, default: int) -> tuple[str, Sequence[str], int]:
     prompt, rest = request.args[:2]
     if isinstance(rest, str):
         return prompt, (rest,), 0
-    return prompt, (), normalize_gen_kwargs(dict(rest), default)["max_gen_toks"]
+    return prompt, (), longest_reply(rest, default)

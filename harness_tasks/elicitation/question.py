@@ -8,11 +8,14 @@ from typing import Any, Protocol
 
 from lm_eval.api.instance import Instance
 
+from harness_tasks.elicitation.ending import with_thought
 from harness_tasks.elicitation.grading import first_line
 from harness_tasks.elicitation.harness import repeated, request
 from harness_tasks.elicitation.late import LateInstance, late_type
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.settings import Settings
+
+WRITTEN = ("generate_until", "generate_samples")  # the types of requests for a text
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Question:
         labels: the answer options, for multiple choice.
         shared: requests that several methods read, by name; see `share`.
         wanted: names of the shared requests that the method at work wants.
+        thinking: tokens that each generated reply may take for a thought before it.
     """
 
     conversation: Conversation
@@ -44,6 +48,7 @@ class Question:
     labels: Sequence[str] = ()
     shared: dict[str, list[Instance]] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
+    thinking: int = 0
 
     @property
     def answer_text(self) -> str:
@@ -61,13 +66,26 @@ class Question:
     ) -> LateInstance:
         """A request that runs `repeats` times, after the answer or after request type `after`."""
         parent = after.request_type if after else self.answered_by
-        return LateInstance(kind, build, after=parent, idx=0, **repeated(self.instance, repeats))
+        return LateInstance(
+            kind,
+            lambda: self._with_thought(kind, build()),
+            after=parent,
+            idx=0,
+            **repeated(self.instance, repeats),
+        )
 
     def now(self, kind: str, arguments: tuple, repeats: int = 1) -> Instance:
         """A request that needs no answer, `repeats` times."""
+        arguments = self._with_thought(kind, arguments)
         if kind == "generate_until":  # plain, nobody would see how the reply ended
             kind = late_type(kind, None)
         return request(kind, arguments, repeated(self.instance, repeats))
+
+    def _with_thought(self, kind: str, arguments: tuple) -> tuple:
+        if kind not in WRITTEN:
+            return arguments
+        prompt, generation = arguments
+        return prompt, with_thought(generation, self.thinking)
 
     def share(self, name: str, build: Callable[[], list[Instance]]) -> list[Instance]:
         """Requests that several methods read: built for the first one that wants them.

@@ -57,6 +57,9 @@ class Settings(BaseModel):
     guesses: int = Field(4, ge=1, le=8, description="guesses of verbalized_top_k")
     reply_tokens: int = Field(32, ge=1, description="at most, per reply that states a confidence")
     reasoning_tokens: int = Field(128, ge=1, description="at most, per reply that reasons")
+    thinking_tokens: int = Field(
+        0, ge=0, description="at most, for a thought before each reply, in addition to its limit"
+    )
     nli: str | None = Field(None, description="cross-encoder that decides what means the same")
     grading: str = "exact"
     answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
@@ -109,6 +112,11 @@ class Settings(BaseModel):
                 f"with 'yes_no': 'first_token' the first token must tell the replies apart, and "
                 f"those of the wording {self.wording!r} both begin with a bracket; leave 'wording' "
                 f"out"
+            )
+        if self.yes_no == "first_token" and self.thinking_tokens:
+            raise ValueError(
+                "with 'yes_no': 'first_token' the reply is a single token, the first one "
+                "of a thought; leave 'thinking_tokens' out, or use 'yes_no': 'sampled'"
             )
         if self.k < 2 and (comparing := set(COMPARING) & set(self.methods)):
             raise ValueError(f"{_listed(comparing)} need 'k' to be at least 2, but it is {self.k}")

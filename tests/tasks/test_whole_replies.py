@@ -5,6 +5,7 @@ The model is a transparent one: its tokens are words, and its replies are given.
 
 import math
 import pickle
+import re
 
 import pytest
 from lm_eval.api.instance import Instance
@@ -112,6 +113,50 @@ def test_a_reply_behind_a_thought_of_several_lines_can_be_cut_too():
         assert record["confidence"] is None and "cut at its limit" in record["reason"]
     whole = worldfacts(Words(reply=thought + " Paris\nand more"))
     assert {r["confidence"] for r in records(whole, TASK, "verbalized")} == {0.7}
+
+
+class Engine(Words):
+    """Ends a reply at the first stop string and at the limit, as engines do, thought or not."""
+
+    def generate_until(self, requests):
+        replies = super().generate_until(requests)
+        return [self.ended(text, **r.args[1]) for text, r in zip(replies, requests, strict=True)]
+
+    def ended(self, text, until, max_gen_toks, **_):
+        (whole,) = re.findall(rf"^(?:\s*\S+){{0,{max_gen_toks}}}", text)
+        return min((whole.split(stop)[0] for stop in until), key=len, default=whole)
+
+
+THINKER = {
+    "reply": "<think>Perhaps Rome?\n\nNo, it is in France.</think> Paris\nQuestion: and more",
+    "judgement": "<think>Fairly\nsure.</think> 80%\nOr so",
+}
+
+
+def test_room_for_a_thought_keeps_stop_strings_out_of_it():
+    methods = ["verbalized", "sampling"]
+    for record in records(worldfacts(Engine(**THINKER), methods=methods), TASK, "verbalized"):
+        assert record["confidence"] is None and "thinking_tokens" in record["reason"]
+    model = Engine(**THINKER)
+    found = worldfacts(model, methods=methods, thinking_tokens=20, k=2)
+    assert {args[1]["max_gen_toks"] for args in model.asked} == {16 + 20, 32 + 20}
+    assert not any("thinking_tokens" in args[1] for args in model.asked)
+    for record in records(found, TASK, "verbalized"):
+        assert (record["answer"], record["confidence"]) == ("Paris", 0.8)
+    for record in records(found, TASK, "sampling"):
+        assert record["confidence"] == 1.0
+
+
+def test_a_reply_without_a_thought_ends_where_it_would_without_the_room():
+    for tokens in (0, 50):
+        model = Engine(reply=" Paris\nQuestion: and more", judgement=" 70%\nOr so")
+        for record in records(worldfacts(model, thinking_tokens=tokens), TASK, "verbalized"):
+            assert (record["answer"], record["confidence"]) == ("Paris", 0.7)
+
+
+def test_the_room_for_a_thought_has_to_fit_the_window_too():
+    for record in records(worldfacts(Engine(**THINKER), thinking_tokens=400), TASK, "verbalized"):
+        assert record["confidence"] is None and "the model's window has 400" in record["reason"]
 
 
 def test_a_thought_that_the_prompt_opens_is_one_too():
