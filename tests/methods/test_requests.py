@@ -384,7 +384,7 @@ def test_the_readme_states_what_each_method_costs():
 @pytest.mark.parametrize(
     ("metadata", "sentence"),
     [
-        ({"yes_no": "maybe"}, "'logprobs' or 'sampled'"),
+        ({"yes_no": "maybe"}, "'first_token' or 'sampled'"),
         ({"yes_no": "sampled", "temperature": 1.5}, "'temperature' divides log-odds"),
         ({"guesses": 0}, "greater than or equal to 1"),
         ({"reasoning_tokens": 0}, "greater than or equal to 1"),
