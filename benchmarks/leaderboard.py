@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(TESTS / "helpers"))
 
 from board_entries import write_store  # noqa: E402
 from chromium import Chromium, find_chromium  # noqa: E402

@@ -185,8 +185,11 @@ def write_store(
             scores = {}
             for name in names:
                 ece, auroc, brier = 0.4 * rng.random(), 0.4 + 0.5 * rng.random(), rng.random() / 3
+                skill = 1 - brier / (0.45 * 0.55)
                 scores[name] = {
                     "acc": (0.45, 0.42, 0.48),
+                    "brier_skill": (skill, skill - 0.05, skill + 0.05),
+                    "aurc": (0.4, 0.37, 0.43),
                     "ece": (ece, ece - 0.02, ece + 0.03),
                     "auroc": (auroc, auroc - 0.03, auroc + 0.03),
                     "brier": (brier, brier - 0.01, brier + 0.01),

@@ -24,6 +24,10 @@ def write_run(
     directions=None,
     stamp=STAMP,
     dtype="float32",
+    backend="hf",
+    arguments=None,
+    gen_kwargs=None,
+    multiturn=None,
 ):
     """Write results_*.json and samples_*.jsonl, named as lm-eval names them; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,12 +39,14 @@ def write_run(
         "n-samples": {},
         "higher_is_better": {task: directions or {}},
         "config": {
-            "model": "hf",
-            "model_args": {"pretrained": "/m/Tiny", "dtype": "auto"},
+            "model": backend,
+            "model_args": {"pretrained": "/m/Tiny", "dtype": "auto", **(arguments or {})},
+            "gen_kwargs": gen_kwargs,
             "model_dtype": dtype and f"torch.{dtype}",
             "limit": limit,
         },
         "chat_template_sha": chat_template,
+        "fewshot_as_multiturn": multiturn,
         "system_instruction_sha": None,
     }
     (folder / f"results_{stamp}.json").write_text(json.dumps(results), encoding="utf-8")

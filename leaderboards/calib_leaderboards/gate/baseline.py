@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calib_leaderboards.files import write_atomically
+from calib_leaderboards.gate.asked import fold_arguments
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -93,18 +94,29 @@ class Task(_Part):
 class Baseline(_Part):
     """The file.
 
-    dtype: that the model computed in; if left out, not checked. limit, num_fewshot: of all tasks
-    that do not say otherwise. rtol: tolerance of all metrics that have none, as a share of their
-    value.
+    backend, dtype: lm-eval's --model, and what the model computed in. apply_chat_template,
+    fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. What is left out of these
+    is not checked. limit, num_fewshot: of all tasks that do not say otherwise. rtol: tolerance of
+    all metrics that have none, as a share of their value.
     """
 
     model_name: str = Field(min_length=1)
     adapter: str | None = None
+    backend: str | None = None
     dtype: str | None = None
+    apply_chat_template: bool | str | None = None
+    fewshot_as_multiturn: bool | None = None
+    gen_kwargs: str | dict[str, Any] | None = None
+    model_args: dict[str, Any] | None = None
     tasks: list[Task] = Field(min_length=1)
     limit: NotNegative | None = None
     num_fewshot: int | None = None
     rtol: NotNegative | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, data: Any) -> Any:
+        return fold_arguments(data) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _distinct(self) -> Baseline:

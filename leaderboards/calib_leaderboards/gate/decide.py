@@ -14,6 +14,7 @@ from calib_leaderboards.gate.evidence import Evidence, detectable, holm
 from calib_leaderboards.gate.measure import against_value, paired, value_of
 from calib_leaderboards.gate.runs import CannotDecide, TaskRun, check_printed, tasks_below
 from calib_leaderboards.gate.same import (
+    check_asked,
     check_questions,
     check_scored_alike,
     check_settings,
@@ -177,6 +178,7 @@ def _judge_task(
     try:
         run = only_run(task.name, found)
         check_settings(held, task, run)
+        check_asked(held, run)
         new, base = samples_of_log(load_log(*run)), None
         if task.samples is not None:
             base = read_baseline_samples(folder / task.samples.path, task.samples.sha256)

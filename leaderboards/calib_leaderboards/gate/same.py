@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from calib_leaderboards.gate.asked import generation, plain
 from calib_leaderboards.gate.baseline import Baseline, Metric, Task
 from calib_leaderboards.gate.measure import definition
 from calib_leaderboards.gate.runs import CannotDecide, TaskRun
@@ -29,6 +31,7 @@ def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
     """Raise CannotDecide if the run was made in another way than the baseline says."""
     run, now = tested
     pairs = [
+        ("back end", held.backend, run.backend),
         ("dtype", held.dtype, run.model.dtype),
         ("task version", task.version, now.version),
         ("number of few-shot examples", held.num_fewshot_of(task), now.num_fewshot),
@@ -41,6 +44,29 @@ def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
             raise CannotDecide(
                 f"The {what} of {task.name} is {_shown(new)} in the run and {_shown(old)} in the "
                 f"baseline. {_UPDATE}"
+            )
+
+
+def check_asked(held: Baseline, tested: TaskRun) -> None:
+    """Raise CannotDecide if the model was run or asked in another way than the baseline says."""
+    run = tested.run
+    chat, old = run.chat_template is not None, held.apply_chat_template
+    # A name chooses among a tokenizer's templates; which one it was, the sha256 says.
+    pairs: list[tuple[str, Any, Any]] = [
+        ("apply_chat_template", None if old is None else bool(old), chat),
+        ("fewshot_as_multiturn", held.fewshot_as_multiturn, bool(run.multiturn)),
+    ]
+    if held.gen_kwargs is not None:
+        pairs.append(("gen_kwargs", generation(held.gen_kwargs), generation(run.generation)))
+    for key, value in (held.model_args or {}).items():
+        pairs.append((f"model argument {key}", value, run.arguments.get(key)))
+    for what, old, new in pairs:
+        if old is None and what != "gen_kwargs":
+            continue
+        if old != new and (new is None or plain(old) != plain(new)):
+            raise CannotDecide(
+                f"The {what} of {tested.task.name} is {_shown(new)} in the run and {_shown(old)} "
+                f"in the baseline. {_UPDATE}"
             )
 
 

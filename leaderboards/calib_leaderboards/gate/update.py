@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calib_leaderboards.files import write_atomically
+from calib_leaderboards.gate.asked import generation
 from calib_leaderboards.gate.baseline import (
     Baseline,
     KeptSamples,
@@ -33,6 +34,7 @@ from calib_leaderboards.gate.samples import (
 from calib_leaderboards.runs import load_log
 
 # `answered` sees what the others leave out: questions without a confidence.
+_KEPT = ("apply_chat_template", "fewshot_as_multiturn", "model_args")
 OF_CONFIDENCES = ("brier", "auroc", "ece", "answered")
 
 
@@ -181,7 +183,10 @@ def _shared(tasks: list[Task], chosen: list[TaskRun], old: Baseline | None) -> B
     return Baseline(
         model_name=chosen[0].run.model.short,
         adapter=chosen[0].run.adapter_of(),
+        backend=chosen[0].run.backend,
         dtype=chosen[0].run.model.dtype,
+        gen_kwargs=generation(chosen[0].run.generation),
+        **({} if old is None else old.model_dump(include=set(_KEPT))),
         tasks=tasks,
         rtol=None if old is None else old.rtol,
         **common,
