@@ -14,7 +14,8 @@ from helpers.board_entries import make_entry, make_samples, samples_with
 
 
 def column(confidence, correct, start=0):
-    names = np.array([f"q{i:05d}" for i in range(start, start + len(correct))])
+    ids = tuple(f"q{i:05d}" for i in range(start, start + len(correct)))
+    names = ids, ids
     return Column(names, np.asarray(confidence, float), np.asarray(correct, float))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -21,11 +20,11 @@ from calib_leaderboards.pages.names import breakable, counted, model_pages, size
 from calib_leaderboards.pages.overview import overview_page, overview_script
 from calib_leaderboards.pages.readme import MOST_ROWS, readme
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.paths import entry_path, samples_path, slug
+from calib_leaderboards.store.paths import entry_path, slug
 from calib_leaderboards.store.samples import Samples, samples_from_bytes
 from calib_leaderboards.tables.formats import flat, to_csv, to_latex, to_parquet
 from calib_leaderboards.tables.overview import Pair, overview
-from calib_leaderboards.tables.rows import Group, TableRow, preview, table_rows
+from calib_leaderboards.tables.rows import Group, TableRow, preview, rank, unranked_rows
 from calib_leaderboards.tables.table import Table, tables_of
 
 _HERE = Path(__file__).parent
@@ -40,18 +39,24 @@ def files(
     output folder; None if they lie elsewhere. Raises ValueError for samples that are not those of
     their entry.
     """
-
-    @lru_cache(maxsize=64)
-    def of_path(path: PurePosixPath) -> Samples:
-        entry = by_path[path]
-        return samples_from_bytes(entry, packed(entry), f"'{samples_path(path)}'")
+    held: dict[str, Samples] = {}  # of one task at a time: those of all would not fit
 
     def samples(entry: Entry) -> Samples | None:
-        return None if entry.samples.file is None else of_path(entry_path(entry))
+        if entry.samples.file is None:
+            return None
+        path = str(entry_path(entry))
+        if path not in held:
+            held[path] = samples_from_bytes(entry, packed(entry), f"the samples of '{path}'")
+        return held[path]
 
-    by_path = {entry_path(entry): entry for entry in entries}
-    rows = table_rows(entries, samples)
+    rows = unranked_rows(entries)
     tables = tables_of(rows)
+
+    def ranked(table: Table) -> None:
+        rank(table.rows, samples)
+        held.clear()
+
+    core, pairs = overview(tables, samples, ranked)
     lines = flat(rows)
     yield "leaderboard.csv", to_csv(lines)
     yield "leaderboard.parquet", to_parquet(lines)
@@ -65,7 +70,6 @@ def files(
             path = f"{stem}_{name}.svg"
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")
-    core, pairs = overview(tables, samples)
     yield "README.md", readme(tables, core, pairs, figures, link)
     yield from _site(rows, tables, core, pairs, packed)
 

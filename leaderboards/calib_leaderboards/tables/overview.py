@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ from calib_leaderboards.tables.words import SKILL_MEANS, number, span
 from calib_metrics.intervals import percentile_interval
 
 Floats = NDArray[np.float64]
+Who = tuple[str | None, ...]  # as in `TableRow.who`
 RESAMPLES = 1000
+_TOGETHER = 64  # rows whose resamples are one product of matrices
 _RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
@@ -63,34 +65,40 @@ def mean_text(pair: Pair) -> str:
     return number(pair.value) + (f" ({between})" if between else "")
 
 
-def overview(tables: Sequence[Table], samples: SamplesOf) -> tuple[list[Table], list[Pair]]:
+def overview(
+    tables: Sequence[Table], samples: SamplesOf, done: Callable[[Table], None] = lambda table: None
+) -> tuple[list[Table], list[Pair]]:
     """The core tasks, and all pairs: those that have all core tasks first, best mean skill first.
 
     Means over different tasks cannot be compared. The core tasks are the k of most pairs, with k
     such that k times the number of pairs that have them all is largest. The interval is of a
     bootstrap over the questions within each task; all methods of a task see the same resamples.
     Where samples were not kept, normal draws with the score's standard error stand in.
+
+    done: called with each table when its samples are no longer needed.
     """
-    of_pair: dict[tuple[str | None, ...], dict[int, TableRow]] = {}
-    scored = [table for table in tables if table.main_metric == SKILL]
-    for place, table in enumerate(scored):
+    of_pair: dict[Who, dict[int, TableRow]] = {}
+    for place, table in enumerate(tables):
         for row in table.rows:
-            if row.main and _known(row):
+            if table.main_metric == SKILL and row.main and _known(row):
                 of_pair.setdefault(row.who, {})[place] = row
     core = _core([set(rows) for rows in of_pair.values()])
-    draws = _draws(scored, of_pair, samples)
+    used = {who: sorted(core if core <= has.keys() else has) for who, has in of_pair.items()}
+    sums: dict[Who, Floats] = {}  # of the draws: they are too many to keep those of every task
+    for place, table in enumerate(tables):
+        members = [(who, has[place]) for who, has in of_pair.items() if place in used[who]]
+        for who, drawn in _draws(table, members, samples):
+            sums[who] = sums[who] + drawn if who in sums else drawn
+        done(table)
     pairs = []
     for who, rows in of_pair.items():
-        whole = core <= rows.keys()
-        used = sorted(core if whole else rows)
-        values = [rows[place].score.metrics[SKILL].value or 0.0 for place in used]
-        drawn = np.mean([draws[who, place] for place in used], axis=0)
-        low, high = percentile_interval(drawn, 0.95)
+        values = [rows[place].score.metrics[SKILL].value or 0.0 for place in used[who]]
+        low, high = percentile_interval(sums[who] / len(values), 0.95)
         pairs.append(
             Pair(
                 rows=tuple(rows[place] for place in sorted(rows)),
-                tasks=len(used),
-                whole=whole,
+                tasks=len(values),
+                whole=core <= rows.keys(),
                 value=float(np.mean(values)),
                 low=None if np.isnan(low) else float(low),
                 high=None if np.isnan(high) else float(high),
@@ -102,7 +110,7 @@ def overview(tables: Sequence[Table], samples: SamplesOf) -> tuple[list[Table], 
         row = pair.rows[0]
         return not pair.whole, row.sanity, -(pair.value or 0.0), f"{row.key}.{row.score.method}"
 
-    return [scored[place] for place in sorted(core)], sorted(pairs, key=place_of)
+    return [tables[place] for place in sorted(core)], sorted(pairs, key=place_of)
 
 
 def _known(row: TableRow) -> bool:
@@ -125,45 +133,52 @@ def _core(tasks: Sequence[set[int]]) -> set[int]:
 
 
 def _draws(
-    tables: Sequence[Table],
-    of_pair: dict[tuple[str | None, ...], dict[int, TableRow]],
-    samples: SamplesOf,
-) -> dict[tuple[tuple[str | None, ...], int], Floats]:
+    table: Table, members: Sequence[tuple[Who, TableRow]], samples: SamplesOf
+) -> Iterator[tuple[Who, Floats]]:
     """The skill of each row in each resample of its task's questions."""
-    of_task: dict[int, list[tuple[tuple[str | None, ...], TableRow]]] = {}
-    for who, rows in of_pair.items():
-        for place, row in rows.items():
-            of_task.setdefault(place, []).append((who, row))
-    found = {}
-    for place, members in of_task.items():
-        counts: dict[int, Floats] = {}  # by the number of questions
-        digest = hashlib.sha256("\n".join(tables[place].group).encode("utf-8", "surrogatepass"))
-        seed = int.from_bytes(digest.digest()[:4], "big")  # the same whatever other tasks there are
-        for who, row in members:
-            found[who, place] = _skills(row, samples, counts, seed)
-    return found
+    digest = hashlib.sha256("\n".join(table.group).encode("utf-8", "surrogatepass")).digest()
+    seed = int.from_bytes(digest[:4], "big")  # the same whatever other tasks there are
+    waiting: dict[int, list[tuple[Who, TableRow, Floats]]] = {}  # by the number of questions
+    counts: dict[int, Floats] = {}
+    for who, row in members:
+        metric, kept = row.score.metrics[SKILL], samples(row.entry)
+        if kept is None or kept.correct is None or row.score.method not in kept.confidence:
+            if metric.value is None or metric.stderr is None:
+                yield who, np.full(RESAMPLES, np.nan)
+            else:
+                rng = np.random.default_rng(seed)
+                yield who, rng.normal(metric.value, metric.stderr, RESAMPLES)
+            continue
+        n = len(kept.ids)
+        if n not in counts:
+            rng = np.random.default_rng(seed)
+            counts[n] = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+        columns = _columns(kept.confidence[row.score.method], kept.correct)
+        waiting.setdefault(n, []).append((who, row, columns))
+        if len(waiting[n]) == _TOGETHER:
+            yield from _skills(waiting.pop(n), counts[n])
+    for n, rows in waiting.items():
+        yield from _skills(rows, counts[n])
 
 
-def _skills(row: TableRow, samples: SamplesOf, counts: dict[int, Floats], seed: int) -> Floats:
-    metric = row.score.metrics[SKILL]
-    kept = samples(row.entry)
-    if kept is None or kept.correct is None or row.score.method not in kept.confidence:
-        if metric.value is None or metric.stderr is None:
-            return np.full(RESAMPLES, np.nan)
-        return np.random.default_rng(seed).normal(metric.value, metric.stderr, RESAMPLES)
-    n = len(kept.ids)
-    if n not in counts:
-        rng = np.random.default_rng(seed)
-        counts[n] = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
-    confidence, correct = kept.confidence[row.score.method], kept.correct
+def _columns(confidence: Floats, correct: Floats) -> Floats:
+    """Of each question: whether it has a confidence, is right, and its squared error; (3, n)."""
     usable = ~(np.isnan(confidence) | np.isnan(correct))
-    known = usable.astype(np.float64)
     right = np.where(usable, correct, 0.0)
     squares = np.where(usable, (confidence - correct) ** 2, 0.0)
-    size, right, squares = (counts[n] @ np.stack([known, right, squares], axis=1)).T
-    given = _RATE.search(metric.signature)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        accuracy = right / size
-        rate = float(given[1]) if given else accuracy
-        skill = 1 - squares / size / (accuracy * (1 - rate) ** 2 + (1 - accuracy) * rate**2)
-    return np.where(np.isfinite(skill), skill, np.nan)
+    return np.stack([usable.astype(np.float64), right, squares])
+
+
+def _skills(
+    rows: Sequence[tuple[Who, TableRow, Floats]], counts: Floats
+) -> Iterator[tuple[Who, Floats]]:
+    """Of rows with one number of questions, by one product of matrices."""
+    sums = np.concatenate([columns for _, _, columns in rows]) @ counts.T
+    for place, (who, row, _) in enumerate(rows):
+        size, right, squares = sums[3 * place : 3 * place + 3]
+        given = _RATE.search(row.score.metrics[SKILL].signature)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            accuracy = right / size
+            rate = float(given[1]) if given else accuracy
+            skill = 1 - squares / size / (accuracy * (1 - rate) ** 2 + (1 - accuracy) * rate**2)
+        yield who, np.where(np.isfinite(skill), skill, np.nan)

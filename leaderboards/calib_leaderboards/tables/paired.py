@@ -21,26 +21,23 @@ class Column:
     """What a row of a table says about each question.
 
     Attributes:
-        questions: (n,) what tells the questions apart, sorted by the ids of the samples.
+        questions: ids, sorted, and the hashes of their texts: what tells the questions apart.
         confidence: (n,) NaN where missing; None for a score that is a mean of values.
         outcome: (n,) whether the answer is correct (NaN where ungraded), or the values.
     """
 
-    questions: NDArray[np.str_]
+    questions: tuple[tuple[str, ...], tuple[str, ...]]
     confidence: Floats | None
     outcome: Floats
 
 
 def column_of(samples: Samples, method: str, metric: str) -> Column | None:
     """The column behind a metric of a method; None where the samples have none."""
+    questions = samples.ids, samples.questions
     if metric == SKILL and samples.correct is not None and method in samples.confidence:
-        return Column(_keys(samples), samples.confidence[method], samples.correct)
+        return Column(questions, samples.confidence[method], samples.correct)
     values = samples.values.get(f"{metric},{method}")
-    return None if values is None else Column(_keys(samples), None, values)
-
-
-def _keys(samples: Samples) -> NDArray[np.str_]:
-    return np.array([f"{i}\n{q}" for i, q in zip(samples.ids, samples.questions, strict=True)])
+    return None if values is None else Column(questions, None, values)
 
 
 def paired_p(one: Column, other: Column) -> float | None:
@@ -88,11 +85,12 @@ def _standard_error(metric: Metric) -> float | None:
 
 
 def _common(one: Column, other: Column) -> tuple[Column, Column]:
-    if not np.array_equal(one.questions, other.questions):
-        _, first, second = np.intersect1d(
-            one.questions, other.questions, assume_unique=True, return_indices=True
-        )
-        one, other = _take(one, first), _take(other, second)
+    if one.questions != other.questions:
+        keys = [list(zip(*column.questions, strict=True)) for column in (one, other)]
+        places = {key: place for place, key in enumerate(keys[1])}
+        first = [place for place, key in enumerate(keys[0]) if key in places]
+        second = [places[keys[0][place]] for place in first]
+        one, other = _take(one, np.array(first, int)), _take(other, np.array(second, int))
     usable = np.ones(one.outcome.size, dtype=bool)
     for column in (one, other):
         usable &= ~np.isnan(column.outcome)
@@ -102,8 +100,9 @@ def _common(one: Column, other: Column) -> tuple[Column, Column]:
 
 
 def _take(column: Column, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Column:
+    """Those questions; which they are no longer matters."""
     confidence = None if column.confidence is None else column.confidence[chosen]
-    return Column(column.questions[chosen], confidence, column.outcome[chosen])
+    return Column(((), ()), confidence, column.outcome[chosen])
 
 
 def _linear(column: Column) -> tuple[float, Floats] | None:

@@ -80,13 +80,22 @@ def no_samples(entry: Entry) -> Samples | None:
 
 
 def table_rows(entries: Iterable[Entry], samples: SamplesOf = no_samples) -> list[TableRow]:
+    """Every method of every entry as a row with its rank, in the order of task, model, setting."""
+    rows = unranked_rows(entries)
+    groups: dict[Group, list[TableRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    for members in groups.values():
+        rank(members, samples)
+    return rows
+
+
+def unranked_rows(entries: Iterable[Entry]) -> list[TableRow]:
     """Every method of every entry as a row, in the order of task, model, setting.
 
     Of the rows of one model, adapter and method, the one in the task's default setting is `main`,
     with the fewest options. Where an adapter judged the answers of another run, it is that one, so
-    that rows side by side are about the same answers where possible. The main rows about the same
-    questions of a version of a task are ranked by the first of its metrics, see `ranks`. Sanity
-    rows, and those with fewer than ten right or wrong answers, have no rank.
+    that rows side by side are about the same answers where possible.
     """
     rows = [
         TableRow(entry, score, str(entry_path(entry).with_suffix("")))
@@ -99,11 +108,18 @@ def table_rows(entries: Iterable[Entry], samples: SamplesOf = no_samples) -> lis
         groups.setdefault(row.group, []).append(row)
     for members in groups.values():
         _choose_main(members)
-        name = metric_names(members)[0]
-        ranked = [row for row in best_first(members, name) if _competes(row, name)]
-        for row, rank in zip(ranked, ranks(ranked, name, samples), strict=True):
-            row.rank = rank
     return rows
+
+
+def rank(rows: Sequence[TableRow], samples: SamplesOf) -> None:
+    """Rank the main rows about the same questions by the first of their metrics, see `ranks`.
+
+    Sanity rows, and those with fewer than ten right or wrong answers, have no rank.
+    """
+    name = metric_names(rows)[0]
+    ranked = [row for row in best_first(rows, name) if _competes(row, name)]
+    for row, place in zip(ranked, ranks(ranked, name, samples), strict=True):
+        row.rank = place
 
 
 def _competes(row: TableRow, name: str) -> bool:
