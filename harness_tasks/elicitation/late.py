@@ -108,7 +108,7 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
             encoded[text] = list(encode(text))
         return encoded[text]
 
-    pairs = [request.args for request in requests]
+    pairs = [each.args for each in requests]
     contexts = dict.fromkeys(context for context, _ in pairs if context != context.rstrip())
     # Only where the white space has tokens of its own can it be told from the continuation.
     apart = [

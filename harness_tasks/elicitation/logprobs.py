@@ -71,7 +71,7 @@ def check_logprobs(
         That request, one for scored replies and one for first tokens, or an empty list if nothing
         here needs log-probabilities.
     """
-    added = [request for requests in methods.values() for request in requests]
+    added = [each for requests in methods.values() for each in requests]
     trial = conversation.context, conversation.delimiter + "Yes"
     by_score = settings.answers is None and _scored(first)
     sampled = MULTIPLE_CHOICE if by_score else _way_out(settings, "sampled")
@@ -87,7 +87,7 @@ def check_logprobs(
 
 
 def _scored(requests: Sequence[Instance]) -> bool:
-    return any("loglikelihood" in request.request_type for request in requests)
+    return any("loglikelihood" in each.request_type for each in requests)
 
 
 def _way_out(settings: Settings, yes_no: str) -> str:
