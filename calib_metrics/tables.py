@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from calib_metrics._checks import check_choice
 from calib_metrics._quotes import strict_rows
+from calib_metrics.pipes import read_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -215,10 +215,8 @@ def check_unique(names: Sequence[str]) -> None:
 
 def _path_or_content(path: str) -> str | bytes:
     """Read a pipe to its end, because it can be read only once and from its beginning."""
-    if stat.S_ISREG(os.stat(path).st_mode):
-        return path
-    with open(path, "rb") as stream:
-        return stream.read()
+    content = read_source(Path(path))
+    return content if isinstance(content, bytes) else path
 
 
 def _stream(source: str | bytes, packed: str | None) -> pa.NativeFile:

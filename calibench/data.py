@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibench.options import COUNT, EXISTING, FOLDER, SHARE, key_values, output_option, task_names
+from calibench.options import COUNT, EXISTING, SHARE, key_values, output_option, task_names
 
 
 @click.command()
@@ -154,7 +154,11 @@ def template(
     help="Between a prompt and a completion that have no white space between them.",
 )
 @click.option("--drop_unusable", is_flag=True, help="Leave out and count unusable records.")
-@click.option("--include_path", type=FOLDER, help="Folder with lm-eval tasks of your own.")
+@click.option(
+    "--include_path",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with lm-eval tasks of your own.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of the division and of --limit.")
 @click.option(
     "--model_args",

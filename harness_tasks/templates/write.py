@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ from harness_tasks.templates.fields import (
 )
 from harness_tasks.templates.readme import readme
 from harness_tasks.templates.table import Column, read_table, select
+from harness_tasks.whole_folder import whole_folder
 
 HERE = Path(__file__).parent
 JUDGE = Path(harness_tasks.judge.__file__).parent
@@ -178,17 +176,7 @@ def _filled(source: str, values: Mapping[str, str]) -> str:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> None:
-    """Write all files beside `output` and move them there in one step."""
-    output = output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    """Write all files; the folder appears when all are there."""
+    with whole_folder(output.resolve()) as folder:
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
-        folder.chmod(0o755)
-        if output.exists():
-            output.rmdir()  # empty, or it was refused
-        os.replace(folder, output)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise

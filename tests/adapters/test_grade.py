@@ -169,3 +169,16 @@ def test_an_existing_folder_is_not_overwritten(tmp_path):
     grade([run], tmp_path / "graded")
     with pytest.raises(ValueError, match="exists already"):
         grade([run], tmp_path / "graded")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    *((name, value) for name in ("split", "question") for value in (None, True, ["train"], {})),
+    ("task", ""), ("reason", 1), ("reason", ["cut"]),
+    *((name, value) for name in ("context", "query", "yes", "no", "answer_text")
+      for value in (None, 3, ["text"])),
+])  # fmt: skip
+def test_a_record_with_another_value_where_a_text_belongs_is_refused(tmp_path, name, value):
+    rows = [record("France"), {**record("Italy"), name: value}]
+    with pytest.raises(ValueError, match=rf"samples_calib_x.*{name}"):
+        grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -15,7 +15,14 @@ from calib_adapters.training.checkpoints import Checkpoints
 from calib_adapters.tune import tune
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["calib_adapters.tune", "calibench.cli"])
+_PRELOADED = ["calib_adapters.tune", "calibench.cli"]
+_SERVER.set_forkserver_preload(_PRELOADED)
+
+
+def preload(*names):
+    """Have these modules imported too before processes are forked, if none has been yet."""
+    _PRELOADED.extend(names)
+    _SERVER.set_forkserver_preload(_PRELOADED)
 
 
 def start(function, *arguments):

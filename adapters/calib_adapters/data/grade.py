@@ -159,6 +159,13 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
                     f"the method {method!r} asks no yes/no question that could be trained "
                     f"({file} lacks {', '.join(missing)}); use zero_shot_classifier."
                 )
+            for name in PROMPTS:
+                if name in record and not isinstance(record[name], str):
+                    raise ValueError(
+                        f"{file}: the {name} of the question {record['id']!r} is "
+                        f"{record[name]!r:.60}, no text; the file was changed, run the evaluation "
+                        f"again."
+                    )
             yield record
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import datasets
+
+from harness_tasks.whole_folder import whole_folder
 
 GRADING = "grading.json"  # written by `calibench grade`
 PREPARED = "prepared.json"  # written by `calibench prepare` and `calibench self-instruct`
@@ -51,22 +51,18 @@ def save_data(data: datasets.DatasetDict, files: Mapping[str, Any], out: Path) -
         files: what the file of that name holds, as JSON; or a file to copy.
         out: a folder that does not exist yet.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    datasets.disable_progress_bars()
     try:
-        datasets.disable_progress_bars()
-        data.save_to_disk(str(work))
-        for name, content in files.items():
-            if isinstance(content, Path):
-                shutil.copyfile(content, work / name)
-                continue
-            text = json.dumps(content, indent=1, ensure_ascii=False)
-            (work / name).write_text(text + "\n", encoding="utf-8")
-        os.chmod(work, 0o755)  # mkdtemp makes it private
-        os.replace(work, out)
+        with whole_folder(out) as work:
+            data.save_to_disk(str(work))
+            for name, content in files.items():
+                if isinstance(content, Path):
+                    shutil.copyfile(content, work / name)
+                    continue
+                text = json.dumps(content, indent=1, ensure_ascii=False)
+                (work / name).write_text(text + "\n", encoding="utf-8")
     finally:
         datasets.enable_progress_bars()
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def load_data(data: Path, name: str, command: str) -> tuple[datasets.DatasetDict, dict[str, Any]]:

@@ -102,11 +102,18 @@ def _remove_parts(store: Path) -> None:
 
 
 def _check(store: Path, made: Made, replace: bool) -> None:
-    """Raise ValueError if an entry may not be written."""
+    """Raise ValueError if an entry may not be written.
+
+    Entries that a killed add of the same runs has written are no duplicates while others are
+    missing.
+    """
+    unfinished = any(not (store / path).exists() for path in made)
     for path, (entry, packed) in made.items():
         for file in (path, samples_path(path)):
             refuse_links(store, file)
         if (store / path).exists():
+            if unfinished and (store / path).read_bytes() == entry_to_json(entry):
+                continue
             _check_duplicate(store / path, path, entry, replace)
         else:
             _check_leftover(store / samples_path(path), packed)

@@ -151,6 +151,9 @@ def _check(choices: Choices) -> dict[str, float]:
     """The shares that were given, without those that are 0."""
     if choices.redivide and choices.splits:
         raise ValueError("--split keeps splits and --redivide keeps none: give one of them.")
+    first = choices.model_args.split(",")[0]
+    if choices.model_args and "=" not in first:
+        raise ValueError(f"--model_args: {first!r} is not KEY=VALUE, such as tokenizer=FOLDER.")
     options = {"split": choices.splits, "shares": choices.shares, "limit": choices.limits}
     for option, given in options.items():
         if unknown := given.keys() - set(ROLES):

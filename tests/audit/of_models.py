@@ -1,0 +1,188 @@
+"""Cases of the commands that load a model, a tiny one with random weights: tune, eval."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from audit import inputs
+from audit.damage import Expected
+from audit.suites import Suite
+from audit.trial import Case
+
+SECONDS = 90.0
+_METADATA = (
+    "3", "[]", "null", '"text"', "true", "{", "{'a': 1}", '{"methods": 3}', '{"methods": []}',
+    '{"methods": ["nothing"]}', '{"methods": {"a": 1}}', '{"methods": [1]}', '{"k": 0}',
+    '{"k": -1}',
+    '{"k": "x"}', '{"k": 1e99}', '{"split": 3}', '{"split": "nothing"}', '{"answers": 3}',
+    '{"answers": "missing"}', '{"answers": "."}', '{"answers": "/dev/null"}',
+    '{"temperature": "x"}',
+    '{"temperature": -1}', '{"temperature": NaN}', '{"temperature": Infinity}', 
+    '{"reply_tokens": -1}', '{"grading": "nothing"}', '{"grading": 1}',
+    '{"grading": "judge:missing"}',
+    '{"methods": ["sampling"], "k": null}', "key=value=", "methods=nothing", "=",
+)  # fmt: skip
+
+
+def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
+    """`calibench eval` with wrong options."""
+    words = [
+        "eval", "--model", "calib-hf", "--model_args", f"pretrained={model},dtype=float32",
+        "--tasks", "calib_worldfacts", "--device", "cpu", "--limit", "1", "--output_path", "o",
+        "--metadata", '{"methods": ["zero_shot_classifier"]}', "--log_samples",
+    ]  # fmt: skip
+    cache = {"CALIBENCH_CACHE": str(root / "cache")}
+    suite = Suite("eval", root, {"f.txt": b"a file\n"}, words, ["o"], seconds=SECONDS)
+
+    def cases(given: dict[tuple[str, ...], Expected]) -> Iterator[Case]:
+        for words, must in given.items():
+            case = suite.case(" ".join(words), must, arguments=(*suite.arguments, *words),
+                              environment=cache)  # fmt: skip
+            yield suite.write(case)
+
+    yield from cases({("--metadata", value): "refused" for value in _METADATA})
+    arguments = {
+        "": "refused", "x": "refused", "pretrained=": "refused", "pretrained=missing": "refused",
+        "pretrained=/dev/null": "refused", "dtype=float32": "refused", "{": "refused",
+        "[]": "refused",
+    }  # fmt: skip
+    yield from cases({("--model_args", value): "refused" for value in arguments})
+    further = {
+        "dtype=nope": "refused", "max_length=5": "refused", "max_length=0": "refused",
+        "max_length=-1": "refused", "max_length=x": "refused", "max_length=1.5": "refused",
+        "fast=maybe": "refused", "nothing=1": "refused", "peft=missing": "refused",
+        "confidence_adapter=missing": "refused", "confidence_adapter=.": "refused",
+        "confidence_adapter=f.txt": "refused", "probe=missing": "refused", "probe=f.txt": "refused",
+        "ensemble=a+b": "refused", "ensemble=": "refused", "mc_dropout=0": "refused",
+        "mc_dropout=x": "refused", "mc_dropout=2": "refused", "tokenizer=missing": "refused",
+        "revision=nothing": "any", "max_gen_toks=x": "refused", "max_gen_toks=-1": "refused",
+        "batch_size=x": "any", "parallelize=maybe": "any", "temperature=inf": "refused",
+        f"confidence_adapter={adapter},mc_dropout=2,mc_dropout_rate=2": "refused",
+        f"confidence_adapter={adapter},mc_dropout=2,mc_dropout_rate=x": "refused",
+        f"confidence_adapter={adapter},peft={adapter}": "any",
+    }  # fmt: skip
+    yield from cases({
+        ("--model_args", f"pretrained={model},dtype=float32,{value}"): must  # type: ignore[misc]
+        for value, must in further.items()
+    })  # fmt: skip
+    yield from cases({
+        ("--tasks", ""): "refused", ("--tasks", "calib_worldfact"): "refused",
+        ("--tasks", ","): "refused", ("--tasks", "/dev/null"): "refused",
+        ("--tasks", "f.txt"): "refused", ("--tasks", "./"): "refused",
+        ("--device", "nope"): "refused", ("--device", "cuda"): "refused",
+        ("--batch_size", "x"): "refused", ("--batch_size", "0"): "refused",
+        ("--batch_size", "-1"): "refused", ("--batch_size", "auto:x"): "refused",
+        ("--limit", "x"): "refused", ("--limit", "-1"): "refused", ("--limit", "0"): "refused",
+        ("--limit", "nan"): "refused", ("--num_fewshot", "-1"): "refused",
+        ("--num_fewshot", "x"): "refused", ("--num_fewshot", "100000"): "refused",
+        ("--gen_kwargs", "x"): "refused", ("--gen_kwargs", "temperature=inf"): "refused",
+        ("--seed", "x"): "refused", ("--seed", "1,2,3,4,5"): "refused",
+        ("--model", "nothing"): "refused", ("--model", ""): "refused",
+        ("--include_path", "missing"): "refused", ("--include_path", "f.txt"): "refused",
+        ("--output_path", "f.txt"): "refused", ("--output_path", "f.txt/x"): "refused",
+        ("--output_path", "/proc/x"): "refused", ("--config", "missing"): "refused",
+        ("--config", "f.txt"): "refused", ("--samples", "x"): "refused",
+        ("--samples", "missing.json"): "refused",
+        ("--samples", '{"calib_worldfacts": [-1]}'): "refused",
+        ("--samples", '{"calib_worldfacts": [99999]}'): "refused",
+        ("--samples", '{"calib_worldfacts": "x"}'): "refused",
+        ("--use_cache", "f.txt/x"): "refused",
+        ("--unknown", "1"): "refused", ("--apply_chat_template", "nothing"): "refused",
+        ("--system_instruction", "\udcff"): "any",
+    })  # fmt: skip
+    weights = "adapter_model.safetensors"
+    files = {f"adapter/{name}": content for name, content in inputs.folder(adapter).items()}
+    given = f"pretrained={model},dtype=float32,confidence_adapter=adapter"
+    words[words.index("--model_args") + 1] = given
+    suite = Suite("eval adapter", root, files, words, ["o"], seconds=SECONDS)
+    for case in suite.of_bytes(f"adapter/{weights}", "parquet"):
+        yield case
+    for case in suite.of_bytes("adapter/adapter_config.json", "json"):
+        if case.expected != "same":
+            yield case
+    yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
+
+
+def tune(root: Path, model: str, graded: Path) -> Iterator[Case]:
+    """`calibench tune` with damaged recipes and data."""
+    from calib_adapters import shipped_folder
+
+    recipe = yaml.safe_load(
+        (shipped_folder("recipes") / "calibration_tuning_lora_prompt.yaml").read_text()
+    )
+    recipe["optimiser"] |= {"epochs": 1, "batch_size": 8}
+    recipe["dtype"] = "float32"
+    import json
+
+    files = {f"graded/{name}": content for name, content in inputs.folder(graded).items()}
+    files["r.yaml"] = (json.dumps(recipe, indent=1) + "\n").encode()
+    words = ["tune", "r.yaml", "--model", model, "--data", "graded", "-o", "o"]
+    suite = Suite("tune", root, files, words, ["o"], seconds=SECONDS)
+    yield from suite.valid()
+    for case in suite.of_bytes("r.yaml", "yaml", cut_at_the_end_of_a_line="refused"):
+        yield case
+    yield from suite.of_places("r.yaml")
+    yield from suite.of_object("r.yaml", _recipe)
+    for name in sorted(files):
+        if name.endswith((".json", ".arrow")):
+            kind = "json" if name.endswith(".json") else "parquet"
+            expected: dict[str, Expected] = (
+                {} if name.endswith(("grading.json", ".arrow")) else dict.fromkeys(_LOOSE, "any")
+            )
+            yield from suite.of_bytes(name, kind, **expected)  # type: ignore[arg-type]
+    yield from suite.of_outputs("o")
+    yield from suite.of_options({
+        ("seed=x",): "refused", ("seed",): "refused", ("=1",): "refused", ("nothing=1",): "refused",
+        ("lora.r=0",): "refused", ("lora.r=-1",): "refused", ("lora.r=1.5",): "refused",
+        ("lora=3",): "refused", ("lora.target_modules=[]",): "refused",
+        ("lora.target_modules=[nothing]",): "refused", ("optimiser.epochs=0",): "refused",
+        ("optimiser.learning_rate=nan",): "refused", ("optimiser.learning_rate=inf",): "refused",
+        ("optimiser.learning_rate=-1",): "refused", ("optimiser.batch_size=0",): "refused",
+        ("dtype=float99",): "refused", ("method=nothing",): "refused", ("quantise=nf4",): "refused",
+        ("data.max_train=0",): "refused", ("lora.dropout=2",): "refused", ("a.b.c.d=1",): "refused",
+        ("lora.r={",): "refused", ("lora.first_layer=99",): "refused", ("seed=-1",): "refused",
+        (f"seed={10**30}",): "refused",
+        ("--checkpoint_every", "0"): "refused", ("--log", "nothing"): "refused",
+        ("--model", "missing"): "refused", ("--model", ""): "refused", ("--model", "."): "refused",
+        ("--model", "graded"): "refused", ("--model", "/dev/null"): "refused",
+        ("--data", "."): "refused", ("--data", "r.yaml"): "refused",
+        ("--data", "/dev/null"): "refused",
+        ("--push_to_hub", "a b"): "refused",
+    })  # fmt: skip
+    for name in ("nothing", "", ".", "graded", "/dev/null", "calibration_tuning_lora_promp"):
+        arguments = ["tune", name, *words[2:]]
+        yield suite.write(suite.case(f"recipe {name}", "refused", arguments=arguments))
+    damaged = root / "model"
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        shutil.rmtree(damaged, ignore_errors=True)
+        shutil.copytree(model, damaged)
+        files_of = inputs.folder(damaged)
+        if len(files_of[name]) > 10**7:
+            continue
+        small = {f"m/{each}": content for each, content in files_of.items()}
+        words[words.index("--model") + 1] = "m"
+        suite = Suite(f"tune model {name}", root, {**files, **small}, words, ["o"], seconds=SECONDS)
+        kind = "parquet" if name.endswith("safetensors") else "json"
+        for case in suite.of_bytes(f"m/{name}", kind, **dict.fromkeys(_FLIPS, "any")):  # type: ignore
+            if case.expected == "refused":
+                yield case
+            else:
+                shutil.rmtree(case.folder)
+    shutil.rmtree(damaged, ignore_errors=True)
+
+
+_FLIPS = tuple(f"flipped_bits,_{seed}" for seed in range(5))
+_LOOSE = ("the_value_null", "the_value_{}", "the_value_[]", "the_value_1", 'the_value_"text"',
+          "the_value_NaN", "the_value_[1,_2]", "cut_in_the_middle", "empty")  # fmt: skip
+
+
+def _recipe(path: tuple, name: str) -> Expected:
+    odd = ("a huge integer", "a huge negative integer", "infinity", "NaN", "-1", "half a character",
+           "a text", "a text of a megabyte", "an object", "a list", "an empty object")  # fmt: skip
+    if path in (("seed",), ("method",), ("dtype",)):
+        return "any" if name in ("missing", "true", "null") else "refused"
+    return "refused" if name in odd and path[0] not in ("objective",) and len(path) == 1 else "any"
