@@ -152,7 +152,7 @@ def naming(name: str) -> Iterator[None]:
     """Make every error begin with the file's name."""
     try:
         yield
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error, NotImplementedError) as error:  # the last is pyarrow's
         raise ValueError(f"{name}: {error}") from None
     except OSError as error:
         if error.errno is not None:  # the system's own errors name the file

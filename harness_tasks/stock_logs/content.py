@@ -85,7 +85,7 @@ def kind_of(source: Source, confidence: str = "") -> Kind | None:
                 return "lighteval"
             return "lm-eval" if _LM_EVAL <= columns else None
         return _kind_of_text(_head(source, _HEAD).decode("utf-8-sig", "replace").lstrip())
-    except (OSError, ValueError, zipfile.BadZipFile):  # other code says what is wrong with it
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):  # other code says what is wrong with it
         return None
 
 
