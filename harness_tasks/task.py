@@ -52,14 +52,15 @@ from harness_tasks.elicitation.question import Asked, Method, Question, Reading
 from harness_tasks.elicitation.records import Record
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
-from harness_tasks.elicitation.stated_threshold import NOT_ATTEMPTED, points, with_threshold
+from harness_tasks.elicitation.stated_threshold import NOT_ATTEMPTED, points, stated, with_threshold
+from harness_tasks.elicitation.token_statistics import STATISTICS_CHECK, check_statistics
 from harness_tasks.elicitation.tokenizer_check import TOKENIZER_CHECK, check_tokenizer
 from harness_tasks.judge.verdicts import read_verdicts, verdict_on
 
 # Share of answers with a readable verdict, where a judge grades.
 GRADED = {"metric": "graded", "aggregation": "mean", "higher_is_better": True}
 # Measurements, not questions to the model: they are not in the log as requests.
-MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, PROMPT_FIT)
+MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, STATISTICS_CHECK, PROMPT_FIT)
 
 
 class ConfidenceTask(ConfigurableTask):
@@ -75,8 +76,7 @@ class ConfidenceTask(ConfigurableTask):
             config["test_split"] = self.settings.split
         if self.settings.grading.startswith(JUDGE):
             config["metric_list"] = [*config["metric_list"], GRADED]
-        if self.settings.stated_threshold is not None:
-            config = with_threshold(config, self.settings.stated_threshold)
+        config = with_threshold(config, self.settings.stated_threshold)
         super().__init__(config=config)
         if self.settings.weighting == "likelihood" and self._is_multiple_choice:
             raise ValueError(
@@ -172,7 +172,7 @@ class ConfidenceTask(ConfigurableTask):
         fit = request(PROMPT_FIT, (ctx, options, room), instance)
         check = check_tokenizer(instance)
         check += check_logprobs(first, requests, self.settings, conversation, instance)
-        check += check_probe(requests, instance)
+        check += [*check_probe(requests, instance), *check_statistics(requests, instance)]
         everything = [*check, *first, *(r for added in requests.values() for r in added), fit]
         for position, each in enumerate(everything):
             each.idx = position
@@ -318,9 +318,8 @@ class ConfidenceTask(ConfigurableTask):
     def _grading(self) -> str:
         if self._is_multiple_choice:
             return "option"
-        rule = self.settings.stated_threshold
-        stated = "" if rule is None else f"|stated_threshold:{rule:g}"
-        return ("judge" if self._verdicts is not None else self.settings.grading) + stated
+        graded_by = "judge" if self._verdicts is not None else self.settings.grading
+        return graded_by + stated(self.settings.stated_threshold)
 
     def _grade(self, doc: dict, answer: str) -> bool | None:
         """Whether `answer` is correct; ``None`` if a judge gave no readable verdict on it."""

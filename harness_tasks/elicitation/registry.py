@@ -7,6 +7,12 @@ from harness_tasks.elicitation.methods.probe import Probe
 from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
 from harness_tasks.elicitation.methods.self_consistency import SelfConsistency
 from harness_tasks.elicitation.methods.semantic import SemanticClusters, SemanticEntropy
+from harness_tasks.elicitation.methods.token_scores import (
+    MinTokenProbability,
+    SequenceProbability,
+    TokenEntropy,
+    TokenMargin,
+)
 from harness_tasks.elicitation.methods.verbalized import (
     CotVerbalized,
     Linguistic,
@@ -19,6 +25,10 @@ from harness_tasks.elicitation.settings import MethodName
 
 METHODS: dict[MethodName, type[Method]] = {
     "likelihood": Likelihood,
+    "sequence_probability": SequenceProbability,
+    "min_token_probability": MinTokenProbability,
+    "token_entropy": TokenEntropy,
+    "token_margin": TokenMargin,
     "zero_shot_classifier": ZeroShotClassifier,
     "question_only": QuestionOnly,
     "p_ik": PIK,

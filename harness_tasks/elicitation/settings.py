@@ -20,6 +20,10 @@ from harness_tasks.elicitation.prompts import WORDINGS
 
 MethodName = Literal[
     "likelihood",
+    "sequence_probability",
+    "min_token_probability",
+    "token_entropy",
+    "token_margin",
     "zero_shot_classifier",
     "question_only",
     "p_ik",
@@ -35,8 +39,10 @@ MethodName = Literal[
     "probe",
 ]
 METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
-# What ``methods: all`` means: every method that needs nothing but the model.
-UNTRAINED = tuple(name for name in METHOD_NAMES if name != "probe")
+# Scores of the answer's own tokens, most of which only ``hf`` and ``calib-hf`` can give.
+OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
+# What ``methods: all`` means: every method that needs nothing but the model, on any back end.
+UNTRAINED = tuple(name for name in METHOD_NAMES if name not in ("probe", *OF_TOKENS))
 # They compare samples with each other, so one sample is not enough.
 COMPARING = ("distinct_answers", "semantic_entropy")
 

@@ -24,12 +24,16 @@ _METRICS = (
 )
 
 
-def with_threshold(config: dict[str, Any], threshold: float) -> dict[str, Any]:
+def with_threshold(config: dict[str, Any], threshold: float | None) -> dict[str, Any]:
     """A task's configuration with the rule at the end of its description, and with its scores.
+
+    As it is without a threshold.
 
     Raises:
         ValueError: in a multiple-choice task, where the model cannot abstain.
     """
+    if threshold is None:
+        return config
     if config.get("output_type") == "multiple_choice":
         raise ValueError(
             f'{config["task"]}: a stated_threshold needs answers that can be "I don\'t know", and '
@@ -51,3 +55,8 @@ def points(record: Mapping[str, Any], threshold: float | None) -> dict[str, floa
     abstained = abstains(record["answer"])
     given = 1.0 if record["correct"] else -penalty(threshold)
     return {"points": 0.0 if abstained else given, "abstained": int(abstained)}
+
+
+def stated(threshold: float | None) -> str:
+    """The part of a signature that says it; "" without a threshold."""
+    return "" if threshold is None else f"|stated_threshold:{threshold:g}"

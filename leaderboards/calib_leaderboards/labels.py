@@ -6,6 +6,10 @@ COMBINED = "combined"  # a fit on several methods' confidences (`calibench combi
 CONSTANT = "constant"  # the method that always says the accuracy in training
 _LABELS = {
     "likelihood": "Likelihood",
+    "sequence_probability": "Sequence Probability",
+    "min_token_probability": "Least Token Probability",
+    "token_entropy": "Token Entropy",
+    "token_margin": "Token Margin",
     "zero_shot_classifier": "Zero-Shot Classifier",
     "p_ik": "P(IK)",
     "verbalized": "Verbalized",

@@ -64,6 +64,8 @@ def test_the_price_is_that_of_the_paper(threshold, price):
 
 def test_without_a_threshold_nothing_changes():
     assert points({"answer": "Rome", "correct": 0}, None) == {}
+    config = {"task": "t", "output_type": "multiple_choice", "metric_list": []}
+    assert with_threshold(config, None) == config
 
 
 def test_multiple_choice_has_no_way_to_abstain():

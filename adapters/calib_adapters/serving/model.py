@@ -48,6 +48,7 @@ from calib_adapters.serving.options import check_options, check_stock_options
 from calib_adapters.training.base_model import pad_token
 from calib_adapters.training.precision import HALF, native_dtype
 from harness_tasks.elicitation.late import ANSWER, late_type
+from harness_tasks.elicitation.token_statistics import token_statistics
 
 # A yes/no question follows an answer: generated, chosen by log-likelihood, or frozen. What follows
 # samples are the samples themselves, to be weighed: the base model's business.
@@ -192,6 +193,11 @@ class CalibHFLM(HFLM):
                 return super().generate_until(requests, disable_tqdm=disable_tqdm)
             stock = partial(super().generate_until, disable_tqdm=disable_tqdm)
             return self._fast.generate(requests, self._on, stock, disable_tqdm)
+
+    def token_statistics(self, requests: list[Instance]) -> list[dict[str, list[float]]]:
+        """As of `hf`: of the model that answers, or the first member of an ensemble."""
+        with self._under(self._members[0]):
+            return token_statistics(self, requests)
 
     def _loglikelihood_tokens(
         self, requests: list, disable_tqdm: bool = False, override_bs: int | None = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lm_eval.api.instance import Instance
 
+from harness_tasks.elicitation.methods.token_scores import EMPTY, answer_loglikelihood
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
 
@@ -26,18 +27,14 @@ class Likelihood:
         if question.options:
             return []
 
-        def build() -> tuple:
-            # An empty continuation cannot be scored; `read` reports it and ignores this score.
-            return question.conversation.context, question.answer_text or "\n"
-
-        return [question.late("token_loglikelihood", build)]
+        return question.share("answer_loglikelihood", lambda: [answer_loglikelihood(question)])
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         if question.options:
             return Reading(question.options()[question.answer()])
         if not question.answer():
-            return Reading(None, "the answer is empty")
-        logprob, tokens = requests[0].resps[0]
+            return Reading(None, EMPTY)
+        logprob, tokens = question.shared["answer_loglikelihood"][0].resps[0]
         if not tokens:
             return Reading(None, "the back end does not tell how many tokens the answer has")
         return Reading(min(1.0, math.exp(logprob / tokens)))
