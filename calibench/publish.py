@@ -184,6 +184,64 @@ def add(
 
 @leaderboard.command()
 @STORE
+def check(store: Path) -> None:
+    """Recompute every score of a store from its kept samples, and say what differs.
+
+    For entries that somebody else made: a difference, or an entry without samples, is an error.
+
+    \b
+    Example:
+      calibench leaderboard check --store submitted/leaderboards/results
+    """
+    from calib_leaderboards.store.check import check as run
+
+    click.echo(f"{run(store):,} entries: their samples give every score.")
+
+
+@leaderboard.command()
+@click.argument("results", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--repository",
+    default=".",
+    show_default=True,
+    type=FOLDER,
+    help="A clone of the repository that holds the leaderboard.",
+)
+@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    type=EXISTING,
+    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
+)
+@click.option("--note", help="What readers of the scores have to know, shown beside them.")
+@click.option("--branch", help="Name of the branch.  [default: submit/ and the model]")
+def submit(
+    results: tuple[Path, ...],
+    repository: Path,
+    replace: bool,
+    adapters: tuple[Path, ...],
+    note: str | None,
+    branch: str | None,
+) -> None:
+    """Put runs on a branch of a clone, ready for a pull request.
+
+    The branch begins at the clone's HEAD and has one commit: the entries, their samples, and the
+    tables with them. Its message is the text of the pull request. Files of the clone stay as they
+    are, and nothing is sent anywhere: the command prints the `git push` that does so.
+
+    \b
+    Example:
+      calibench leaderboard submit runs/base runs/tuned --adapter adapter
+    """
+    from calib_leaderboards.submit import submit as run
+
+    click.echo(run(results, repository, replace, adapters=adapters, note=note, branch=branch))
+
+
+@leaderboard.command()
+@STORE
 def rescore(store: Path) -> None:
     """Add scores that older versions did not compute to the entries of a store.
 

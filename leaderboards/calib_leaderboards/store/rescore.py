@@ -17,6 +17,7 @@ from calib_leaderboards.store.samples import Samples, unpack_samples
 from calib_leaderboards.store.scoring import METRICS, metric_of, score_columns
 
 _DRAWN = re.compile(r"\|boot:(\d+)\|seed:(\d+)")
+_RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
 def rescore(store: Path) -> list[Path]:
@@ -45,20 +46,34 @@ def _rescored(store: Path) -> Iterator[tuple[PurePosixPath, Entry]]:
             yield path, entry.model_copy(update={"scores": scores})
 
 
+def columns_of(score: Score, samples: Samples) -> tuple[list[float | None], list[int]]:
+    """Confidence and correct of the graded answers of a confidence task."""
+    assert samples.correct is not None
+    graded = ~np.isnan(samples.correct)
+    confidence = [
+        None if math.isnan(value) else value
+        for value in samples.confidence[score.method][graded].tolist()
+    ]
+    return confidence, [int(value) for value in samples.correct[graded]]
+
+
+def options_of(score: Score) -> tuple[float | None, int, int]:
+    """The base rate of the skill, the resamples and the seed that a score's signatures state."""
+    signatures = [metric.signature for metric in score.metrics.values()]
+    drawn = next(filter(None, map(_DRAWN.search, signatures)), None)
+    rate = next(filter(None, map(_RATE.search, signatures)), None)
+    resamples, seed = (int(drawn[1]), int(drawn[2])) if drawn else (1000, 0)
+    return (float(rate[1]) if rate else None), resamples, seed
+
+
 def _score(score: Score, samples: Samples, file: Path) -> Score:
     if samples.correct is None or score.method not in samples.confidence:
         raise ValueError(
             f"'{file}' has a method {score.method!r} that its samples lack; add the run again with "
             "--replace."
         )
-    drawn = next(filter(None, (_DRAWN.search(m.signature) for m in score.metrics.values())), None)
-    resamples, seed = (int(drawn[1]), int(drawn[2])) if drawn else (1000, 0)
-    graded = ~np.isnan(samples.correct)
-    correct = [int(value) for value in samples.correct[graded]]
-    confidence = [
-        None if math.isnan(value) else value
-        for value in samples.confidence[score.method][graded].tolist()
-    ]
+    confidence, correct = columns_of(score, samples)
+    _, resamples, seed = options_of(score)
     complete = score.metrics.keys() >= set(METRICS) - {"nll"}
     found = score_columns(
         confidence, correct, score.method, None, 0 if complete else resamples, seed

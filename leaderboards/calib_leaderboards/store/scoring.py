@@ -67,7 +67,7 @@ def confidence_scores(
             _check_printed(run, task, log, name, method, score.value)
         metrics = {name: metric_of(score) for name, score in found.items()}
         metrics |= _means(run, task, log, method, options)
-        known = _usable(confidence, correct)
+        known = usable_rows(confidence, correct)
         cost = costs.get(method)
         scores.append(
             Score(
@@ -77,8 +77,8 @@ def confidence_scores(
                 n=len(log.ids),
                 n_missing=len(log.ids) - len(known[0]),
                 metrics=metrics,
-                reliability=_reliability(*known) if known[0] else None,
-                risk_coverage=_risk_coverage(*known) if known[0] else None,
+                reliability=reliability_of(*known) if known[0] else None,
+                risk_coverage=risk_coverage_of(*known) if known[0] else None,
                 cost=None if cost is None else Cost(requests_per_question=float(cost)),
             )
         )
@@ -122,7 +122,7 @@ def stock_scores(
     return scores, left_out
 
 
-def _usable(
+def usable_rows(
     confidence: Sequence[float | None], correct: Sequence[int]
 ) -> tuple[list[float], list[int]]:
     """Return both columns without the rows whose confidence is missing."""
@@ -142,7 +142,7 @@ def score_columns(
 
     base_rate: of the Brier skill; None for the best constant in hindsight.
     """
-    present = _usable(confidence, correct)
+    present = usable_rows(confidence, correct)
     finite = bool(present[0]) and math.isfinite(calib_metrics.nll(*present))
     asked = {name: name for name in METRICS if finite or name != "nll"}
     if base_rate:
@@ -248,7 +248,8 @@ def _metric(
     )
 
 
-def _reliability(confidence: list[float], correct: list[int]) -> Reliability:
+def reliability_of(confidence: list[float], correct: list[int]) -> Reliability:
+    """Ten bins of equal width, of rows with a confidence."""
     bins = calib_metrics.reliability_bins(confidence, correct, bins=BINS)
     columns = {
         name: [_rounded(value) for value in np.asarray(getattr(bins, name)).tolist()]
@@ -257,7 +258,7 @@ def _reliability(confidence: list[float], correct: list[int]) -> Reliability:
     return Reliability(**columns, count=[int(value) for value in bins.count])
 
 
-def _risk_coverage(confidence: list[float], correct: list[int]) -> RiskCoverage:
+def risk_coverage_of(confidence: list[float], correct: list[int]) -> RiskCoverage:
     """Return at most 101 evenly chosen points of the curve, including the last."""
     curve = calib_metrics.risk_coverage(confidence, correct)
     size = curve.coverage.size
