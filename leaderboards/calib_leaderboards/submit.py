@@ -12,7 +12,7 @@ from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.store.add import add
 from calib_leaderboards.store.check import check
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.paths import slug
+from calib_leaderboards.store.paths import entry_path, slug
 from calib_leaderboards.store.read import read_entry
 from calib_leaderboards.tables.paired import SKILL
 from calib_leaderboards.tables.words import interval, number
@@ -49,7 +49,7 @@ def submit(
             store = tree / STORE
             files = add(results, store, replace, adapters=adapters, note=note)
             entries = [read_entry(store, file.relative_to(store)) for file in files]
-            check(store)
+            check(store, {entry_path(entry) for entry in entries})
             build_store(store, tree / BOARD)
             name = (
                 branch or f"submit/{'_'.join(sorted({slug(e.model.name) for e in entries}))[:80]}"

@@ -221,7 +221,7 @@ def test_a_method_that_never_gives_a_confidence_still_has_a_row(tmp_path):
     write_run(tmp_path / "run", {"verbalized": [None] * 60}, summary=undefined)
     page = build([tmp_path / "run"], tmp_path / "out")
     assert scores_of(tmp_path / "out")["ece"]["value"] == ""
-    assert "| Verbalized | undefined | undefined | undefined |" in page
+    assert "| Verbalized | undefined | undefined | undefined | undefined |" in page
     assert "Reliability" not in (tmp_path / "out/site/model/SmolLM2-135M-Instruct.html").read_text()
 
 
@@ -299,6 +299,9 @@ def test_the_constant_row_knows_the_rate_and_nothing_else(tmp_path):
     accuracy = np.mean([doc["correct"] for doc in docs])
     assert float(scores["auroc"]["value"]) == 0.5
     assert float(scores["ece"]["value"]) == pytest.approx(abs(accuracy - 0.25))
+    assert float(scores["brier_skill"]["value"]) == pytest.approx(0, abs=1e-9)
+    of_others = scores_of(tmp_path / "out", method="likelihood")["brier_skill"]
+    assert "|base_rate:0.25|" in of_others["signature"]
     assert scores["ece"]["rank"] == "" and scores["ece"]["adapter"] == ""  # of the base model
     assert "| *Constant (train accuracy)* |" in page
     with pytest.raises(ValueError, match=r"train_accuracy is 1\.5"):
@@ -318,9 +321,10 @@ def test_own_and_frozen_answers_are_told_apart_and_bars_are_about_the_same_answe
     own = {"answers": None, "stamp": "2025-01-04T00-00-00.000001"}
     write_adapter_run(tmp_path / "c", {"zero_shot_classifier": confidences(seed=3)}, others, **own)
     page = build([tmp_path], tmp_path / "out")
-    main, folded = page.partition(f"## {TASK}")[2].split("<details>")
-    assert main.count("| Fine-Tuned |") == 1  # what it says of the model's own answers
-    assert "| Fine-Tuned | 0-shot |" in folded
+    assert "1 row in other settings" in page
+    main, _, folded = page.partition("<details>")
+    assert re.search(r"\| \d \| SmolLM2-135M-Instruct \| my_adapter \| Fine-Tuned \|", main)
+    assert "| my_adapter | Fine-Tuned | 0-shot |" in folded
     for name in (f"{TASK}_bars.svg", "*_ece.svg"):
         (figure,) = (tmp_path / "out/figures").glob(name)
         text = figure.read_text(encoding="utf-8")

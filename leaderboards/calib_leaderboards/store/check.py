@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,19 @@ from calib_leaderboards.store.scoring import (
 _MOST = 10  # problems that an error lists
 
 
-def check(store: Path) -> int:
+def check(store: Path, only: Collection[PurePosixPath] | None = None) -> int:
     """Recompute every score of every entry from its kept samples; return the number of entries.
 
     Of confidence tasks the values, their intervals, the counts, the bins, the curve and the names
     of methods are compared; of other tasks the means and the counts. What the samples cannot show,
-    such as the model's name and the command, is taken as it is stated.
+    such as the model's name and the command, is taken as it is stated. only: paths of entries in
+    the store; None for all.
 
     Raises ValueError that lists what differs, and for entries without samples, which nobody can
     check; otherwise as `read_entries`.
     """
     store = Path(store)
-    entries = read_entries(store)
+    entries = [entry for entry in read_entries(store) if only is None or entry_path(entry) in only]
     problems = [
         f"{entry_path(entry)}: {problem}"
         for entry in entries
