@@ -85,8 +85,8 @@ def kind_of(source: Source, confidence: str = "") -> Kind | None:
                 return "lighteval"
             return "lm-eval" if _LM_EVAL <= columns else None
         return _kind_of_text(_head(source, _HEAD).decode("utf-8-sig", "replace").lstrip())
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):  # other code says what is wrong with it
-        return None
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return None  # other code says what is wrong with it
 
 
 def _kind_of_text(text: str) -> Kind | None:
