@@ -51,6 +51,7 @@ from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Asked, Method, Question, Reading
 from harness_tasks.elicitation.records import Record
 from harness_tasks.elicitation.registry import METHODS
+from harness_tasks.elicitation.reply_mass import warn_of_other_replies
 from harness_tasks.elicitation.settings import parse_settings
 from harness_tasks.elicitation.stated_threshold import NOT_ATTEMPTED, points, stated, with_threshold
 from harness_tasks.elicitation.token_statistics import STATISTICS_CHECK, check_statistics
@@ -88,9 +89,8 @@ class ConfidenceTask(ConfigurableTask):
         self._frozen = None if path is None else read_answers(path, config["task"])
         self._cut = {} if path is None else cut_answers(path, config["task"])
         grading = self.settings.grading
-        self._verdicts = (
-            read_verdicts(grading.removeprefix(JUDGE)) if grading.startswith(JUDGE) else None
-        )
+        by_judge = grading.startswith(JUDGE)
+        self._verdicts = read_verdicts(grading.removeprefix(JUDGE)) if by_judge else None
         self._alone: tuple[str, list[dict[str, str]] | None] = ("", None)
         self._asked: dict[int, Asked] = {}
 
@@ -273,6 +273,7 @@ class ConfidenceTask(ConfigurableTask):
             for doc_id, asked in self._asked.items()
         }
         put_filtered(self.instances, found, self._methods)
+        warn_of_other_replies(self.task_name, found.values())
 
     def _record(self, asked: Asked, name: str, method: Method) -> Record:
         question = asked.question
@@ -318,8 +319,8 @@ class ConfidenceTask(ConfigurableTask):
     def _grading(self) -> str:
         if self._is_multiple_choice:
             return "option"
-        graded_by = "judge" if self._verdicts is not None else self.settings.grading
-        return graded_by + stated(self.settings.stated_threshold)
+        by = "judge" if self._verdicts is not None else self.settings.grading
+        return by + stated(self.settings.stated_threshold)
 
     def _grade(self, doc: dict, answer: str) -> bool | None:
         """Whether `answer` is correct; ``None`` if a judge gave no readable verdict on it."""

@@ -24,7 +24,7 @@ from harness_tasks.elicitation.first_token import (
 from harness_tasks.elicitation.harness import request, task_of
 from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.prompts import Conversation
-from harness_tasks.elicitation.settings import Settings
+from harness_tasks.elicitation.settings import OF_TOKENS, Settings
 
 LOGPROBS_CHECK = "logprobs_check"
 MULTIPLE_CHOICE = (
@@ -94,7 +94,7 @@ def _way_out(settings: Settings, yes_no: str) -> str:
     """The options that score no reply, ready to paste."""
     kept = settings.model_fields_set - {"weighting", "temperature"}
     options = settings.model_dump(include=kept)
-    methods = [name for name in settings.methods if name != "likelihood"]
+    methods = [name for name in settings.methods if name not in ("likelihood", *OF_TOKENS)]
     options["methods"] = methods or ["zero_shot_classifier"]
     read = [name for name in options["methods"] if name in YES_NO]
     if read:

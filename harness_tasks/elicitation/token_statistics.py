@@ -13,6 +13,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CachingLM
 
+from harness_tasks.elicitation.harness import request
 from harness_tasks.elicitation.late import add_request_type
 
 STATISTICS_CHECK = "statistics_check"
@@ -36,7 +37,7 @@ def check_statistics(methods: Collection[str], instance: Mapping[str, Any]) -> l
     needing = [name for name in NEEDING if name in methods]
     if not needing:
         return []
-    return [Instance(STATISTICS_CHECK, arguments=tuple(needing), idx=0, **instance)]
+    return [request(STATISTICS_CHECK, tuple(needing), instance)]
 
 
 def statistics_check(lm: LM, requests: list[Instance]) -> list[bool]:
@@ -63,7 +64,7 @@ def token_statistics(lm: LM, requests: list[Instance]) -> list[Statistics]:
     """
     if isinstance(lm, CachingLM):
         return lm.lm.token_statistics(requests)
-    encoded = [_encode(lm, *request.args) for request in requests]
+    encoded = [_encode(lm, *each.args) for each in requests]
     found: list[Statistics] = [{} for _ in requests]
     # The longest first, so that too large a batch fails at once and padding is short.
     order = sorted(range(len(encoded)), key=lambda place: -len(encoded[place][0]))

@@ -17,6 +17,7 @@ from lm_eval.api.instance import Instance
 from harness_tasks.elicitation.first_token import FIRST_TOKEN, ONE, TOP, read_first_token
 from harness_tasks.elicitation.prompts import HIDDEN_ANSWER, KNOWS, REPLY_WITH, WORDINGS, Wording
 from harness_tasks.elicitation.question import Question, Reading
+from harness_tasks.elicitation.reply_mass import masses
 from harness_tasks.elicitation.settings import Settings
 
 REPLY = {"until": ["\n"], "max_gen_toks": 8, "do_sample": True, "temperature": 1.0}
@@ -82,7 +83,7 @@ class ZeroShotClassifier:
             return _share_of_yes(replies, self.wording, {**extra, "replies": replies})
         if self.first_token:
             found = read_first_token(requests[0].resps[0], yes, no)
-            seen = {**extra, "mass": found.mass}
+            seen = {**extra, **masses(found.mass)}
             if found.log_odds is None:
                 return Reading(None, found.reason, seen)
             noted = {"note": found.reason} if found.reason else {}
@@ -90,6 +91,7 @@ class ZeroShotClassifier:
         log_yes, log_no = (request.resps[0][0] for request in requests)
         if max(log_yes, log_no) == -math.inf:
             return Reading(None, "both replies have probability zero", extra)
+        extra |= masses(math.exp(log_yes) + math.exp(log_no))
         return Reading(sigmoid((log_yes - log_no) / self.temperature), extra=extra)
 
 
