@@ -383,7 +383,7 @@ def test_a_run_with_a_limit_is_marked_in_every_file_and_never_added(tmp_path):
     sentence = "Preview: 60 of 900 questions; cannot be added to a leaderboard."
     assert f"**{sentence}**" in page
     assert sentence in (out / "site/model/SmolLM2-135M-Instruct.html").read_text(encoding="utf-8")
-    for name in ("index", "compare", "models"):
+    for name in ("index", "tasks", "compare", "models"):
         assert "Preview: rows" in (out / f"site/{name}.html").read_text(encoding="utf-8")
     (data,) = (out / "site/data").glob(f"{TASK}-*.js")
     for file in (data, out / "leaderboard.csv", out / "leaderboard.tex"):
