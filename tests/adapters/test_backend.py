@@ -28,7 +28,7 @@ from calib_adapters.serving.model import CalibHFLM, mixture
 from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
 from harness_tasks.elicitation.registry import METHODS
-from harness_tasks.elicitation.settings import parse_settings
+from harness_tasks.elicitation.settings import OF_TOKENS, parse_settings
 from helpers.adapters_common import tiny_model
 from helpers.task_runs import write_samples
 from helpers.transparent_model import Transparent, evaluate
@@ -95,14 +95,13 @@ def values(records, *fields):
 
 
 def check_same(found, expected):
-    """Records of two runs: the same in all but the last digits of their confidences."""
-    assert [{**r, "confidence": None} for r in found] == [
-        {**r, "confidence": None} for r in expected
-    ]
-    expected = [r["confidence"] for r in expected]
-    assert [r["confidence"] for r in found] == [
-        None if c is None else pytest.approx(c, abs=1e-4) for c in expected
-    ]
+    """Records of two runs: the same in all but the last digits of what comes from logits."""
+    numbers = {"confidence": None, "mass": None}
+    assert [{**r, **numbers} for r in found] == [{**r, **numbers} for r in expected]
+    for name in numbers:
+        assert [r.get(name) for r in found] == [
+            None if r.get(name) is None else pytest.approx(r[name], abs=1e-4) for r in expected
+        ]
 
 
 # -------------------------------------------------------------------------- confidence_adapter
@@ -195,8 +194,9 @@ def test_a_back_end_without_a_probe_says_so_before_it_answers(cached, tmp_path):
     assert model.prompts == []
 
 
-def test_all_methods_are_those_that_need_no_training():
-    assert set(parse_settings("t", {"methods": "all"}).methods) == set(METHODS) - {"probe"}
+def test_all_methods_are_those_that_need_no_training_and_run_on_every_back_end():
+    chosen = set(parse_settings("t", {"methods": "all"}).methods)
+    assert chosen == set(METHODS) - {"probe", *OF_TOKENS}
 
 
 # ------------------------------------------------------------------------------------ ensemble

@@ -112,7 +112,8 @@ def _call(case: Case, out: Path, said: Path) -> None:
             drop_privileges()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         used = time.process_time()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used + case.seconds) + 1,) * 2)
+        soft = int(used + case.seconds) + 1  # SIGXCPU; at the hard limit it would be SIGKILL
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
         sys.argv = ["calibench", *(os.fsdecode(each) for each in case.arguments)]
 
         from calibench.cli import main

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -47,7 +48,7 @@ def test_the_nightly_matrix_has_every_python_that_is_supported():
 
 def test_tests_a_nightly_benchmark_and_the_page_have_a_workflow_each():
     found = {file.stem: parse(file) for file in FILES}
-    assert set(found) == {"tests", "benchmark", "pages", "versions", "engines"}
+    assert set(found) == {"tests", "benchmark", "pages", "versions", "engines", "submission"}
     assert {"push", "pull_request"} <= set(triggers(found["tests"]))
     (nightly,) = triggers(found["benchmark"])["schedule"]
     minute, hour, *every_day = nightly["cron"].split()
@@ -115,4 +116,5 @@ def test_every_command_exists(file):
         command = cli
         while words and hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
-        assert not hasattr(command, "commands") and not words
+        assert not hasattr(command, "commands")
+        command.make_parser(click.Context(command)).parse_args(words)  # raises for unknown options
