@@ -8,7 +8,7 @@ import torch
 from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
-from calib_adapters.serving.base_check import check_base
+from calib_adapters.serving.base_check import check_base, fitting
 from calib_adapters.training.base_model import add_lora, load_base, published_name, save_adapter
 from calib_adapters.training.card import _rounded
 from calib_adapters.training.hub import push
@@ -65,6 +65,14 @@ def test_a_folder_that_was_named_relatively_is_found_from_elsewhere(tiny, tmp_pa
 ])  # fmt: skip
 def test_the_published_name_is_an_id_where_there_is_one(base, name):
     assert published_name(base) == name
+
+
+@pytest.mark.parametrize("content", ["1", "null", "[]", "{}", '"text"', "{"])
+def test_a_damaged_configuration_is_a_sentence(tmp_path, content):
+    (tmp_path / "adapter_config.json").write_text(content)
+    with pytest.raises(FileNotFoundError, match="no readable adapter_config.json"):
+        with fitting("peft", str(tmp_path), "base"):
+            pass
 
 
 def test_the_card_says_what_the_published_weights_lack():

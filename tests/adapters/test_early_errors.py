@@ -39,6 +39,13 @@ def test_without_arguments_it_says_what_it_needs():
         evaluate([])
 
 
+@pytest.mark.parametrize("content", ["a file", "[1]", "nothing: 1"])
+def test_a_configuration_that_is_none(tmp_path, content):
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(ValueError, match="--config: .*c.yaml is no YAML file of options"):
+        evaluate(["--config", str(tmp_path / "c.yaml")])
+
+
 def test_without_a_task(tiny):
     assert said(tiny).startswith("--tasks is missing")
 

@@ -89,11 +89,9 @@ def call(case: Case) -> Found:
         _call(case, out, said)
     status = _wait(child, 5 * case.seconds)
     printed = said.read_text(encoding="utf-8", errors="replace")
+    shown = out.read_text(encoding="utf-8", errors="replace")
     left = tuple(name for name in case.outputs if os.path.lexists(case.folder / name))
-    return Found(
-        _end(status, printed), status, out.read_text(encoding="utf-8", errors="replace"), printed,
-        left,
-    )  # fmt: skip
+    return Found(_end(status, printed, shown), status, shown, printed, left)
 
 
 def _call(case: Case, out: Path, said: Path) -> None:
@@ -150,11 +148,11 @@ def _wait(child: int, seconds: float) -> int:
     return -signal.SIGALRM
 
 
-def _end(status: int, said: str) -> End:
+def _end(status: int, said: str, out: str) -> End:
     if status in (-signal.SIGALRM, -signal.SIGXCPU):
         return "hang"
     if status < 0 or status == 70 or "Traceback (most recent call last)" in said:
         return "traceback"
     if status == 0:
         return "accepted"
-    return "refused" if said.strip() else "unclear"
+    return "refused" if said.strip() or out.strip() else "unclear"

@@ -43,7 +43,7 @@ def fitting(option: str, folder: str | None, pretrained: str) -> Iterator[None]:
 def _check_adapter(option: str, folder: str, pretrained: str) -> None:
     try:
         trained_on = PeftConfig.from_pretrained(folder).base_model_name_or_path
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TypeError, AttributeError, KeyError) as error:
         raise FileNotFoundError(
             f"{option}: {folder} is no adapter: it has no readable adapter_config.json. Give the "
             f"folder that `calibench tune` wrote, or a Hub id."

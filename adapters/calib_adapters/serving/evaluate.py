@@ -53,7 +53,7 @@ def evaluate(
     setup_logging()
     parsed = HarnessCLI().parse_args()
     check_given(parsed)
-    config = EvaluatorConfig.from_cli(parsed)
+    config = _configured(parsed)
     check_early(config)
     with importing():
         _check_device(config, parsed)
@@ -62,6 +62,18 @@ def evaluate(
     listing, going_on = listed(named_tasks(config)), _resumed(config)
     with made, listing, _heard(), _quiet_git(), _sentences(config), going_on, _saved(config):
         parsed.func(parsed)
+
+
+def _configured(parsed: Namespace) -> EvaluatorConfig:
+    """The configuration, or a sentence about a file of --config that is none."""
+    try:
+        return EvaluatorConfig.from_cli(parsed)
+    except TypeError as error:
+        if not getattr(parsed, "config", None):
+            raise
+        raise ValueError(
+            f"--config: {parsed.config} is no YAML file of options of `lm_eval run` ({error})."
+        ) from error
 
 
 @contextmanager
