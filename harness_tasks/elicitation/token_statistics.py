@@ -109,7 +109,8 @@ def _of_batch(lm: Any, rows: Sequence[tuple[list[int], int]]) -> list[Statistics
     found = []
     for row, (tokens, count) in zip(logits, rows, strict=True):
         end = len(tokens) - 1
-        logprobs = torch.log_softmax(row[end - count : end].float(), dim=-1)
+        at = row[end - count : end]
+        logprobs = torch.log_softmax(at.to(torch.promote_types(at.dtype, torch.float32)), dim=-1)
         chosen = torch.tensor(tokens[len(tokens) - count :], device=logprobs.device)
         probabilities = logprobs.exp()
         top = probabilities.topk(2, dim=-1).values

@@ -91,8 +91,8 @@ class ZeroShotClassifier:
         log_yes, log_no = (request.resps[0][0] for request in requests)
         if max(log_yes, log_no) == -math.inf:
             return Reading(None, "both replies have probability zero", extra)
-        extra |= masses(math.exp(log_yes) + math.exp(log_no))
-        return Reading(sigmoid((log_yes - log_no) / self.temperature), extra=extra)
+        seen = {**extra, **masses(math.exp(log_yes) + math.exp(log_no))}
+        return Reading(sigmoid((log_yes - log_no) / self.temperature), extra=seen)
 
 
 class QuestionOnly(ZeroShotClassifier):
