@@ -95,11 +95,6 @@ def stored(evaluated, folder, change):
     return folder
 
 
-def known(entry):
-    """The scores of the first method that gave confidences."""
-    return next(score for score in entry["scores"] if score["reliability"])
-
-
 @pytest.mark.parametrize(
     "change, problem",
     [
