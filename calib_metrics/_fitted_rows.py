@@ -1,4 +1,4 @@
-"""The ids of the rows that a fit has used, by which it knows them again."""
+"""What fits keep: the ids of the rows that they have used, by which they know them again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,20 @@ def row_ids(rows: Iterable[str | int], n: int) -> list[str]:
     if len(ids) != n:
         raise ValueError(f"rows has {len(ids)} ids and confidence {n} values: give one per row.")
     return [str(each) for each in ids]
+
+
+def stored_fields(text: str, format: str, kind: type[Any]) -> dict[str, Any]:
+    """Return the fields of a fit, a dataclass, that `save_json` wrote with this format.
+
+    Raises ValueError, without the name of the file, for anything else.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.pop("format", None) != format:
+        raise ValueError(f'its "format" is not {format!r}')
+    names = {field.name for field in fields(kind)}
+    if set(data) != names:
+        raise ValueError(f"it must have exactly the fields {', '.join(sorted(names))}")
+    return data
 
 
 def stored_ids(ids: object) -> tuple[str, ...]:

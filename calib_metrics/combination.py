@@ -8,11 +8,10 @@ Scores on the rows used for fitting are too good, so `apply` refuses these rows.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from calib_metrics._checks import check_count, check_groups, check_pairs
-from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_ids
+from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_fields, stored_ids
 from calib_metrics._logistic import fit_logistic
 
 Floats = NDArray[np.float64]
@@ -202,13 +201,7 @@ def load(path: str | os.PathLike[str]) -> Combination:
     """
     text = Path(path).read_text(encoding="utf-8")
     try:
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
-            raise ValueError(f'its "format" is not {_FORMAT!r}')
-        names = {field.name for field in fields(Combination)}
-        if set(data) != names:
-            raise ValueError(f"it must have exactly the fields {', '.join(sorted(names))}")
-        return Combination(**_checked(data))
+        return Combination(**_checked(stored_fields(text, _FORMAT, Combination)))
     except ValueError as error:  # that of the JSON parser too
         raise ValueError(
             f"{path} is not a saved combination, since {error}: "

@@ -9,17 +9,16 @@ Scores on the rows used for fitting are too good, so `apply` refuses these rows.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_choice, check_count, check_rows
-from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_ids
+from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_fields, stored_ids
 from calib_metrics._recalibration_maps import (
     LOG_ODDS_METHODS,
     METHODS,
@@ -218,12 +217,7 @@ def load(path: str | os.PathLike[str]) -> Recalibration:
     """
     text = Path(path).read_text(encoding="utf-8")
     try:
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
-            raise ValueError(f'its "format" is not {_FORMAT!r}')
-        names = {field.name for field in fields(Recalibration)}
-        if set(data) != names:
-            raise ValueError(f"it must have exactly the fields {', '.join(sorted(names))}")
+        data = stored_fields(text, _FORMAT, Recalibration)
         check_choice(data["method"], "method", METHODS)
         check_parameters(data["method"], data["parameters"])
         if data["clip"] is not None:

@@ -233,13 +233,9 @@ class ConfidenceTask(ConfigurableTask):
         self, conversation: Conversation, instance: dict[str, Any]
     ) -> tuple[list[Instance], Question]:
         labels = self.doc_to_choice(instance["doc"])
+        context, delimiter = conversation.context, conversation.delimiter
         scored = [
-            request(
-                "loglikelihood",
-                (conversation.context, conversation.delimiter + label),
-                instance,
-            )
-            for label in labels
+            request("loglikelihood", (context, delimiter + label), instance) for label in labels
         ]
 
         def options() -> dict[str, float]:
