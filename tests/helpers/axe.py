@@ -39,7 +39,8 @@ def violations(browser: Any, script: str) -> list[str]:
         browser.send("Runtime.evaluate", expression=script)
     found = browser.run(
         # A page that was opened from a file may not fetch its style sheet again.
-        "axe.run(document, {resultTypes: ['violations'], preload: false}).then((result) => result.violations"
+        "axe.run(document, {resultTypes: ['violations'], preload: false})"
+        ".then((result) => result.violations"
         ".flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 200)} "
         "${node.any.concat(node.all).map((check) => check.message).join('; ')}`)))"
     )

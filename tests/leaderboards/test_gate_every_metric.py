@@ -69,7 +69,8 @@ def test_an_unchanged_model_alarms_in_about_5_of_100_runs(name, n, kind):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", TESTED)
+# No threshold makes this model right in 9 of 10 answers, so that it has no coverage to lose.
+@pytest.mark.parametrize("name", [name for name in TESTED if name != "coverage_at_accuracy"])
 def test_a_worse_model_is_found_and_the_surer_the_more_questions_there_are(name, kind):
     found = []
     for n in (100, 500, 2000):
