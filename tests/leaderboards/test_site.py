@@ -280,13 +280,14 @@ def test_on_a_phone_the_scores_are_in_sight(page, site):
 
 
 def test_the_overview_prints(page, site):
-    page.open(site / "index.html")
+    page.open(site / "index.html", "#model=org/a")
     page.wait("document.querySelector('#reliability svg')")
     printed = base64.b64decode(page.send("Page.printToPDF", printBackground=True)["data"])
     assert printed.startswith(b"%PDF") and len(re.findall(rb"/Type */Page\b", printed)) >= 1
     page.send("Emulation.setEmulatedMedia", media="print")
     seen = "(name) => getComputedStyle(document.querySelector(name)).display"
     assert page.run(f"({seen})('#overview')") == "table" and page.run(f"({seen})('nav')") == "none"
+    assert page.run(f"({seen})('#bars rect.bar')") != "none"  # of a chart, not of buttons
     page.send("Emulation.setEmulatedMedia", media="")
 
 
