@@ -123,10 +123,14 @@ def test_one_worse_score_of_ten_is_found(kind):
 
 
 def paired_p(rng, base, kind, seed):
-    """p of a rerun whose confidences differ by noise."""
-    noisy = np.clip(base.confidence + rng.normal(0, 0.04, base.correct.size), 0.001, 0.999)
+    """p of a rerun: of two runs whose confidences differ by noise, as much in both."""
+
+    def noisy():
+        noise = rng.normal(0, 0.04, base.correct.size)
+        return Column(np.clip(base.confidence + noise, 0.001, 0.999), base.correct, {})
+
     options = {"higher": False, "tolerance": 0.0, "resamples": 2000, "seed": seed}
-    return paired("brier", base, Column(noisy, base.correct, {}), **options).p
+    return paired("brier", noisy(), noisy(), **options).p
 
 
 def test_every_metric_is_tested_or_known_to_be_untestable():
