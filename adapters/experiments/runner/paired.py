@@ -23,6 +23,7 @@ COMPARED = ("ece", "auroc", "brier")
 class Row:
     """What one model, trained with one seed or not at all, said in one evaluation."""
 
+    task: str
     evaluation: str
     label: str
     compared: bool
@@ -46,7 +47,8 @@ def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
         seeds = {seed for seed, _ in answers}
         for (seed, evaluation), found in answers.items():
             label = config.label + (f", seed {seed}" if len(seeds) > 1 else "")
-            rows.append(Row(evaluation, label, config.compared, found))
+            task = config.evaluate[evaluation].task
+            rows.append(Row(task, evaluation, label, config.compared, found))
     names = list(dict.fromkeys(row.evaluation for row in rows))
     return sorted(rows, key=lambda row: names.index(row.evaluation))
 
@@ -76,13 +78,13 @@ def draw(groups: Mapping[str, Sequence[Row]], evaluation: str, folder: Path) -> 
     paths: list[Path] = []
     columns = {}
     for name, rows in groups.items():
-        bars = [_bar(row) for row in rows if row.evaluation == evaluation]
-        if bars:
-            columns[name] = bars
-            stem = folder / f"{_slug(name)}_bars"
-            paths += plots.bar_chart(bars, stem, model=name, task=evaluation)
+        shown = [row for row in rows if row.evaluation == evaluation]
+        if shown:
+            columns[name] = [_bar(row) for row in shown]
+            stem, task = folder / f"{_slug(name)}_bars", f"{shown[0].task}, {evaluation}"
+            paths += plots.bar_chart(columns[name], stem, model=name, task=task)
     if len(columns) > 1:
-        paths += plots.bar_grid(columns, folder / "all_bars", task=evaluation)
+        paths += plots.bar_grid(columns, folder / "all_bars", task=task)
     return paths
 
 
