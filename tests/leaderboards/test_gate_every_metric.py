@@ -14,7 +14,8 @@ from calib_metrics.registry import METRICS, NAMES
 
 LEVEL = 0.05
 TESTED = [n for n in NAMES if not METRICS[n].chance_raises or n in CALIBRATION_ERRORS]
-DISCRETE = ("acc", "answered")  # few questions differ, so that few values of p are possible
+# Few questions differ, or (of the coverage) few thresholds are possible: few values of p are, too.
+DISCRETE = ("acc", "answered", "coverage_at_accuracy")
 KINDS = ("plain", "ties", "missing")
 RUNS = 300  # 5 % of them is 15, with a standard error of 3.8: 1 to 9 % are within 3.2 of those
 
