@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -181,17 +182,14 @@ README = Path(calib_metrics.__file__).with_name("README.md").read_text(encoding=
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_readme_examples_run_as_pasted(block, tmp_path):
-    found = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:calib_metrics", "-c", block],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+def test_readme_examples_run_as_pasted(block, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=UserWarning, module="calib_metrics")
+        exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
     if "verbalized" in block:
         (shown,) = re.findall(r"^    (ece .*)…$", README, re.MULTILINE)
-        assert shown in found.stdout
+        assert shown in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
