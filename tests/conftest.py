@@ -37,6 +37,12 @@ LONGEST = (
     "cli/test_end_to_end.py", "adapters/test_fast_tasks.py", "adapters/test_fast_backend.py",
     "adapters/test_backend.py", "adapters/test_training_frame.py",
     "adapters/test_response_cache.py", "adapters/test_resume.py", "adapters/test_early_errors.py",
+    "adapters/test_tune.py", "leaderboards/test_leaderboard.py", "adapters/test_cogcalib.py",
+    "faults/test_faults.py", "leaderboards/test_site.py", "adapters/test_lower_layers.py",
+    "metrics/test_bootstrap.py", "tasks/test_files.py", "adapters/test_supervised.py",
+    "tasks/test_late_requests.py", "adapters/test_prepare.py", "methods/test_requests.py",
+    "adapters/test_calibration_heads.py", "leaderboards/test_store_hostile.py",
+    "adapters/test_token_statistics.py", "text/test_labels.py",
 )  # fmt: skip
 
 
