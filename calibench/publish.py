@@ -13,6 +13,15 @@ import click
 from calibench.options import EXISTING, FOLDER, MANY, output_option
 
 WRITTEN = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
+REPLACE = click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
+ADAPTERS = click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    type=EXISTING,
+    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
+)
+NOTE = click.option("--note", help="What readers of the scores have to know, shown beside them.")
 STORE = click.option(
     "--store",
     default="leaderboards/results",
@@ -150,15 +159,9 @@ def export(form: str, store: Path, output: Path) -> None:
 @leaderboard.command()
 @click.argument("results", nargs=-1, required=True, type=EXISTING)
 @STORE
-@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    type=EXISTING,
-    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
-)
-@click.option("--note", help="What readers of the scores have to know, shown beside them.")
+@REPLACE
+@ADAPTERS
+@NOTE
 def add(
     results: tuple[Path, ...],
     store: Path,
@@ -207,15 +210,9 @@ def check(store: Path) -> None:
     type=FOLDER,
     help="A clone of the repository that holds the leaderboard.",
 )
-@click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    type=EXISTING,
-    help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
-)
-@click.option("--note", help="What readers of the scores have to know, shown beside them.")
+@REPLACE
+@ADAPTERS
+@NOTE
 @click.option("--branch", help="Name of the branch.  [default: submit/ and the model]")
 def submit(
     results: tuple[Path, ...],
