@@ -141,8 +141,8 @@ def _train(
     log: Sequence[str],
     checkpoint_every: int | None,
 ) -> None:
-    state = process_state()
     arguments = training_arguments(settings, work, log)
+    state = process_state()
     with first_with_all_threads(state):
         if state.is_main_process:
             tidy(work)

@@ -6,6 +6,8 @@ import logging
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
 
@@ -32,6 +34,24 @@ def encoded(tiny, graded):
 
 def adapted(model):
     return add_lora(load_base(model, "float32", torch.device("cpu")), Lora(first_layer=1), model)
+
+
+@given(
+    common=st.lists(st.integers(0, 3), max_size=5),
+    tails=st.lists(st.lists(st.integers(0, 3), max_size=5), min_size=1, max_size=4),
+    data=st.data(),
+)
+def test_any_part_of_any_text_is_found_in_the_table(common, tails, data):
+    texts = [[7, *common, *tail] for tail in tails]
+    shared = lower._common(texts)
+    own = [token for text in texts for token in text[shared:]]
+    starts = lower._starts(texts, shared)
+    table = lower.Table(torch.tensor([*texts[0][:shared], *own]), shared)
+    assert starts[-1] == len(table.states)
+    for text, start in zip(texts, starts, strict=False):
+        last = data.draw(st.integers(0, len(text)))
+        first = data.draw(st.integers(0, last))
+        assert table.of(start, first, last).tolist() == text[first:last]
 
 
 def test_training_from_kept_states_ends_with_the_weights_of_whole_rows(
@@ -79,7 +99,9 @@ def test_lower_layers_run_no_more_once_their_output_is_kept(tiny, graded, tmp_pa
     layers = model.get_base_model().get_decoder().layers
     runs = []
     for number, layer in enumerate(layers):
-        layer.self_attn.register_forward_hook(lambda *_, number=number: runs.append(number))
+        for module in layer.modules():
+            if module is not layer:
+                module.register_forward_hook(lambda *_, number=number: runs.append(number))
     rows = placed["train"].to_list()[:4]
     hidden_states(model, lower.put_states(collate(rows, pad=2), rows, table), "query")
     assert set(runs) == {1}
@@ -155,6 +177,5 @@ def test_the_table_holds_what_the_first_trained_layer_is_given(tiny, graded, tmp
         for row in placed[split]:
             with torch.no_grad():
                 states = base(input_ids=torch.tensor([row[name]]), output_hidden_states=True)
-            start = row[f"{part}_start"]
-            found = table[start : start + len(row[name])]
+            found = table.of(row[f"{part}_start"], 0, len(row[name]))
             np.testing.assert_allclose(found, states.hidden_states[1][0], rtol=1e-4, atol=1e-5)

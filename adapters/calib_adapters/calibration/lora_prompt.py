@@ -64,7 +64,7 @@ def lora_prompt(context: TrainingContext) -> Job:
     put: Put | None = None
     if lower := run_lower(
         model, {"train": train, "validation": validation}, ("train",) if kappa else (), pad,
-        context.work / "lower.safetensors",
+        context.work / "lower_layers.safetensors",
     ):  # fmt: skip
         put, (train, validation) = partial(put_states, table=lower[0]), lower[1].values()
     reference = _reference(model, train, pad, put, context) if kappa else None

@@ -1,9 +1,10 @@
 """The layers below the adapter run once per row, not once per row and epoch.
 
 Where LoRA is in the upper layers alone (``lora.first_layer``), what the lower ones make of a row
-never changes. Their output for every token is kept in one table, and training goes on from there:
-neither forward nor backward passes touch the lower layers again. The numbers are those of rows that
-run whole; `run_lower` tries that out before it relies on it.
+never changes. Their output for every token is kept in one table, that for the few-shot prefix that
+all rows share only once, and training goes on from there: neither forward nor backward passes touch
+the lower layers again. The numbers are those of rows that run whole; `run_lower` tries that out
+before it relies on it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -34,14 +35,28 @@ NEAR = {torch.float32: 1e-4}
 ROUGH = 5e-2
 
 
+class Table(NamedTuple):
+    """The output of the lower layers: of the tokens that all texts share, then of the others'."""
+
+    states: Tensor  # (T, H)
+    common: int  # how many tokens all texts share at their beginning
+
+    def of(self, start: int, first: int, last: int) -> Tensor:
+        """The output for the tokens `first` to `last` of a text whose own begin at `start`."""
+        own = start - self.common
+        states = self.states[own + max(first, self.common) : own + last]
+        shared = self.states[first : min(last, self.common)]  # none behind a batch's prefix
+        return torch.cat([shared, states]) if len(shared) else states
+
+
 def run_lower(
     model: nn.Module,
     splits: dict[str, datasets.Dataset],
     answers: Sequence[str],
     pad: int,
     file: Path,
-) -> tuple[Tensor, dict[str, datasets.Dataset]] | None:
-    """Run the layers below the first trained one, and leave them out of `model` from now on.
+) -> tuple[Table, dict[str, datasets.Dataset]] | None:
+    """Run the layers below the first trained one, and take them out of `model`.
 
     Args:
         model: a new adapter on a base model.
@@ -51,7 +66,7 @@ def run_lower(
         file: where the table is kept, and found again after an interruption.
 
     Returns:
-        The table (T, H) for `put_states`, and the splits with each row's places in it; ``None``
+        The table for `put_states`, and the splits with each row's places in it; ``None``
         if all layers are trained, or if rows have to run whole, with the reason in the log.
     """
     first = _first_trained(model)
@@ -64,28 +79,28 @@ def run_lower(
         if part == "query" or split in answers
         for row in rows.select_columns(name)
     ]
-    lengths = [len(ids) for *_, ids in texts]
-    if reason := _why_whole(model, splits, sum(lengths), first, pad):
+    common = _common([ids for *_, ids in texts])
+    starts = _starts([ids for *_, ids in texts], common)
+    if reason := _why_whole(model, splits, starts[-1], first, pad):
         logging.getLogger(__name__).warning("layers below the adapter run anew: %s.", reason)
         return None
     if not file.exists():
-        states = _states(model, [ids for *_, ids in texts], first, pad)
+        states = _states(model, [ids for *_, ids in texts], first, pad).states
         part = Path(f"{file}.part")
         save_file({"states": states}, part)
         os.replace(part, file)
-    _pass_on(_layers(model)[:first])
-    starts = np.cumsum([0, *lengths[:-1]])
+    _take_out(_layers(model)[:first])
     placed = dict(splits)
     for split, part in dict.fromkeys((split, part) for split, part, _ in texts):
         places = [
-            int(at) for at, text in zip(starts, texts, strict=True) if text[:2] == (split, part)
+            int(at) for at, text in zip(starts, texts, strict=False) if text[:2] == (split, part)
         ]
         placed[split] = placed[split].add_column(f"{part}_start", places)
-    return load_file(file)["states"], placed
+    return Table(load_file(file)["states"], common), placed
 
 
 def put_states(
-    batch: dict[str, Tensor], rows: Sequence[dict[str, Any]], table: Tensor
+    batch: dict[str, Tensor], rows: Sequence[dict[str, Any]], table: Table
 ) -> dict[str, Tensor]:
     """`batch`, collated of `rows`, with states of `table` in place of its token ids.
 
@@ -95,10 +110,20 @@ def put_states(
         if f"{part}_ids" in batch:
             shared = len(batch[f"{part}_prefix"])
             places = [(row[f"{part}_start"], len(row[name])) for row in rows]
-            own = [table[start + shared : start + length] for start, length in places]
+            own = [table.of(start, shared, length) for start, length in places]
             batch[f"{part}_ids"] = nn.utils.rnn.pad_sequence(own, batch_first=True)
-            batch[f"{part}_prefix"] = table[places[0][0] : places[0][0] + shared]
+            batch[f"{part}_prefix"] = table.of(places[0][0], 0, shared)
     return batch
+
+
+def _common(texts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all `texts` share at their beginning."""
+    return len(os.path.commonprefix([min(texts), max(texts)]))
+
+
+def _starts(texts: Sequence[Sequence[int]], common: int) -> list[int]:
+    """Where the own tokens of each text begin in the table, and where the table ends."""
+    return np.cumsum([common, *(len(ids) - common for ids in texts)]).tolist()
 
 
 def _layers(model: nn.Module) -> Sequence[nn.Module]:
@@ -115,6 +140,14 @@ def _pass_on(layers: Sequence[nn.Module]) -> None:
     """Replace `layers` by the identity."""
     for layer in layers:
         layer.forward = lambda hidden_states, *_, **__: hidden_states
+
+
+def _take_out(layers: Sequence[nn.Module]) -> None:
+    """Replace `layers` by the identity for good, and free their weights."""
+    _pass_on(layers)
+    for layer in layers:  # the modules stay: models ask them which attention they use
+        for name, _ in list(layer.named_children()):
+            delattr(layer, name)
 
 
 @contextmanager
@@ -158,8 +191,9 @@ def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -
     batch = {name: value.to(model.device) for name, value in batch.items()}
     whole = {part: hidden_states(model, batch, part) for part in PARTS}
     texts = [row[name] for name in PARTS.values() for row in rows]
-    table = _states(model, texts, first, pad).to(model.device)
-    starts = iter(np.cumsum([0, *map(len, texts)]).tolist())
+    table = _states(model, texts, first, pad)
+    table = table._replace(states=table.states.to(model.device))
+    starts = iter(_starts(texts, table.common))
     for part in PARTS:
         rows = [{**row, f"{part}_start": next(starts)} for row in rows]
     split = put_states(batch, rows, table)
@@ -173,11 +207,12 @@ def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -
 
 
 @torch.no_grad()
-def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int) -> Tensor:
-    """What layer number `first` is given for the token ids `texts`, one after the other, (T, H)."""
+def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int) -> Table:
+    """What layer number `first` is given for the token ids `texts`."""
     layers = _layers(model)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    starts = np.cumsum([0, *map(len, texts)])
+    common = _common(texts)
+    starts = _starts(texts, common)
     size = without_adapter(model).config.get_text_config().hidden_size
     table = torch.empty(starts[-1], size, dtype=model.dtype)
     given: list[Tensor] = []  # of the shared prefix, if there is one, and of the rows
@@ -195,8 +230,9 @@ def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: i
                 *prefix, own = (states.cpu() for states in given)
                 for i, states in zip(chosen, own, strict=True):
                     whole = torch.cat([*(shared[0] for shared in prefix), states])
-                    table[starts[i] : starts[i + 1]] = whole[: len(texts[i])]
+                    table[:common] = whole[:common]
+                    table[starts[i] : starts[i + 1]] = whole[common : len(texts[i])]
                 bar.update(len(chosen))
     finally:
         hook.remove()
-    return table
+    return Table(table, common)

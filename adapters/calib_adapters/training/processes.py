@@ -18,7 +18,18 @@ def process_state() -> PartialState:
     `transformers.TrainingArguments` tells it, but later than the first question is asked.
     """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return PartialState(cpu=several and not torch.cuda.is_available())
+    state = PartialState(cpu=several and not torch.cuda.is_available())
+    state.device = unnumbered(state.device)
+    return state
+
+
+def unnumbered(device: torch.device) -> torch.device:
+    """Return "cpu" for "cpu:0", which is what accelerate says where there are several processes.
+
+    To move a model from one to the other copies its weights, which all processes share as long as
+    they are those of the file.
+    """
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from accelerate import PartialState
 from calib_adapters.training.batches import EpochBatches
 from calib_adapters.training.job import Job
+from calib_adapters.training.processes import unnumbered
 from calib_adapters.training.schema import Recipe
 
 LOGS = ("tensorboard", "wandb")
@@ -130,6 +131,15 @@ class JobTrainer(transformers.Trainer):
         return loss, predicted, inputs["label"]
 
 
+class TrainingArguments(transformers.TrainingArguments):
+    """Those of transformers, with a device that the model has not to be copied to."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return unnumbered(super().device)
+
+
 def training_arguments(
     recipe: Recipe, folder: Path, log: Sequence[str] = ()
 ) -> transformers.TrainingArguments:
@@ -156,7 +166,7 @@ def training_arguments(
         )
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / RUNS)
     share = -(-optimiser.batch_size // PartialState().num_processes)
-    return transformers.TrainingArguments(
+    return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=optimiser.epochs,
         per_device_train_batch_size=share,
