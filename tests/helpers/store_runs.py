@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import lm_eval.tasks
 import pytest
 from lm_eval.loggers import EvaluationTracker
 
+from calib_leaderboards.store import add
 from helpers.task_runs import ROWS, SPLITS, Hashed, number, run
 
 STOCK = Path(lm_eval.tasks.__file__).parent
 OURS, CHOICE = "calib_nq_open", "calib_openbookqa_mc"
+FEW = {"resamples": 20}  # intervals are not under test where this is given
 SQUAD = "hazyresearch/based-squad"
 MODEL = {
     "model": "hf",
@@ -112,3 +115,26 @@ def tree(folder):
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def of_task(paths, task):
+    (path,) = [path for path in paths if path.name.startswith(f"{task}--")]
+    return path
+
+
+def with_model(folder, target, **arguments):
+    """A copy of a run that says it is of another model."""
+    shutil.copytree(folder, target)
+    changed = {"pretrained": "org/tiny", "dtype": "float32", **arguments}
+    return change_results(target, lambda r: r["config"].update(model_args=changed))
+
+
+def refused(run, store, message, error=ValueError, **options):
+    """Adding the run is refused with a sentence, and nothing is written."""
+    before = tree(store.parent)
+    with pytest.raises(error, match=message) as caught:
+        add([run], store, **FEW, **options)
+    after = {name: content for name, content in tree(store.parent).items() if ".lock" not in name}
+    assert after == {name: content for name, content in before.items() if ".lock" not in name}
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
