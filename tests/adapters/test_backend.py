@@ -1,29 +1,17 @@
 """The back end calib-hf: adapters that only judge, probes, ensembles, dropout left on."""
 
-import json
 import math
-import re
-import shutil
-import subprocess
-import sys
-from importlib import metadata
-from pathlib import Path
 
-import lm_eval.tasks
 import numpy as np
 import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
-from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks import TaskManager
 from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-import calibench.cli
-from calib_adapters.calibration.head import CorrectnessHead, save_head
-from calib_adapters.serving.evaluate import listed
+from calib_adapters.calibration.head import CorrectnessHead
 from calib_adapters.serving.model import CalibHFLM, mixture
 from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
@@ -41,30 +29,6 @@ PAIRS = [("Capital of Peru?", " Lima"), ("Capital of Peru?", " Rome"), ("2 + 2 =
 def tiny(tmp_path_factory, embedded_model_path):
     """The tiny model, whose answers end."""
     return tiny_model(tmp_path_factory.mktemp("tiny"), embedded_model_path, line_ends=5.0)
-
-
-@pytest.fixture(scope="module")
-def adapters(tmp_path_factory, tiny):
-    """Three LoRA adapters with random weights; the last was trained with dropout."""
-    folders = []
-    for seed, dropout in enumerate((0.0, 0.0, 0.3)):
-        torch.manual_seed(seed)
-        lora = Lora(r=4, dropout=dropout)
-        model = add_lora(load_base(tiny, "float32", torch.device("cpu")), lora, tiny)
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(weight, std=0.3)
-        folders.append(tmp_path_factory.mktemp(f"adapter{seed}"))
-        save_adapter(model, tiny, folders[-1])
-    return [str(folder) for folder in folders]
-
-
-@pytest.fixture(scope="module")
-def probe(tmp_path_factory, tiny):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("probe")
-    save_head(CorrectnessHead(32, (16,)).state_dict(), tiny, folder)
-    return str(folder)
 
 
 def requests(pairs=PAIRS, kind="loglikelihood"):
@@ -306,71 +270,7 @@ def test_dropout_in_a_confidence_adapter_leaves_the_base_models_scores(tiny, ada
     assert logprobs(lm, query) != logprobs(HFLM(tiny, peft=adapters[0], **CPU))
 
 
-# -------------------------------------------------------------------------------------- refusals
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"peft": "{0}", "confidence_adapter": "{1}"}, "exclude each other"),
-        ({"ensemble": "{0}+{1}", "mc_dropout": 3}, "does not go with ensemble"),
-        ({"ensemble": "{0}"}, "at least two adapters, as A\\+B"),
-        ({"mc_dropout": 1, "peft": "{0}"}, "mc_dropout is 1; .* at least 2"),
-        ({"mc_dropout": 4, "mc_dropout_rate": 1.5, "peft": "{0}"}, "between 0 and 1"),
-        ({"mc_dropout_rate": 0.1, "peft": "{0}"}, "goes with mc_dropout"),
-        ({"mc_dropout": 4, "peft": "{0}"}, "nothing was dropped in training"),
-        ({"mc_dropout": 4, "mc_dropout_rate": 0.1}, "an adapter .* to drop in"),
-        ({"confidence_adapter": "{probe}"}, "confidence_adapter: .* is no adapter"),
-        ({"probe": "{0}"}, "holds no head.safetensors"),
-    ],
-)
-def test_options_that_cannot_be_served_are_a_sentence(tiny, adapters, probe, options, sentence):
-    given = {
-        key: value.format(*adapters, probe=probe) if isinstance(value, str) else value
-        for key, value in options.items()
-    }
-    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
-        CalibHFLM(tiny, **given, **CPU)
-
-
-@pytest.mark.parametrize("option", ["confidence_adapter", "probe", "peft", "ensemble"])
-@pytest.mark.parametrize("other", ["name", "size"])
-def test_what_was_trained_on_another_base_is_refused(
-    tiny, adapters, probe, option, other, tmp_path_factory, embedded_model_path
-):
-    folder = tmp_path_factory.mktemp("other") / ("else" if other == "name" else tiny.split("/")[-1])
-    base = tiny_model(folder, embedded_model_path, hidden=32 if other == "name" else 64)
-    value = {"probe": probe, "ensemble": "+".join(adapters[:2])}.get(option, adapters[0])
-    sentence = f"{option}: .*" + (
-        "does not belong to .* else. It was trained on"
-        if other == "name"
-        else "of 32 numbers, .* 64"
-        if option == "probe"
-        else "does not belong to"
-    )
-    with pytest.raises(ValueError, match=sentence):
-        CalibHFLM(base, **{option: value}, **CPU)
-
-
-def test_an_adapter_over_the_vocabulary_that_does_not_fit_is_not_called_another_models(
-    tiny, tmp_path
-):
-    base = LlamaForCausalLM.from_pretrained(tiny)
-    padded = len(AutoTokenizer.from_pretrained(tiny)) + 64
-    base.resize_token_embeddings(padded)
-    folder = tmp_path / tiny.split("/")[-1]
-    base.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
-    lora = Lora(r=4, dropout=0.0, target_modules=("q_proj", "lm_head"))
-    model = add_lora(load_base(str(folder), "float32", torch.device("cpu")), lora, str(folder))
-    save_adapter(model, str(folder), tmp_path / "adapter")
-    with pytest.raises(ValueError) as refusal:
-        CalibHFLM(str(folder), peft=str(tmp_path / "adapter"), **CPU)
-    sentence = str(refusal.value)
-    assert "belong" not in sentence and "confidence_adapter=" in sentence
-    assert f"a vocabulary of {padded:,} tokens" in sentence
-    assert f"loaded with {padded - 64:,}" in sentence
-    assert CalibHFLM(str(folder), confidence_adapter=str(tmp_path / "adapter"), **CPU)
+# ----------------------------------------------------------------------------------- output head
 
 
 @pytest.mark.parametrize("option", ["peft", "confidence_adapter"])
@@ -392,149 +292,3 @@ def test_an_adapter_over_a_tied_output_head_is_served(tiny, tmp_path, option):
         lm = CalibHFLM(tiny, **{option: str(tmp_path)}, fast=fast, **CPU)
         found = logprobs(lm, "loglikelihood_after_generate_answer")
         assert found == pytest.approx(expected, abs=1e-3)
-
-
-# --------------------------------------------------------------------------------------- command
-
-
-def test_the_command_is_lm_evals_with_this_model_and_these_tasks(
-    tiny, adapters, tmp_path, monkeypatch
-):
-    arguments = [
-        "--model",
-        "calib-hf",
-        "--tasks",
-        "calib_worldfacts",
-        "--limit",
-        "2",
-        "--device",
-        "cpu",
-        "--model_args",
-        f"pretrained={tiny},dtype=float32,confidence_adapter={adapters[0]}",
-        "--metadata",
-        json.dumps({"methods": ["zero_shot_classifier"]}),
-        "--output_path",
-        str(tmp_path),
-        "--log_samples",
-    ]
-    monkeypatch.setattr("sys.argv", ["calibench", "eval", *arguments])
-    calibench.cli.main()
-    (file,) = tmp_path.rglob("results_*.json")
-    results = json.loads(file.read_text())
-    assert results["config"]["model"] == "calib-hf"
-    assert results["config"]["model_args"]["confidence_adapter"] == adapters[0]
-    assert len(list(tmp_path.rglob("samples_calib_worldfacts_*.jsonl"))) == 1
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["calib_worldfacts", "calib_worldfacts_mc"],
-        ["calib_worldfacts_all", "calib_gsm8k"],
-        ["calibration"],
-        ["calib_mmlu_*", "calib_worldfacts"],
-    ],
-)
-def test_tasks_groups_and_patterns_of_ours_do_not_make_lm_eval_list_its_own(names):
-    before = TaskManager.__init__
-    with listed(names):
-        assert TaskManager().all_tasks == []
-    assert TaskManager.__init__ is before
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["calib_worldfacts", "hellaswag"],
-        ["calib_alignment"],  # a group of ours with members of lm-eval's
-        ["calib_*"],  # that group is among them
-        ["calib_no_such_task"],  # lm-eval says so, and what it has
-        ["calib_nothing_*"],
-        ["*"],
-        [],
-    ],
-)
-def test_lm_eval_lists_its_own_tasks_where_one_may_be_named(names):
-    before = TaskManager.__init__
-    with listed(names):
-        assert TaskManager.__init__ is before
-
-
-def test_no_task_of_lm_evals_own_is_named_like_ours():
-    """Their names stand in these files; to list them takes lm-eval nine seconds."""
-    files = [*Path(lm_eval.tasks.__file__).parent.rglob("*yaml")]
-    assert len(files) > 10_000
-    for file in files:
-        assert not re.search(rb"\bcalib", file.read_bytes()), file
-
-
-@pytest.mark.parametrize("body", ["pass", "raise ImportError"])
-def test_garbage_is_collected_again_after_the_imports(body):
-    code = (
-        "import gc, calibench.options\n"
-        "try:\n"
-        f"    with calibench.options.starting(): assert not gc.isenabled(); {body}\n"
-        "except ImportError: pass\n"
-        "print(gc.isenabled())"
-    )
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert found.stdout == "True\n"
-
-
-def test_the_entry_point_for_lm_eval_names_the_registered_back_end():
-    (point,) = (
-        point
-        for point in metadata.entry_points(group="lm_eval.models")
-        if point.dist.name == "calibench"
-    )
-    assert point.load() is CalibHFLM is get_model(point.name)
-
-
-def damage(kind, file):
-    content = file.read_bytes()
-    if kind == "pickled":
-        torch.save({"weight": torch.zeros(1)}, file.with_name("adapter_model.bin"))
-        file.unlink()
-    elif kind == "missing":
-        file.unlink()
-    else:
-        changed = {
-            "empty": b"",
-            "cut off": content[: len(content) // 2],
-            "a wrong header": b"\xff" * 8 + content[8:],
-            "no weights": (2).to_bytes(8, "little") + b"{}",
-        }
-        file.write_bytes(changed[kind])
-
-
-@pytest.mark.parametrize("option", ["peft", "confidence_adapter", "ensemble"])
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        ("pickled", "has no adapter_model.safetensors. Pickled weights"),
-        ("missing", "has no adapter_model.safetensors"),
-        ("empty", "is damaged or cut off"),
-        ("cut off", "is damaged or cut off"),
-        ("a wrong header", "is damaged or cut off"),
-        ("no weights", "holds no weights"),
-    ],
-)
-def test_an_adapter_without_whole_safetensors_is_refused_unread(
-    tiny, adapters, tmp_path, monkeypatch, option, kind, reason
-):
-    folder = tmp_path / "adapter"
-    shutil.copytree(adapters[0], folder)
-    damage(kind, folder / "adapter_model.safetensors")
-    monkeypatch.setattr("torch.load", None)  # nothing may be unpickled, guarded or not
-    with pytest.raises(ValueError, match=f"^{option}: .*{reason}"):
-        given = f"{adapters[1]}+{folder}" if option == "ensemble" else str(folder)
-        CalibHFLM(tiny, **{option: given}, **CPU)
-
-
-@pytest.mark.parametrize("kind", ["empty", "cut off", "a wrong header", "no weights"])
-def test_a_damaged_head_is_refused(tiny, probe, tmp_path, kind):
-    folder = tmp_path / "probe"
-    shutil.copytree(probe, folder)
-    damage(kind, folder / "head.safetensors")
-    with pytest.raises(ValueError, match="head.safetensors is damaged or is not the head"):
-        CalibHFLM(tiny, probe=str(folder), **CPU)

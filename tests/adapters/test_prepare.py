@@ -1,21 +1,17 @@
-"""Prepared data sets: what the model is shown, which rows train, and what is refused."""
+"""Prepared data sets made of tasks: their prompts and their splits; and the command."""
 
-import hashlib
 import json
 from collections import Counter
 
 import pytest
 from click.testing import CliRunner
 from datasets import load_from_disk
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from calib_adapters.data.prepare import Choices, load_prepared, prepare
-from calib_adapters.data.prepare.division import divide, leave_out_repeats, limit
-from calib_adapters.data.prepare.row import Row
 from calib_adapters.data.prepare.tasks import TaskLoader
 from calib_adapters.data.training_data import data_fingerprint
 from calibench.cli import cli
+from helpers.adapters_common import write_lines
 
 TASK = """\
 task: {name}
@@ -31,11 +27,6 @@ metadata: {{version: 1}}
 """
 
 
-def write_lines(path, records):
-    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
-    return path
-
-
 def write_task(folder, name="two_options", scored="test", text=TASK, **splits):
     """A task folder whose splits hold the given documents."""
     folder.mkdir(exist_ok=True)
@@ -47,10 +38,6 @@ def write_task(folder, name="two_options", scored="test", text=TASK, **splits):
 
 def document(number, gold=0):
     return {"q": f"Number {number}?", "a": "left", "b": "right", "gold": gold}
-
-
-def row(subject, completion="x", place=0, prompt=None):
-    return Row(str(place), prompt or subject, completion, subject, place)
 
 
 # ------------------------------------------------------------------------------------------ tasks
@@ -187,226 +174,6 @@ def test_a_split_that_is_not_there_is_named_with_those_that_are(tmp_path):
     choices = Choices(splits={"validation": "dev"}, include_path=folder)
     with pytest.raises(ValueError, match="no split 'dev'.*only train, test"):
         prepare(["two_options"], tmp_path / "data", choices)
-
-
-# ---------------------------------------------------------------------------------------- records
-
-
-def prepared_record(tmp_path, record, **choices):
-    """The row that a record becomes, among others that make up the two splits."""
-    record = {"id": "wanted", **record}
-    file = write_lines(tmp_path / "train.jsonl", [record])
-    other = write_lines(tmp_path / "other.jsonl", [{"prompt": "p", "completion": "c"}])
-    sources = [f"train={file}", f"validation={other}"]
-    columns = choices.pop("columns", {})
-    data, _ = prepare(sources, tmp_path / "data", Choices(columns=columns, **choices))
-    return data["train"][0]
-
-
-def test_dolly_records_become_a_conversation_with_the_context_below_the_instruction(tmp_path):
-    record = {"instruction": "Who?", "context": "Ann sang.\n", "response": "Ann.", "category": "qa"}
-    found = prepared_record(tmp_path, record)
-    assert found["messages"] == [
-        {"role": "user", "content": "Who?\n\nAnn sang."},
-        {"role": "assistant", "content": "Ann."},
-    ]
-    assert (found["prompt"], found["completion"]) == ("Who?\n\nAnn sang.", "Ann.")
-    assert (found["id"], found["task"], found["split"]) == ("wanted", tmp_path.name, "train")
-
-
-def test_alpaca_records_may_have_no_input(tmp_path):
-    found = prepared_record(tmp_path, {"instruction": "Sing.", "input": "", "output": "La."})
-    assert found["prompt"] == "Sing."
-    assert found["messages"][-1] == {"role": "assistant", "content": "La."}
-
-
-def test_a_conversation_keeps_all_turns_and_trains_the_last_reply(tmp_path):
-    turns = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Hello"},
-        {"role": "user", "content": "Bye"},
-        {"role": "assistant", "content": "See you"},
-    ]
-    found = prepared_record(tmp_path, {"messages": turns})
-    assert found["messages"] == turns
-    assert (found["prompt"], found["completion"]) == ("Bye", "See you")
-
-
-@pytest.mark.parametrize(
-    ("prompt", "completion", "joined"),
-    [("2+2=", "4", "2+2= 4"), ("2+2=\n", "4", "2+2=\n4"), ("2+2=", " 4", "2+2= 4")],
-)
-def test_a_delimiter_stands_only_where_there_is_no_white_space(
-    prompt, completion, joined, tmp_path
-):
-    found = prepared_record(tmp_path, {"prompt": prompt, "completion": completion})
-    assert found["prompt"] + found["completion"] == joined
-    assert found["messages"] is None
-
-
-def test_columns_can_have_other_names(tmp_path):
-    columns = {"instruction": "ask", "output": "reply"}
-    found = prepared_record(tmp_path, {"ask": "Why?", "reply": "So."}, columns=columns)
-    assert (found["prompt"], found["completion"]) == ("Why?", "So.")
-
-
-def test_a_file_is_divided_into_training_and_validation(tmp_path):
-    records = [{"prompt": f"{n}?", "completion": str(n)} for n in range(400)]
-    file = write_lines(tmp_path / "sums.jsonl", records)
-    data, described = prepare([str(file)], tmp_path / "data")
-    assert set(data) == {"train", "validation"}
-    assert 20 <= len(data["validation"]) <= 60  # 40 expected, standard deviation 6
-    facts = described["sources"][0]["files"]["rows"]
-    assert facts["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert facts["format"] == "prompt_completion"
-
-
-def test_files_of_one_folder_that_are_called_by_their_role_are_one_task(tmp_path):
-    files = {
-        role: write_lines(tmp_path / f"{role}.jsonl", [{"prompt": role, "completion": "c"}])
-        for role in ("train", "validation", "test")
-    }
-    data, described = prepare([f"{r}={file}" for r, file in files.items()], tmp_path / "data")
-    for role in files:
-        assert data[role]["prompt"] == [role]
-        assert data[role]["task"] == [tmp_path.name]
-    assert [source["name"] for source in described["sources"]] == [tmp_path.name]
-    with pytest.raises(ValueError, match="two files are called"):
-        prepare([f"train={files['train']}", f"train={files['test']}"], tmp_path / "other")
-
-
-BAD = [
-    ({"prompt": "p", "completion": " "}, "row 2: the completion is empty"),
-    ({"prompt": 5, "completion": "c"}, "row 2: the prompt is 5; a text is needed"),
-    ({"prompt": "p \ud800", "completion": "c"}, "row 2: the prompt has half a character"),
-    ({"messages": "hello"}, "row 2: the messages are neither a list nor JSON"),
-    ({"messages": [{"role": "user", "content": "q"}]}, "not a list of at least a question and"),
-    (
-        {"messages": [{"role": "human", "content": "q"}, {"role": "assistant", "content": "a"}]},
-        "message 1 has the role 'human'; known are system, user, assistant",
-    ),
-    (
-        {"messages": [{"role": "assistant", "content": "q"}, {"role": "user", "content": "a"}]},
-        "the last two messages are not a user's and the assistant's",
-    ),
-    (
-        {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": ""}]},
-        "message 2 \\(assistant\\) has no text",
-    ),
-]
-
-
-@pytest.mark.parametrize(("record", "message"), BAD)
-def test_unusable_records_are_refused_by_their_row_or_left_out_on_demand(record, message, tmp_path):
-    if "messages" in record:
-        good = {"messages": [{"role": role, "content": "x"} for role in ("user", "assistant")]}
-    else:
-        good = {"prompt": "x", "completion": "y"}
-    file = write_lines(tmp_path / "train.jsonl", [good, record])
-    other = write_lines(tmp_path / "other.jsonl", [{"prompt": "p", "completion": "c"}])
-    sources = [f"train={file}", f"validation={other}"]
-    with pytest.raises(ValueError, match=message):
-        prepare(sources, tmp_path / "data")
-    data, described = prepare(sources, tmp_path / "data", Choices(drop_unusable=True))
-    assert len(data["train"]) == 1
-    assert described["sources"][0]["left_out"] == {"train: cannot be used": 1}
-
-
-def test_columns_of_no_known_format_are_listed_with_what_is_known(tmp_path):
-    file = write_lines(tmp_path / "x.jsonl", [{"text": "hello"}])
-    with pytest.raises(ValueError, match="has the columns text. Known are .*dolly.*--column"):
-        prepare([str(file)], tmp_path / "data")
-
-
-# --------------------------------------------------------------------------------------- division
-
-
-def test_the_place_of_a_row_is_the_hash_of_seed_and_subject():
-    shares = {"train": 0.5, "validation": 0.2, "test": 0.3}
-    rows = [row(f"question {n}", place=n) for n in range(200)]
-    divided = divide(rows, list(shares), shares, seed=7)
-    for one in rows:
-        digest = hashlib.sha256(f"7|{one.subject}".encode()).hexdigest()
-        place = int(digest[:16], 16) / 16**16
-        role = "train" if place < 0.5 else "validation" if place < 0.7 else "test"
-        assert one in divided[role]
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["train", "validation", "calibration", "test"]),
-            st.sampled_from(["one", "two"]),
-            st.sampled_from("abcdef"),
-            st.sampled_from("xy"),
-        ),
-        max_size=40,
-    )
-)
-def test_no_question_stands_in_two_splits_and_every_row_is_kept_or_counted(drawn):
-    splits = {}
-    for place, (role, source, subject, completion) in enumerate(drawn):
-        splits.setdefault(role, {}).setdefault(source, []).append(row(subject, completion, place))
-    kept, lost = leave_out_repeats(splits)
-    subjects = {
-        role: {one.subject for rows in by.values() for one in rows} for role, by in kept.items()
-    }
-    assert sum(map(len, subjects.values())) == len({one for s in subjects.values() for one in s})
-    assert kept.get("test") == splits.get("test")  # never touched
-    for role in set(kept) - {"test"}:
-        contents = [one.content for rows in kept[role].values() for one in rows]
-        assert len(contents) == len(set(contents))
-    left = sum(len(rows) for by in kept.values() for rows in by.values())
-    assert left + sum(sum(why.values()) for why in lost.values()) == len(drawn)
-
-
-def test_training_gives_way_and_the_reason_is_counted(tmp_path):
-    train = [{"prompt": p, "completion": "c"} for p in ("a", "b", "b", "d")]
-    files = [
-        f"train={write_lines(tmp_path / 'train.jsonl', train)}",
-        f"validation={write_lines(tmp_path / 'v.jsonl', [{'prompt': 'd', 'completion': 'e'}])}",
-    ]
-    data, described = prepare(files, tmp_path / "data")
-    assert data["train"]["prompt"] == ["a", "b"]
-    assert described["sources"][0]["left_out"] == {
-        "train: same as an earlier row": 1,
-        "train: question is also in validation": 1,
-    }
-
-
-def test_a_limit_takes_a_sample_that_a_larger_limit_contains():
-    rows = [row(f"question {n}", place=n) for n in range(100)]
-    few, more = limit(rows, 10, seed=3), limit(rows, 30, seed=3)
-    assert (len(few), len(more)) == (10, 30)
-    assert set(few) < set(more)
-    assert more == sorted(more, key=lambda one: one.place)
-    assert few != rows[:10]
-
-
-@pytest.mark.parametrize(
-    ("choices", "message"),
-    [
-        (Choices(shares={"train": 0.5, "validation": 0.2}), "must add up"),
-        (Choices(shares={"train": 1}), "give validation a part"),
-        (Choices(shares={"train": 0.5, "dev": 0.5}), "'dev' is not one of train"),
-        (Choices(limits={"train": 0}), "at least one row"),
-        (Choices(splits={"train": "a"}, redivide=True), "give one of them"),
-        (Choices(columns={"answer": "x"}), "there is no such column"),
-    ],
-)
-def test_choices_that_cannot_be_met_are_refused(choices, message, tmp_path):
-    file = write_lines(tmp_path / "x.jsonl", [{"prompt": "p", "completion": "c"}])
-    with pytest.raises(ValueError, match=message):
-        prepare([str(file)], tmp_path / "data", choices)
-
-
-def test_without_validation_rows_nothing_is_written(tmp_path):
-    file = write_lines(tmp_path / "x.jsonl", [{"prompt": "p", "completion": "c"}])
-    with pytest.raises(ValueError, match="no rows are left for"):
-        prepare([f"train={file}"], tmp_path / "data")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.jsonl"]
 
 
 # ---------------------------------------------------------------------------------------- command

@@ -5,6 +5,7 @@ The fixtures made of these functions, ``tiny``, ``graded`` and ``prepared``, are
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import datasets
@@ -123,3 +124,8 @@ def prepared_questions(folder: Path) -> Path:
     """40 + 20 + 20 multiple-choice rows: train, validation, calibration."""
     splits = ["train"] * 40 + ["validation"] * 20 + ["calibration"] * 20
     return write_prepared(folder, [prepared_row(i, split) for i, split in enumerate(splits)])
+
+
+def write_lines(path, records):
+    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
+    return path

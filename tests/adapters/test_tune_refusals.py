@@ -1,0 +1,83 @@
+"""Calibration tuning that cannot be done: a sentence that names what is wrong."""
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from calib_adapters.calibration.encode import encode_rows
+from calib_adapters.data.grade import grade, load_graded
+from calib_adapters.training.recipe import load_recipe
+from calib_adapters.tune import tune
+from helpers.adapters_common import FAST, RECIPE
+from helpers.graded_runs import record, write_run
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("optimizer.epochs=1", "unknown key 'optimizer'.*'optimiser'"),
+        ("lora.rank=4", "unknown key 'lora.rank'; the nearest known one is 'lora.r'"),
+        ("objective.kapa=1", "unknown key 'objective.kapa'; .* 'objective.kappa'"),
+        ("learning_rate=1", "unknown key 'learning_rate'; .* 'optimiser.learning_rate'"),
+        ("optimiser.learning_rate=.inf", "optimiser.learning_rate is inf: .*finite"),
+        ("method=magic", "method is 'magic', .*one of lora_prompt, lora, probe, sft, cogcalib"),
+        ("optimiser.epochs=0", "optimiser.epochs is 0: .*greater than or equal to 1"),
+        ("dtype=int8", "dtype is 'int8': .*'float32' or 'bfloat16'"),
+        ("seed", "not of the form key=value"),
+    ],
+)
+def test_a_wrong_override_is_a_sentence(override, sentence):
+    file = "" if override == "seed" else f"{RECIPE}.yaml: "
+    with pytest.raises(ValueError, match=file + sentence):
+        load_recipe(RECIPE, [override])
+
+
+def test_an_unknown_recipe_lists_the_shipped_ones():
+    with pytest.raises(FileNotFoundError, match=RECIPE):
+        load_recipe("no_such_recipe")
+
+
+def test_answers_that_are_all_correct_cannot_be_trained_on(tmp_path, tiny):
+    rows = [record(f"Land {i}", split=s) for i, s in enumerate(["train", "train", "validation"])]
+    grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    with pytest.raises(ValueError, match="all 2 answers in the split 'train' .* are correct"):
+        tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(("there", "missing"), [("train", "validation"), ("validation", "train")])
+def test_a_split_without_answers_is_named(tmp_path, tiny, there, missing):
+    rows = [record(f"Land {i}", split=there, correct=i % 2) for i in range(4)]
+    grade([write_run(tmp_path / "run", rows)], tmp_path / "graded")
+    with pytest.raises(ValueError, match=f"no rows in the split '{missing}'"):
+        tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter")
+
+
+def test_a_cut_that_leaves_answers_of_one_kind_is_named(tmp_path, tiny, graded):
+    with pytest.raises(ValueError, match="data.fraction=0.01 .* leave 0 of 40 training answers"):
+        tune(RECIPE, tiny, graded, tmp_path / "adapter", ("data.fraction=0.01",))
+
+
+def test_a_tokenizer_without_tokens_for_a_reply_is_refused(graded):
+    words = models.WordLevel({"[UNK]": 0, "Yes": 1, "answer": 2}, unk_token="[UNK]")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), unk_token="[UNK]")
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    rows = load_graded(graded)[0]["train"].select(range(1))
+    with pytest.raises(ValueError, match="no tokens for the replies ' Yes' and ' No'.*UNK"):
+        encode_rows(rows, tokenizer)
+
+
+def test_a_folder_that_is_no_graded_dataset_is_refused(tmp_path, tiny):
+    with pytest.raises(ValueError, match="calibench grade"):
+        tune(RECIPE, tiny, tmp_path, tmp_path / "adapter")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny, graded):
+    with pytest.raises(ValueError, match="loss became (nan|inf).*learning_rate"):
+        tune(
+            RECIPE,
+            tiny,
+            graded,
+            tmp_path / "adapter",
+            (*FAST, "optimiser.learning_rate=1e30", "optimiser.max_grad_norm=1e30"),
+        )
+    assert not (tmp_path / "adapter").exists()
