@@ -1,8 +1,8 @@
-"""What the scripts of the site read, in parts that are loaded when a page needs them.
+"""The data of the site's scripts, in parts that a page loads when it needs them.
 
 data/board.js lists the tasks and the metrics, data/TASK.js holds the rows of a task, data/MODEL.js
-what the pictures of a model show, and samples/ENTRY.js the samples of an entry. They are scripts: a
-page that was opened from a file may load a script, but no other file.
+the data of a model's charts, and samples/ENTRY.js the samples of an entry. They are scripts: a page
+that was opened from a file may load scripts, but no other files.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 from calib_leaderboards.pages.names import size_text
 from calib_leaderboards.store.entry import Metric, Reliability
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables.rows import Group, TableRow, direction, metric_names
+from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.rows import direction, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import TITLES
 
-_DIGITS = 5  # significant; more than any table shows
+_DIGITS = 5  # significant digits; more than any table shows
 
 
 class _Index:
@@ -38,17 +39,17 @@ class _Index:
 
 
 def task_file(group: Group) -> str:
-    """Where the rows of a task lie in the site."""
+    """The file with the rows of a task, relative to the site."""
     return f"data/{_file(group[0], *group)}.js"
 
 
 def model_file(model: str) -> str:
-    """Where the pictures of a model lie in the site."""
+    """The file with the data of a model's charts, relative to the site."""
     return f"data/model/{_file(model, model)}.js"
 
 
 def _file(name: str, *parts: str) -> str:
-    """A file name for texts that may differ in upper and lower case alone."""
+    """A file name for texts that may differ only in upper and lower case."""
     digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{slug(name)[:60]}-{digest[:8]}"
 
@@ -116,7 +117,7 @@ def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
 
 
 def model_script(model: str, tables: Sequence[Table]) -> bytes:
-    """The main rows of a model, of every task with confidences: what its pictures show.
+    """The main rows of a model on every task with confidences, for its charts.
 
     A row is [label, adapter, marks, skill, ECE, AUROC, bins]; a score [value, low, high] or null; a
     bin [count, mean confidence, accuracy].

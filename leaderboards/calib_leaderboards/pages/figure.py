@@ -1,4 +1,4 @@
-"""The figure to show around: ECE and AUROC of a task's methods side by side, as PNG and SVG."""
+"""The figure to share: ECE and AUROC of a task's methods side by side, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables.rows import TableRow, preview, table_rows
+from calib_leaderboards.tables.row import TableRow
+from calib_leaderboards.tables.rows import preview, table_rows
 from calib_leaderboards.tables.table import tables_of
 from calib_metrics import Score, plots
 
@@ -18,8 +19,8 @@ from calib_metrics import Score, plots
 def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
     """figures/TASK_bars.png and .svg of every confidence task, as (path, content).
 
-    Where entries of one task are about different questions, or of two versions, all but the first
-    have the beginning of the questions' fingerprint in their names. Needs matplotlib.
+    Where entries of one task have different questions or versions, the names of all but the first
+    end with the beginning of the questions' fingerprint. Needs matplotlib.
     """
     taken: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -53,5 +54,5 @@ def _score(row: TableRow, name: str) -> Score:
 
 
 def _drawable(text: str) -> str:
-    """`text` without what matplotlib would read as mathematics or SVG cannot hold."""
+    """`text` without what matplotlib would parse as mathematics or SVG cannot hold."""
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text).replace("$", r"\$")

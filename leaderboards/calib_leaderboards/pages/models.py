@@ -1,4 +1,4 @@
-"""The page of one model: what its template shows, all as text and numbers."""
+"""The page of one model: the values of its template, as text and numbers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from calib_leaderboards.pages import charts
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
-from calib_leaderboards.tables.rows import TableRow, best_first, direction, metric_names
+from calib_leaderboards.tables.row import TableRow
+from calib_leaderboards.tables.rows import best_first, direction, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, heading, interval, number
 
 _MOST_BARS = 16
-_MOST_OPEN = 3  # entries of a page that begins unfolded
+_MOST_OPEN = 3  # a page with at most this many entries begins unfolded
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -47,11 +48,11 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
 def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[TableRow]]:
     """The rows that a figure about one task compares, and two texts for each.
 
-    The texts: what its method is called, and which of the figure's models, adapters and settings it
-    is of ("" if there is one).
+    The texts: the label of its method, and which of the figure's models, adapters and settings it
+    has ("" if there is only one).
 
-    Left out are other settings than the task's default, rows that are there to be beaten, and all
-    but the best if there are many.
+    Left out are other settings than the task's default, sanity rows, and all but the best if there
+    are many.
     """
     known = [row for row in rows if row.main and "ece" in row.score.metrics and not row.sanity]
     best = (
@@ -100,7 +101,7 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
 
 
 def shown_metrics(table: Table) -> Sequence[str]:
-    """The metrics for which a table of a task has columns."""
+    """The metrics that have columns in a task's table."""
     if any(name in table.metrics for name in ("brier_skill", "ece", "auroc", "brier")):
         return [name for name in (*MAIN, "answered") if name in table.metrics]
     return table.metrics[:6]

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from calib_leaderboards.markdown import MARK, escape, markdown_table
 from calib_leaderboards.pages.models import shown_metrics
 from calib_leaderboards.tables.overview import Pair, mean_text, overview_how
-from calib_leaderboards.tables.rows import Group, TableRow
+from calib_leaderboards.tables.row import Group, TableRow
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import interval, number
 
-MOST_ROWS = 25  # of a task; the site has all
+MOST_ROWS = 25  # rows of a task; the site has all
 _FEW = "†"
 
 _INTRODUCTION = """\
@@ -59,7 +59,8 @@ def readme(
 ) -> bytes:
     """README.md.
 
-    core, pairs: of the overview, which stands first. figures: paths of the charts of each table. store: path of the entries, to link to.
+    core, pairs: of the overview, which comes first. figures: paths of the charts of each table.
+        store: path of the entries, to link to.
     Every name is escaped: it can neither end a table cell nor start a tag, link or emphasis.
     """
     entries = f" The entries and their samples are in [{store}]({store})." if store else ""
@@ -99,7 +100,7 @@ def _overview(core: Sequence[Table], pairs: Sequence[Pair]) -> list[str]:
 
 
 def _anchor(title: str) -> str:
-    """What GitHub calls a heading in links."""
+    """The anchor that GitHub gives a heading."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
@@ -123,7 +124,7 @@ def _task(table: Table, figures: Sequence[str]) -> list[str]:
     images = "\n".join(
         f'<img src="{path}" alt="{escape(name)} of each method on {escape(table.title)}" '
         'width="420">'
-        for path, name in zip(figures, ("ECE", "AUROC"), strict=False)  # there may be none
+        for path, name in zip(figures, ("ECE", "AUROC"), strict=False)  # a figure may be missing
     )
     return [*parts, *([images] if images else [])]
 

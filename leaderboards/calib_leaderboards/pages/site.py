@@ -24,7 +24,8 @@ from calib_leaderboards.store.paths import entry_path, slug
 from calib_leaderboards.store.samples import Samples, samples_from_bytes
 from calib_leaderboards.tables.formats import flat, to_csv, to_latex, to_parquet
 from calib_leaderboards.tables.overview import Pair, overview
-from calib_leaderboards.tables.rows import Group, TableRow, preview, rank, unranked_rows
+from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.rows import preview, rank, unranked_rows
 from calib_leaderboards.tables.table import Table, tables_of
 
 _HERE = Path(__file__).parent
@@ -33,13 +34,14 @@ _HERE = Path(__file__).parent
 def files(
     entries: Sequence[Entry], packed: Callable[[Entry], bytes], link: str | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """Every file of a build as (path below the output folder, content).
+    """Yield every file of a build as (path below the output folder, content).
 
     packed: reads the samples of an entry that has some. link: where the entries lie below the
-    output folder; None if they lie elsewhere. Raises ValueError for samples that are not those of
+    output folder; None if they are elsewhere. Raises ValueError for samples that are not those of
     their entry.
     """
-    held: dict[str, Samples] = {}  # of one task at a time: those of all would not fit
+    # The samples of one task at a time: those of all would not fit in memory.
+    held: dict[str, Samples] = {}
 
     def samples(entry: Entry) -> Samples | None:
         if entry.samples.file is None:
@@ -66,7 +68,7 @@ def files(
         group = table.group
         stem = f"figures/{slug('_'.join(filter(None, (group[0], group[2][:8]))))}"
         charts = bar_charts(table.rows, alone=True)
-        for name, chart in zip(("ece", "auroc"), charts, strict=False):  # there may be none
+        for name, chart in zip(("ece", "auroc"), charts, strict=False):  # a figure may be missing
             path = f"{stem}_{name}.svg"
             figures.setdefault(group, []).append(path)
             yield path, chart.encode("utf-8")
@@ -81,7 +83,7 @@ def _site(
     pairs: list[Pair],
     packed: Callable[[Entry], bytes],
 ) -> Iterator[tuple[str, bytes]]:
-    # autoescape: names come from anyone's files.
+    # autoescape: names come from files that anyone may have written.
     templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

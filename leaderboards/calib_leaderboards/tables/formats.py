@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from calib_leaderboards.store.entry import Metric
-from calib_leaderboards.tables.rows import Group, TableRow, metric_names
+from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.rows import metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, interval, number
 
@@ -70,9 +71,9 @@ COLUMNS = (
 
 
 def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
-    """One tuple of `COLUMNS` for each row and metric; what is unknown is None.
+    """One tuple of `COLUMNS` for each row and metric; unknown values are None.
 
-    A row's rank stands beside the metric that ranks its table.
+    A row's rank is given with the metric that its table is ranked by.
     """
     rows = list(rows)
     groups: dict[Group, list[TableRow]] = {}

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from calib_leaderboards.labels import YES_NO
-from calib_leaderboards.tables.rows import TableRow
+from calib_leaderboards.tables.row import TableRow
 
-# With the bins' means and the missing counted, these pin a column of confidences down.
+# Together with the bins' means and the number missing, these identify a column of confidences.
 TELLING = ("ece", "auroc", "brier", "rms", "nll")
 
 
 def notes(rows: Iterable[TableRow]) -> list[str]:
-    """Return the notes that were added with the rows' runs, and which rows are alike."""
+    """Return the notes that were added with the runs, and notes on rows with equal confidences."""
     rows = list(rows)
     added = {row.entry.provenance.note for row in rows if row.entry.provenance.note is not None}
     return [*sorted(added), *same_confidences(rows)]
@@ -22,9 +22,9 @@ def notes(rows: Iterable[TableRow]) -> list[str]:
 def same_confidences(rows: Iterable[TableRow]) -> Iterator[str]:
     """A sentence for each set of rows, of different methods or models, with equal confidences.
 
-    Compared is what entries keep of the confidences: all scores, unrounded, and the means of all
-    bins. Sanity rows are left out, and so is what the base model says where an adapter is switched
-    on for yes/no questions alone: it is the base model's by design.
+    The comparison uses what entries keep of the confidences: all scores, unrounded, and the means
+    of all bins. Sanity rows are left out, and so are the base model's own confidences where an
+    adapter is switched on for yes/no questions alone: they are equal by design.
     """
     alike: dict[Any, list[TableRow]] = {}
     for row in rows:
@@ -41,7 +41,7 @@ def same_confidences(rows: Iterable[TableRow]) -> Iterator[str]:
         names = list(dict.fromkeys(map(_name, members)))
         if len(names) > 1:
             models = {(row.entry.model.name, row.adapter) for row in members}
-            asked = " Have they been asked of the models that the rows name?" * (len(models) > 1)
+            asked = " Check that each row asked the model that it names." * (len(models) > 1)
             yield (
                 f"{'; '.join(names)}: the same confidences in every answer, to the last bit.{asked}"
             )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calib_leaderboards.tables.paired import SKILL
 from calib_leaderboards.tables.ranks import SamplesOf
-from calib_leaderboards.tables.rows import TableRow
+from calib_leaderboards.tables.row import TableRow
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import SKILL_MEANS, number, span
 from calib_metrics.intervals import percentile_interval
@@ -20,7 +20,7 @@ from calib_metrics.intervals import percentile_interval
 Floats = NDArray[np.float64]
 Who = tuple[str | None, ...]  # as in `TableRow.who`
 RESAMPLES = 1000
-_TOGETHER = 64  # rows whose resamples are one product of matrices
+_TOGETHER = 64  # rows whose resamples are computed as one matrix product
 _RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
@@ -46,7 +46,7 @@ class Pair:
 
 
 def overview_how(core: Sequence[str], pairs: Sequence[Pair]) -> str:
-    """The sentences over the overview: what is averaged, and over which tasks."""
+    """The text above the overview: what is averaged, and over which tasks."""
     k = len(core)
     over = f"on {core[0]}" if k == 1 else f"over {k:,} tasks"
     part = (
@@ -70,12 +70,12 @@ def overview(
 ) -> tuple[list[Table], list[Pair]]:
     """The core tasks, and all pairs: those that have all core tasks first, best mean skill first.
 
-    Means over different tasks cannot be compared. The core tasks are the k of most pairs, with k
-    such that k times the number of pairs that have them all is largest. The interval is of a
-    bootstrap over the questions within each task; all methods of a task see the same resamples.
-    Where samples were not kept, normal draws with the score's standard error stand in.
+    Means over different tasks cannot be compared. The core tasks are the k tasks that most pairs
+    have, with k such that k times the number of pairs that have them all is largest. The interval
+    is that of a bootstrap over the questions within each task; all methods of a task see the same
+    resamples. Where samples were not kept, normal draws with the score's standard error stand in.
 
-    done: called with each table when its samples are no longer needed.
+    done: called with each table once its samples are no longer needed.
     """
     of_pair: dict[Who, dict[int, TableRow]] = {}
     for place, table in enumerate(tables):
@@ -84,7 +84,7 @@ def overview(
                 of_pair.setdefault(row.who, {})[place] = row
     core = _core([set(rows) for rows in of_pair.values()])
     used = {who: sorted(core if core <= has.keys() else has) for who, has in of_pair.items()}
-    sums: dict[Who, Floats] = {}  # of the draws: they are too many to keep those of every task
+    sums: dict[Who, Floats] = {}  # means of the draws: there are too many to keep for every task
     for place, table in enumerate(tables):
         members = [(who, has[place]) for who, has in of_pair.items() if place in used[who]]
         for who, drawn in _draws(table, members, samples):
@@ -137,7 +137,7 @@ def _draws(
 ) -> Iterator[tuple[Who, Floats]]:
     """The skill of each row in each resample of its task's questions."""
     digest = hashlib.sha256("\n".join(table.group).encode("utf-8", "surrogatepass")).digest()
-    seed = int.from_bytes(digest[:4], "big")  # the same whatever other tasks there are
+    seed = int.from_bytes(digest[:4], "big")  # the same for any other tasks
     waiting: dict[int, list[tuple[Who, TableRow, Floats]]] = {}  # by the number of questions
     counts: dict[int, Floats] = {}
     for who, row in members:
@@ -162,7 +162,7 @@ def _draws(
 
 
 def _columns(confidence: Floats, correct: Floats) -> Floats:
-    """Of each question: whether it has a confidence, is right, and its squared error; (3, n)."""
+    """For each question: whether it has a confidence, is right, and its squared error; (3, n)."""
     usable = ~(np.isnan(confidence) | np.isnan(correct))
     right = np.where(usable, correct, 0.0)
     squares = np.where(usable, (confidence - correct) ** 2, 0.0)
@@ -172,7 +172,7 @@ def _columns(confidence: Floats, correct: Floats) -> Floats:
 def _skills(
     rows: Sequence[tuple[Who, TableRow, Floats]], counts: Floats
 ) -> Iterator[tuple[Who, Floats]]:
-    """Of rows with one number of questions, by one product of matrices."""
+    """The skills of rows with the same number of questions, by one matrix product."""
     sums = np.concatenate([columns for _, _, columns in rows]) @ counts.T
     for place, (who, row, _) in enumerate(rows):
         size, right, squares = sums[3 * place : 3 * place + 3]

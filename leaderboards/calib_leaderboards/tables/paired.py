@@ -18,10 +18,10 @@ SKILL = "brier_skill"
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What a row of a table says about each question.
+    """The values of a row of a table for each question.
 
     Attributes:
-        questions: ids, sorted, and the hashes of their texts: what tells the questions apart.
+        questions: ids, sorted, with the hashes of their texts, which identify the questions.
         confidence: (n,) NaN where missing; None for a score that is a mean of values.
         outcome: (n,) whether the answer is correct (NaN where ungraded), or the values.
     """
@@ -43,11 +43,11 @@ def column_of(samples: Samples, method: str, metric: str) -> Column | None:
 def paired_p(one: Column, other: Column) -> float | None:
     """The two-sided p of a paired t test that two scores are equal; None without common questions.
 
-    Compared are the questions that both rows answer with a confidence. A mean is compared by the
+    Only questions that both rows answer with a confidence are compared. A mean is compared by the
     differences of its values. The Brier skill 1 - B / R, B the mean squared error and R = a (1 - a)
-    with the accuracy a, is a quotient of means: each question's part in it is its linear term,
-    -(b - B) / R + B (r - R) / R^2 with b = (confidence - correct)^2 and r = (a - correct)^2 (the
-    delta method). Where both rows judge the same answers, R is the same for both.
+    with the accuracy a, is a quotient of means: each question contributes its linear term, -(b
+    - B) / R + B (r - R) / R^2 with b = (confidence - correct)^2 and r = (a - correct)^2 (the delta
+    method). Where both rows judge the same answers, R is the same for both.
     """
     first, second = _common(one, other)
     if first.outcome.size < 2:
@@ -100,13 +100,13 @@ def _common(one: Column, other: Column) -> tuple[Column, Column]:
 
 
 def _take(column: Column, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Column:
-    """Those questions; which they are no longer matters."""
+    """The column of those questions, without their ids."""
     confidence = None if column.confidence is None else column.confidence[chosen]
     return Column(((), ()), confidence, column.outcome[chosen])
 
 
 def _linear(column: Column) -> tuple[float, Floats] | None:
-    """The score, and what each question adds to it beside its mean; None where undefined."""
+    """The score, and each question's contribution to its deviation; None where undefined."""
     outcome = column.outcome
     if column.confidence is None:
         return float(np.mean(outcome)), outcome

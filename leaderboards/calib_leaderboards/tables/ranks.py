@@ -1,29 +1,25 @@
-"""Ranks: rows share one unless a paired test tells them apart."""
+"""Ranks: rows share a rank unless a paired test distinguishes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.paired import Column, column_of, paired_p, unpaired_p
-
-if TYPE_CHECKING:
-    from calib_leaderboards.tables.rows import TableRow
+from calib_leaderboards.tables.row import TableRow
 
 LEVEL = 0.05
-FEWEST = 10  # right answers, and wrong ones, below which a ranking of them means nothing
 SamplesOf = Callable[[Entry], Samples | None]
 
 
 def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[int | None]:
-    """The rank of each row, which are in the order of the metric `name`, best first.
+    """The rank of each row; rows are in the order of the metric `name`, best first.
 
     A row shares the rank of the row above it, unless a test finds it worse than that row or than
     the first row of that rank; then its rank is its place. Two tests are made at 2.5 % each, or one
-    at 5 % where both rows are the same, so that a row which is no worse is set apart in at most 5
-    of 100 cases. Rows without a value, or that cannot be tested, have no rank.
+    at 5 % where both rows are the same, so that a row that is no worse gets another rank in at most
+    5 of 100 cases. Rows without a value, or that cannot be tested, have no rank.
 
     samples: those of an entry, or None; the test is paired where both rows have some, else it is
     by the standard errors.

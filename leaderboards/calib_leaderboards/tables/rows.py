@@ -3,79 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from calib_leaderboards.labels import SANITY
-from calib_leaderboards.store.entry import Entry, Score
+from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
 from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.store.setting import preview_note
-from calib_leaderboards.tables.ranks import FEWEST, SamplesOf, ranks
+from calib_leaderboards.tables.ranks import SamplesOf, ranks
+from calib_leaderboards.tables.row import Group, TableRow
 from calib_leaderboards.tables.settings import default_setting, is_default, options
 from calib_leaderboards.tables.words import TITLES
 
-Group = tuple[str, str, str]  # task, version and questions
-
-
-@dataclass(eq=False)
-class TableRow:
-    """One method of one entry.
-
-    Attributes:
-        key: where the entry lies in the store, without ".json".
-        main: whether it stands in the main table, rather than folded under its model and method.
-        rank: among the main rows of its table, from 1; None for rows that do not compete.
-    """
-
-    entry: Entry
-    score: Score
-    key: str
-    main: bool = field(default=True, compare=False)
-    rank: int | None = field(default=None, compare=False)
-
-    @property
-    def sanity(self) -> bool:
-        """Whether the row is there to be beaten rather than to compete."""
-        return self.score.method in SANITY
-
-    @property
-    def adapter(self) -> str:
-        """The adapter's name, or "" without one."""
-        adapter = self.entry.model.adapter
-        return adapter.name if adapter else ""
-
-    @property
-    def who(self) -> tuple[str | None, ...]:
-        """Model, adapter and method: rows that share them differ in their setting alone."""
-        model = self.entry.model
-        revision = model.adapter.revision if model.adapter else None
-        return model.name, model.revision, self.adapter, revision, self.score.method
-
-    @property
-    def few(self) -> bool:
-        """Whether its confidences judge fewer than ten right, or fewer than ten wrong, answers."""
-        bins = self.score.reliability
-        if bins is None:
-            return False
-        pairs = zip(bins.count, bins.accuracy, strict=True)
-        right = sum(round(count * (accuracy or 0)) for count, accuracy in pairs)
-        return min(right, sum(bins.count) - right) < FEWEST
-
-    @property
-    def group(self) -> Group:
-        """What rows share that may be ranked against each other: task, version and questions.
-
-        The questions of a stock task are those of its split: some of them shuffle their options, so
-        that the fingerprint differs from run to run.
-        """
-        task = self.entry.task
-        data = task.split if task.source == "lm_eval" else self.entry.provenance.data_fingerprint
-        return task.name, task.version, data or ""
-
 
 def no_samples(entry: Entry) -> Samples | None:
-    """What `table_rows` takes where no samples are at hand: ranks are by the standard errors."""
+    """A stand-in for `table_rows` where there are no samples: ranks use standard errors."""
     return None
 
 
@@ -143,13 +84,13 @@ def _choose_main(rows: Sequence[TableRow]) -> None:
 
 
 def _preference(row: TableRow) -> tuple[bool, int]:
-    """Order rows that share model, adapter, method and way of asking; the least stands for them."""
+    """Order rows that share model, adapter, method and way of asking; the first represents them."""
     frozen = row.entry.setting.answers == "frozen"
     return frozen != bool(row.adapter), options(row.entry)
 
 
 def preview(rows: Iterable[TableRow]) -> str:
-    """A sentence about those rows that are of a part of the questions; "" if none is."""
+    """A sentence about rows on only some of the questions; "" if there are none."""
     notes = {preview_note(row.entry.setting) for row in rows} - {""}
     return "; ".join(sorted(notes))
 

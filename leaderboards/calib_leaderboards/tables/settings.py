@@ -1,4 +1,4 @@
-"""Which row of a model and method stands in the main table: that of the task's default setting."""
+"""Which row of a model and method is in the main table: that of the task's default setting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from calib_leaderboards.store.entry import Entry
 
-# The parts of a setting's slug that belong to the way of asking, and those that say which questions
+# The parts of a setting's slug that describe the way of asking, and those that tell which questions
 # and whose answers. All others are options, of a method for instance.
 _WAY = re.compile(r"(?:default|\d+)-shot|chat|one-turn|system-[0-9a-f]+")
 _NEUTRAL = re.compile(r"preview-\d+-of-\d+|frozen-[0-9a-f]{8}")
@@ -18,9 +18,9 @@ def default_setting(entries: Sequence[Entry]) -> str:
     """The slug of the default setting of entries of one task, such as "3-shot".
 
     The number of examples is the one that the task's file declares, for tasks of this package. For
-    others, and where no entry has it, it is the one of most entries that ask in the plainest way.
-    A chat template or a system prompt is the default only where nothing else was asked; options
-    of the task do not matter here, see `options`.
+    others, and where no entry has it, it is that of most entries with the plainest way of asking. A
+    chat template or a system prompt is the default only where all entries use one; options of the
+    task do not matter here, see `options`.
     """
     from harness_tasks.default_shots import declared_shots
 
@@ -33,7 +33,7 @@ def default_setting(entries: Sequence[Entry]) -> str:
 
 
 def is_default(entry: Entry, default: str, entries: Sequence[Entry]) -> bool:
-    """Whether an entry was asked in the default setting, about answers given in it.
+    """Whether an entry was made in the default setting, about answers given in that setting.
 
     entries: all of the task. An entry of frozen answers says whose they are by their fingerprint.
     """

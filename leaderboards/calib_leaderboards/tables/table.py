@@ -6,14 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from calib_leaderboards.tables.notes import notes
-from calib_leaderboards.tables.rows import (
-    Group,
-    TableRow,
-    best_first,
-    direction,
-    metric_names,
-    preview,
-)
+from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.rows import best_first, direction, metric_names, preview
 from calib_leaderboards.tables.settings import default_setting
 from calib_leaderboards.tables.words import heading, how_to_read
 
@@ -24,11 +18,11 @@ class Table:
 
     Attributes:
         group: task, version and questions.
-        title: what to call the task.
+        title: the name shown for the task.
         rows: the methods.
         metrics: those of the rows, with a title first.
-        preview: a sentence about rows that are of a part of the questions; "" if none is.
-        notes: those that were added with the rows' runs, and which rows are alike.
+        preview: a sentence about rows on only some of the questions; "" if there are none.
+        notes: those that were added with the rows' runs, and those on rows with equal confidences.
     """
 
     group: Group
@@ -61,7 +55,7 @@ class Table:
 
     @property
     def how_to_read(self) -> str:
-        """What stands over the table."""
+        """The text above the table."""
         return how_to_read(self.main_metric, self.setting)
 
     def head(self, names: Iterable[str]) -> list[str]:
@@ -70,7 +64,7 @@ class Table:
 
 
 def group_names(groups: Sequence[Group]) -> dict[Group, str]:
-    """What tables call a task: its name, with version or questions where several share it."""
+    """The titles of tasks in tables: the name, with version or questions where several share it."""
     named = {}
     for task, version, data in groups:
         versions = {other[1] for other in groups if other[0] == task}
@@ -84,7 +78,7 @@ def group_names(groups: Sequence[Group]) -> dict[Group, str]:
 def tables_of(rows: Iterable[TableRow], titles: Mapping[Group, str] | None = None) -> list[Table]:
     """The rows as one table per group: tasks with confidences first, then those with many rows.
 
-    titles: what to call each group, where more tables than these are on the pages.
+    titles: the title of each group, where more tables than these are on the pages.
     """
     groups: dict[Group, list[TableRow]] = {}
     for row in rows:

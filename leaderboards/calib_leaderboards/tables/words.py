@@ -1,4 +1,4 @@
-"""What tables call the metrics, and how they show their values."""
+"""The titles of metrics in tables, and the format of their values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def heading(name: str, higher_is_better: bool | None) -> str:
 
 
 def how_to_read(main_metric: str, setting: str) -> str:
-    """The sentences over a table: what its first score means, and when rows share a rank."""
+    """The text above a table: what its first score means, and when rows share a rank."""
     title = heading(main_metric, None)
     what = _MEANINGS.get(main_metric, f"{title} of the answers; no confidence was asked for.")
     return (
@@ -41,7 +41,7 @@ def how_to_read(main_metric: str, setting: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """A score with three decimals, or four significant digits where it is large."""
+    """A score with three decimals, or with four significant digits if it is large."""
     if value is None:
         return "undefined"
     text = f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
