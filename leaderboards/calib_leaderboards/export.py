@@ -1,4 +1,4 @@
-"""Exports the entries of a store to formats of others: model cards and a Hugging Face dataset."""
+"""Export the entries of a store for other programs: model cards and a Hugging Face dataset."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def export(store: Path, form: str, out: Path) -> list[Path]:
     FileNotFoundError if the store is missing or empty.
     """
     if form not in FORMS:
-        raise ValueError(f"'{form}' is no format of an export; choose one of {', '.join(FORMS)}.")
+        raise ValueError(f"'{form}' is not an export format; choose one of {', '.join(FORMS)}.")
     entries = read_entries(Path(store))
     if not entries:
         raise FileNotFoundError(
@@ -206,7 +206,7 @@ def _add(writer, schema, n: int, shared: dict, **columns: object) -> None:
     import pyarrow
 
     given = {**shared, **columns}
-    arrays = [  # from_pandas: NaN, which stands for a missing number, becomes null
+    arrays = [  # from_pandas: NaN, which marks a missing number, becomes null
         pyarrow.array(given.get(field.name, [None] * n), field.type, from_pandas=True)
         for field in schema
     ]

@@ -25,13 +25,13 @@ COLLECTION = "calibench"
 
 
 def _bound(limit: float) -> int | float | str:
-    """As the schema writes it: a whole number where it is one, and "Infinity"."""
+    """A bound as the schema writes it: a whole number where it is one, or "Infinity"."""
     if math.isinf(limit):
         return "Infinity" if limit > 0 else "-Infinity"
     return int(limit) if limit.is_integer() else limit
 
 
-# What a metric can be at least and at most; for a task's own this is not known.
+# The least and greatest value of each metric; unknown for a task's own metrics.
 _RANGE = {
     name: tuple(_bound(limit) for limit in (metric.lowest, metric.highest))
     for name, metric in METRICS.items()
@@ -41,7 +41,7 @@ _RANGE = {
 def eee_files(entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
     """(path, JSON) of each entry: data/calibench/DEVELOPER/MODEL/UUID.json.
 
-    Scores that are undefined are left out, since the schema wants a number; so are those of which
+    Scores that are undefined are left out, since the schema wants a number; so are those for which
     neither the metric nor the task says which direction is better. The UUID is made from the
     entry's path, so that an entry keeps its file.
     """
@@ -195,7 +195,7 @@ def _uncertainty(score: Score, metric: Metric) -> dict[str, Any]:
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    """What is known, as text: the schema allows nothing else there."""
+    """The known values, as text: the schema allows nothing else there."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Files that appear whole."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
-    """Replace the file at once: a reader sees the old content or the new, never a part.
+    """Replace the file at once: a reader sees the old content or the new, never part of it.
 
     Makes the folder if there is none, and returns `path`.
     """
@@ -24,10 +24,10 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write what a user wants at `path`: "-" is standard output.
+    """Write output to `path`; "-" is standard output.
 
     A regular file is replaced at once, a link's target too. Anything else, such as a pipe or a
-    device, is written to as it is.
+    device, is written to directly.
     """
     if str(path) == "-":
         sys.stdout.flush()

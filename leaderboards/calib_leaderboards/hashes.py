@@ -1,4 +1,4 @@
-"""Fingerprints of texts, which an entry keeps instead of them."""
+"""Fingerprints that entries keep instead of texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SHORT = 16  # hex digits of a question's or answer's hash: enough to tell those 
 
 
 def fingerprint(parts: Iterable[str]) -> str:
-    """sha256 over texts; where one ends and the next begins counts."""
+    """sha256 over texts, including where one ends and the next begins."""
     digest = hashlib.sha256()
     for part in parts:
         text = part.encode("utf-8", "surrogatepass")

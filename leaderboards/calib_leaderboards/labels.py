@@ -1,4 +1,4 @@
-"""What tables and figures call a method."""
+"""The labels of methods in tables and figures."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _TUNED = {
     "question_only": "Fine-Tuned (question only)",
 }
 YES_NO = (*_TUNED, "p_ik")  # methods that are a yes/no question about an answer
-SANITY = ("question_only", CONSTANT)  # methods that are there to be beaten
+SANITY = ("question_only", CONSTANT)  # baselines that every method should beat
 
 
 def label_of(method: str, has_adapter: bool) -> str:
-    """The label of a method, asked with an adapter or without."""
+    """The label of a method, with an adapter or without."""
     if has_adapter and method in _TUNED:
         return _TUNED[method]
     label = _LABELS.get(method) or method.replace("_", " ").capitalize()

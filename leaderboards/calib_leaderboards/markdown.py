@@ -1,4 +1,4 @@
-"""Markdown for GitHub, in which every name from a file stays text."""
+"""Markdown for GitHub, in which names from files are never markup."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]], align: Se
 
 
 def escape(value: Any) -> str:
-    """Text that HTML and Markdown both show literally, on one line, also in a table cell.
+    """Text on one line that HTML and Markdown both show literally, even in a table cell.
 
     >>> escape("a|b <script>")
     'a&#124;b &lt;script&gt;'
     """
     one_line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", str(value)).split())
     text = html.escape(one_line)
-    # Markdown decodes entities after it has found its structure, so these stay mere characters.
+    # Markdown decodes entities after parsing its structure, so these stay plain characters.
     text = re.sub(r"[|`*\[\]\\~$]", lambda found: f"&#{ord(found[0])};", text)
     # An underscore inside a word means nothing to GitHub; elsewhere it may start emphasis.
     text = re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", "&#95;", text)

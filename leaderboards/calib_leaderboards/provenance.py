@@ -1,4 +1,4 @@
-"""What is published about a run so that others can repeat it, without private data."""
+"""The published description of a run: enough to repeat it, and no private data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from calib_leaderboards.runs import Run, Task
 
-# Model arguments of the back ends that decide what a model answers, or how fast.
-# Any other may hold a password, whatever its name, and is not published.
+# Model arguments of the back ends that determine what a model answers, or how fast. Any other may
+# hold a password, whatever its name, and is not published.
 _PUBLISHED = frozenset(
     """
     pretrained model path engine revision subfolder backend gguf_file quantization load_format
@@ -50,11 +50,11 @@ _OPTIONS = (
 
 
 def describe(run: Run, task: Task, *, stock: bool = False) -> dict[str, Any]:
-    """What an entry says of where its scores come from: arguments, versions, seeds, a command.
+    """Where an entry's scores come from: arguments, versions, seeds, a command.
 
     The description is meant to be published. Absolute paths are cut to their last part, URLs to
     host and path, and model arguments that are not on a list are left out, since they may be
-    credentials. What lm-eval did not record is None.
+    credentials. Values that lm-eval did not record are None.
     stock: whether it is a task of lm-eval, which needs no --include_path and no options.
     """
     return {
@@ -127,7 +127,7 @@ def _without_folder(value: Any) -> Any:
 
 
 def _without_credentials(url: str) -> str:
-    """A URL without user, password, query and fragment; "" if it cannot be taken apart.
+    """A URL without user, password, query and fragment; "" if it cannot be parsed.
 
     >>> _without_credentials("https://me:sesame@example.org:8000/v1?key=sesame")
     'https://example.org:8000/v1'

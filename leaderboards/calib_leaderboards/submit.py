@@ -36,8 +36,8 @@ def submit(
     they are, and an error leaves no branch behind. The commit's message is the text of the pull
     request, which GitHub takes over for a branch of one commit. Nothing is pushed.
 
-    Raises ValueError if `repository` is no clone with a leaderboard, if the branch exists, or if
-    git refuses; otherwise as `add` and `check`.
+    Raises ValueError if `repository` is not a clone with a leaderboard, if the branch exists, or if
+    git fails; otherwise as `add` and `check`.
     """
     repository, results = Path(repository), [Path(each).resolve() for each in results]
     adapters = [Path(each).resolve() for each in adapters]
@@ -56,13 +56,13 @@ def submit(
             )
             if _succeeds(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}"):
                 raise ValueError(
-                    f"'{repository}' has a branch '{name}' already; delete it with `git branch -D "
-                    f"{name}`, or give another name with --branch."
+                    f"'{repository}' already has a branch '{name}'; delete it with `git branch "
+                    f"-D {name}`, or give another name with --branch."
                 )
             subject, text = pull_request(entries)
             _git(tree, "add", "--", BOARD)
             if _succeeds(tree, "diff", "--cached", "--quiet"):
-                raise ValueError("The leaderboard has these entries already, to the byte.")
+                raise ValueError("The leaderboard already has exactly these entries.")
             _git(tree, "commit", "--quiet", "--file", "-", text=f"{subject}\n\n{text}")
             _git(tree, "branch", name)
         finally:
@@ -128,9 +128,9 @@ def _git(folder: Path, *words: str, text: str | None = None) -> str:
             check=False,
         )
     except FileNotFoundError as error:
-        raise ValueError("There is no program `git`; install it.") from error
+        raise ValueError("The program `git` was not found; install it.") from error
     if done.returncode:
-        why = " ".join(done.stderr.split()) or "it says no reason"
+        why = " ".join(done.stderr.split()) or "it gave no reason"
         if words[0] == "rev-parse":
             why = f"it has no {BOARD}/README.md in its last commit"
         raise ValueError(

@@ -44,7 +44,7 @@ def renamed(rows):
         (
             confidence_rows({METHOD: model()[0]}, 1 - model()[1]),
             {"answers": "/runs/samples.jsonl"},
-            "judges other answers than the baseline \\(frozen in the run, own",
+            "judges different answers \\(frozen in the run, own",
         ),
         (rows_of_model(), {"printed": {f"brier,{METHOD}": 0.123}}, "gives brier,.* = 0.123"),
     ],
@@ -118,7 +118,7 @@ def test_large_foreign_and_recoded_results_are_a_short_sentence(baseline, tmp_pa
 def test_a_pipe_among_the_results_is_not_waited_for(baseline, tmp_path):
     os.mkfifo(tmp_path / "base" / "results_pipe.json")
     code, said = run_gate(baseline, tmp_path / "base")
-    assert code == 2 and "is no regular file" in said
+    assert code == 2 and "is not a regular file" in said
 
 
 def test_kept_samples_that_changed_are_refused(baseline, tmp_path):

@@ -136,7 +136,7 @@ def test_a_log_that_is_a_link_out_of_its_folder_is_refused(ours, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
 def test_a_pipe_is_not_waited_for(ours, tmp_path):
     os.mkfifo(ours / "results_pipe.json")
-    with pytest.raises(ValueError, match="is no regular file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         add([ours], tmp_path / "s", **FEW)
 
 

@@ -133,7 +133,7 @@ def test_an_adapter_is_named_labelled_and_hashed(evaluated, tmp_path):
     }
     labels = {score["method"]: score["label"] for score in entry["scores"]}
     assert labels["zero_shot_classifier"] == "Fine-Tuned"
-    with pytest.raises(ValueError, match="No run used an adapter of the name of .*store"):
+    with pytest.raises(ValueError, match="No run used an adapter with the name of .*store"):
         add([run], tmp_path / "other", adapters=[tmp_path / "store"], **FEW)
 
 

@@ -56,7 +56,7 @@ def without_method(results):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (limited, r"asked 24 of the 24 questions of calib_nq_open \(--limit 24\.0\).*only whole"),
+        (limited, r"asked 24 of the 24 questions of calib_nq_open \(--limit 24\.0\).*only complete"),
         (sampled, r"asked 24 of the 3610 questions of calib_nq_open \(--samples\)"),
         (uncounted, "does not say how many questions calib_nq_open has"),
         (overstated, "has samples of 24 questions, but .* says that 30 were asked"),
@@ -109,7 +109,7 @@ def test_a_duplicate_is_refused_unless_it_replaces(ours, tmp_path):
     store = tmp_path / "store"
     add([ours], store, **FEW)
     before = tree(store)
-    with pytest.raises(ValueError, match="already in the store; give --replace"):
+    with pytest.raises(ValueError, match="already in the store; pass --replace"):
         add([ours], store, **FEW)
     assert tree(store) == before
     change_results(ours, lambda r: r["config"].update(batch_size=7))

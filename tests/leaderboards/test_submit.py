@@ -137,4 +137,4 @@ def test_the_commands_print_a_sentence(evaluated, clone, tmp_path):
     assert done.exit_code == 0 and "git push YOUR_FORK" in done.output
     add([evaluated], tmp_path / "store", **FEW)
     done = CliRunner().invoke(cli, ["leaderboard", "check", "--store", str(tmp_path / "store")])
-    assert done.exit_code == 0 and "their samples give every score" in done.output
+    assert done.exit_code == 0 and "every score agrees with its samples" in done.output

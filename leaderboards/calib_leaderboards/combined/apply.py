@@ -35,9 +35,9 @@ def apply_fit(
     """Combine the confidences of runs, or of a table, that the fit has not seen.
 
     Of runs, `output` becomes a folder with a run of each task, as lm-eval writes it, whose only
-    method is `combined`; a leaderboard and the gate read it as any other. Of a table, it becomes
-    the same table with a column more.
-    Returns the files. Raises ValueError on bad input, and for rows that the fit was made on.
+    method is `combined`; leaderboards and the gate read it like any other. Of a table, it becomes
+    the same table with one more column. Returns the files. Raises ValueError for bad input, and for
+    rows that the fit was made on.
     """
     combination = load(fit)
     if all(source.is_dir() for source in sources):

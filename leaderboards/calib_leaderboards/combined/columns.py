@@ -1,7 +1,7 @@
 """The methods of one task's runs side by side: a row for each question, a column for each method.
 
-A method that was asked under an adapter is called METHOD@ADAPTER, so that the column of a tuned run
-is another one than the base model's.
+A method that was asked under an adapter is called METHOD@ADAPTER, so that a tuned run and the base
+model have different columns.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _FREEZE = (
 
 @dataclass(frozen=True)
 class Columns:
-    """Confidences of several methods in the same answers.
+    """The confidences of several methods in the same answers.
 
     name: of the task or the file. keys: what tells the questions apart, also from those of other
-    tasks; None for a table without ids. labels: what rows are grouped by, if asked for. ids: of the
+    tasks; None for a table without ids. labels: what rows are grouped by, if requested. ids: of the
     questions within their task; empty for tables.
     """
 
@@ -43,7 +43,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Logged:
-    """A task of one run, and its log."""
+    """One task of a run, and its log."""
 
     run: Run
     task: Task
@@ -86,7 +86,7 @@ def columns_of_table(
 def logs_of_runs(folders: Sequence[Path]) -> dict[str, list[Logged]]:
     """Return the confidence tasks of all runs below the folders, with their logs, by task.
 
-    Raises ValueError if there is none, and as `find_runs` and `load_log` do.
+    Raises ValueError if there is none; otherwise as `find_runs` and `load_log`.
     """
     found: dict[str, list[Logged]] = {}
     for run in find_runs(folders):
@@ -107,9 +107,9 @@ def columns_of_logs(
 ) -> Columns:
     """Return the methods of one task, from whichever run has each.
 
-    Answers that nobody could grade are left out. by: a field of the task's documents.
-    Raises ValueError for a method that no run has, or two have, and unless all are about the same
-    answers with the same grades.
+    Answers without a grade are left out. by: a field of the task's documents. Raises ValueError for
+    a method that no run has, or two have, and unless all are about the same answers with the same
+    grades.
     """
     used = [find_column(task, logs, name) for name in methods]
     first = used[0].log
@@ -151,7 +151,7 @@ def pool(parts: Sequence[Columns]) -> Columns:
 
 
 def find_column(task: str, logs: Sequence[Logged], name: str) -> Logged:
-    """Return the only run that has the column `name`; raise ValueError if there is no such one."""
+    """Return the only run that has the column `name`; raise ValueError if there is no such run."""
     having = [each for each in logs if name in each.columns]
     if not having:
         there = dict.fromkeys(column for each in logs for column in each.columns)

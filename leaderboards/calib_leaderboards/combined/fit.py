@@ -1,4 +1,4 @@
-"""Fit a combination on runs or a table, and say what it would bring on rows it has not seen."""
+"""Fit a combination on runs or a table, and estimate how it does on rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def fit_and_report(
 
     sources: folders of lm-eval runs, whose tasks are pooled, or one table. methods: columns, see
     `calib_leaderboards.combined.columns`. by: rows with the same value of this field are in the
-    same fold of the cross-validation. correct, id: columns of a table.
-    Raises ValueError on bad input.
+    same fold of the cross-validation. correct, id: columns of a table. Raises ValueError for bad
+    input.
     """
     if len(set(methods)) < len(methods):
         raise ValueError("A method is named twice.")
@@ -87,7 +87,7 @@ def _report(
     groups = None if read.labels is None else list(read.labels)
     options: dict[str, Any] = {"groups": groups, "resamples": resamples, "seed": seed}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what is undefined is shown as n/a
+        warnings.simplefilter("ignore", UserWarning)  # undefined scores are shown as n/a
         scores = {
             name: calib_metrics.score(values, read.correct, METRICS, method=name, **options)
             for name, values in {**read.confidences, COMBINED: unseen}.items()
@@ -119,7 +119,7 @@ def _report(
     notes = [
         f"The row '{COMBINED}' is cross-validated: each confidence comes from a fit on the other "
         f"{folds - 1} of {folds} folds, which share no {how} with it (seed {seed}). Its interval "
-        "takes these fits as given.",
+        "leaves out the variance of these fits.",
         f"Fitted on {made.n:,} rows"
         + (f", without {made.n_missing:,} that lack a confidence" if made.n_missing else "")
         + f": {made.signature}",

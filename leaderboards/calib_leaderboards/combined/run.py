@@ -16,9 +16,9 @@ from calib_metrics.registry import NAMES
 from harness_tasks.elicitation.logs import read_object
 from harness_tasks.elicitation.records import FIELDS, Sample, read_log
 
-# What a results file says of each task.
+# The sections of a results file that have an entry for each task.
 _OF_TASKS = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
-# Also in the record of a yes/no question: what the answer was asked with.
+# Fields that the record of a yes/no question has besides: the answer's prompt.
 _KEPT = (*FIELDS, "context")
 
 
@@ -33,7 +33,7 @@ def run_files(
     """Return the files of a run whose only method is `combined`, by their paths in `folder`.
 
     used: the run of each method of the combination. The first of them that has an adapter, else
-    the first, lends everything that is not about the method: model, setting, questions, answers.
+    the first, supplies all that does not depend on the method: model, setting, questions, answers.
     Raises ValueError if they have several adapters, since a run names one model.
     """
     adapters = dict.fromkeys(each.run.adapters for each in used if each.run.adapters)
@@ -96,7 +96,7 @@ def _row(
 def _results(
     lender: Logged, task: str, rows: Sequence[dict[str, Any]], combination: Combination
 ) -> dict[str, Any]:
-    """Return the lender's results file with this task alone, and the scores of these rows."""
+    """Return the lender's results with this task alone, and the scores of these rows."""
     content, _ = read_object(lender.run.path)
     results = {
         **content,

@@ -1,4 +1,4 @@
-"""How the model was run and asked, as the keys of vLLM's accuracy tests say it."""
+"""How the model was run and asked, in the keys of vLLM's accuracy tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Keys of vLLM's files that it hands to lm-eval as arguments of the model, and that change answers.
+# Keys of vLLM's files that it passes to lm-eval as model arguments, and that change answers.
 MODEL_ARGUMENTS = (
     "max_model_len",
     "max_length",
@@ -18,7 +18,7 @@ MODEL_ARGUMENTS = (
     "hf_overrides",
     "speculative_config",
 )
-# Those that say on what machine it runs, which a run may do otherwise.
+# Those that describe the machine, which may differ between runs.
 OF_THE_MACHINE = (
     "trust_remote_code",
     "enforce_eager",
@@ -46,7 +46,7 @@ def fold_arguments(data: Mapping[str, Any]) -> dict[str, Any]:
     named = {key: kept.pop(key) for key in MODEL_ARGUMENTS if key in kept}
     given = kept.get("model_args") or {}
     if not isinstance(given, Mapping):
-        return {**kept, **named}  # which the schema refuses, with a sentence
+        return {**kept, **named}  # which the schema refuses with an error message
     for key in named.keys() & given.keys():
         if plain(named[key]) != plain(given[key]):
             raise ValueError(f"{key} is {named[key]!r}, and {given[key]!r} in model_args")

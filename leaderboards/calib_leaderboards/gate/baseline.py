@@ -1,4 +1,4 @@
-"""The baseline of one model: a YAML file in the shape that vLLM's accuracy tests use, and more."""
+"""The baseline of one model: a YAML file in the format of vLLM's accuracy tests, with more keys."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Part(BaseModel):
 
 
 class Metric(_Part):
-    """One score to hold.
+    """One score that the gate tests.
 
     name: of the metric; "exact_match,strict-match" is short for a name and a filter.
     filter: lm-eval's filter, for confidence tasks the elicitation method. Needed where a task has
     several. direction: which way is better; known for the metrics of calibench and for those whose
-    task says so. tolerance: a change for the worse that is accepted, in units of the score.
+    task says so. tolerance: an accepted change for the worse, in units of the score.
     test: paired (on the same questions), interval (baseline's value against the new interval) or
     threshold (no statistics: worse by more than the tolerance). Default: paired with samples, else
     interval. stderr: of the value, used by "interval". elicitation, signature: how confidences were
-    asked for and scored; both must be the new run's.
+    elicited and scored; both must match the new run.
     """
 
     name: str = Field(min_length=1)
@@ -62,11 +62,11 @@ class KeptSamples(_Part):
 
 
 class Task(_Part):
-    """One task. What is left out is not checked, but for `limit`: without one, all questions.
+    """One task. Keys that are left out are not checked, except `limit`: without one, all questions.
 
     version, num_fewshot, limit, answers, chat_template, system_prompt: as lm-eval reports them for
     the run (the last two as sha256, "none" for none). n: questions. questions, prompts,
-    answers_sha256: fingerprints of what was asked and answered.
+    answers_sha256: fingerprints of the questions, prompts and answers.
     """
 
     name: str = Field(min_length=1)
@@ -92,11 +92,12 @@ class Task(_Part):
 
 
 class Baseline(_Part):
-    """The file.
+    """The content of a baseline file.
 
-    backend, dtype: lm-eval's --model, and what the model computed in. apply_chat_template,
-    fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. What is left out of these
-    is not checked. limit, num_fewshot: of all tasks that do not say otherwise. rtol: tolerance of
+    backend, dtype: lm-eval's --model, and the dtype that the model computed in.
+        apply_chat_template,
+    fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. Keys that are left out
+    is not checked. limit, num_fewshot: of all tasks that do not set their own. rtol: tolerance of
     all metrics that have none, as a share of their value.
     """
 
@@ -134,7 +135,7 @@ class Baseline(_Part):
         return self.num_fewshot if task.num_fewshot is None else task.num_fewshot
 
     def tolerance_of(self, metric: Metric) -> float:
-        """The change for the worse that the metric may take."""
+        """The accepted change of the metric for the worse."""
         if metric.tolerance is not None:
             return metric.tolerance
         return (self.rtol or 0.0) * abs(metric.value)
@@ -157,7 +158,7 @@ def read_baseline(path: Path) -> Baseline:
         return Baseline.model_validate(data)
     except ValidationError as error:
         wrong = "; ".join(_describe(problem) for problem in error.errors())
-        raise ValueError(f"'{path}' is no baseline: {wrong}.") from error
+        raise ValueError(f"'{path}' is not a baseline: {wrong}.") from error
 
 
 def write_baseline(path: Path, baseline: Baseline, command: str) -> None:

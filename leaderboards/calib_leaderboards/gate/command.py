@@ -1,4 +1,4 @@
-"""`calibench gate`: runs the gate, writes what was asked for, and returns the exit status."""
+"""`calibench gate`: run the gate, write the requested reports, and return the exit status."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def run_gate(
     if json_file:
         write_output(json_file, reporting.to_json(report).encode())
     if summary:
-        with summary.open("a", encoding="utf-8") as file:  # GitHub's file is the whole step's
+        with summary.open("a", encoding="utf-8") as file:  # GitHub's file belongs to the whole step
             file.write(reporting.to_markdown(report))
     return report.exit_code
 
 
 @_two_on_error
 def update_baseline(baseline: Path, results: Path, samples: Path | None) -> int:
-    """Write the baseline and say what it holds."""
+    """Write the baseline and print what it holds."""
     words = ["calibench", "gate", "--update", str(baseline), str(results)]
     words += [] if samples is None else ["--samples", str(samples)]
     made, notes = make_baseline(baseline, results, samples=samples, command=shlex.join(words))

@@ -1,4 +1,4 @@
-"""Decides, score by score, whether a run is worse than its baseline."""
+"""Decide, score by score, whether a run is worse than its baseline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST = 1_000_000  # resamples
 class Judgement:
     """The verdict on one score, and why.
 
-    baseline, value: the score then and now (value None where it cannot be had). p: corrected for
+    baseline, value: the score then and now (value None where it is not available). p: corrected for
     the other tests of the file; evidence.p is as tested. detectable: the smallest harm that a run
     of this size would have shown. Both None without a test. reason: for no verdict.
     """
@@ -55,9 +55,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Report:
-    """All verdicts of one gate, and how they were reached.
+    """All verdicts of one gate, and the settings behind them.
 
-    level: the chance of a false alarm; level_each: what is left of it for the smallest p.
+    level: the chance of a false alarm; level_each: the level that the smallest p is held against.
     """
 
     baseline: Path
@@ -91,7 +91,7 @@ def decide(
 
     level: the chance of a false alarm, in (0, 1): of the whole file with correction "holm", of each
     score with "none". resamples: sign patterns, bootstrap draws and simulations per test; raised
-    where the correction needs smaller p than they could give. seed: of all of them.
+    where the correction needs a smaller p than they can yield. seed: of all of them.
 
     A score that cannot be compared (missing, other questions, another version, ...) gets a verdict
     that says so. Raises ValueError or FileNotFoundError if the baseline or the results as a whole
@@ -108,11 +108,12 @@ def decide(
     runs = tasks_below(Path(results))
     tests = sum(metric.test != "threshold" for task in held.tasks for metric in task.metrics)
     each = level / tests if correction == "holm" and tests else level
-    draws = max(resamples, math.ceil(10 / each))  # p of 1 / draws must be well below `each`
+    # The smallest possible p, 1 / draws, must be well below `each`.
+    draws = max(resamples, math.ceil(10 / each))
     if draws > _MOST:
         raise ValueError(
             f"level {level:g} over {tests} tests needs {draws:,} resamples, more than {_MOST:,}: "
-            "raise the level, or hold fewer scores."
+            "raise the level, or test fewer scores."
         )
     judgements: list[Judgement] = []
     used: list[TaskRun] = []
@@ -200,7 +201,7 @@ def _judge(
     resamples: int,
     seed: int,
 ) -> Judgement:
-    """Return a judgement with value and evidence, or the reason why it cannot be made."""
+    """Return a judgement with value and evidence, or with the reason why there is none."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -1,7 +1,7 @@
-"""The tests behind the gate: has a score become worse, and what could this n have shown?
+"""The tests behind the gate: has a score become worse, and what could a run of this size show?
 
-Harm is a difference turned so that more is worse. Every test asks one question: is the harm above
-the tolerance? Its p is one-sided; a small p speaks for a regression.
+Harm is a difference with its sign such that more is worse. Every test asks one question: is the
+harm above the tolerance? Its p is one-sided; a small p indicates a regression.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 POWER = 0.8
 LEVEL = 0.95  # of the interval around the difference
 CALIBRATION_ERRORS = {"ece": "l1", "rms": "l2"}  # scores that chance alone raises, and their norm
-_CHUNK = 2_000_000  # signs held at once; no result depends on it
+_CHUNK = 2_000_000  # signs held in memory at once; no result depends on it
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ def sign_flip(harm: Floats, resamples: int, seed: int) -> Floats:
     """One-sided p of each column of `harm`: is its mean above zero?
 
     Under the hypothesis that the two runs could be exchanged on every question, each harm could as
-    well have had the other sign. p is the share of random sign patterns, the one seen included,
-    whose mean is at least as large as the one seen. Exact for exchangeable runs, and right in the
-    limit of many questions whenever the mean harm is zero. For answers that are right or wrong it
-    is McNemar's exact test.
+    well have had the other sign. p is the share of random sign patterns, the observed one included,
+    whose mean is at least as large as the observed mean. Exact for exchangeable runs, and right in
+    the limit of many questions whenever the mean harm is zero. For answers that are right or wrong
+    it is McNemar's exact test.
 
     harm: (n, k), or (n,) for one column. resamples: patterns drawn, the same for all columns.
     Returns (k,), each at least 1 / (resamples + 1).
     Source: Fisher, The Design of Experiments, 1935, section 21.
     """
     harm = harm.reshape(len(harm), -1)
-    # A pattern's sum falls short of the sum seen by twice the harms whose sign it turns.
+    # A pattern's sum is the observed sum less twice the harms whose sign it flips.
     slack = 1e-12 * np.abs(harm).sum(axis=0)
     reached = np.ones(harm.shape[1])
     rng = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def paired_metric(
     A calibration error is biased upwards by chance, the more the wider the confidences are spread
     over the bins, and near zero it cannot fall. So z takes the debiased errors (`ece`), and a
     regression must also show against the noise floor: p is the larger of that of z and the share of
-    perfectly calibrated answers with the new confidences that score the new error or more.
+    perfectly calibrated answers with the new confidences whose error is at least the new one.
     """
     options = {"resamples": resamples, "seed": seed}
     shown = compare(*new, *base, (name,), **options)[name]
@@ -213,7 +213,7 @@ def detectable(evidence: Evidence, tolerance: float, level: float) -> float:
     """The smallest true harm that a test at `level` would find in four of five runs of this size.
 
     tolerance + (z(1 - level) + z(0.8)) * standard error, z the normal quantile. NaN where the two
-    runs agree on every question: their difference then says nothing about how much noise to expect.
+    runs agree on every question: their difference then tells nothing about the noise to expect.
     """
     if not evidence.stderr > 0:
         return math.nan
@@ -231,7 +231,7 @@ def _normal_p(excess: float, stderr: float) -> float:
 def _chance(
     name: str, confidence: Floats, correct: Floats, resamples: int, seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """P(a perfectly calibrated model scores the error seen or more), and its floor."""
+    """P(a perfectly calibrated model has at least the observed error), and the noise floor."""
     error = score(confidence, correct, (name,), resamples=0)[name].value
     errors = noise_errors(confidence, norm=CALIBRATION_ERRORS[name], draws=resamples, seed=seed)
     p = (1 + np.sum(errors >= error - 1e-12)) / (1 + errors.size)

@@ -1,4 +1,4 @@
-"""The scores of a column of samples, and which test each of them gets."""
+"""The scores of a column of samples, and the test for each of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def standard_error(name: str, column: Column) -> float:
 
 
 def definition(name: str, method: str, column: Column) -> str | None:
-    """All that changes the score but the number of questions; None for other tasks' scores."""
+    """What determines the score besides the number of questions; None for other tasks' scores."""
     if not _of_confidences(name, column):
         return None
     method = method.replace("|", "/")  # which separates the parts
@@ -93,7 +93,7 @@ def against_value(
     resamples: int,
     seed: int,
 ) -> Evidence:
-    """Test `new` against a value, and its standard error, whose samples were not kept."""
+    """Test `new` against a value and its standard error, where the samples were not kept."""
     options = {"stderr": stderr, "higher": higher, "tolerance": tolerance}
     options |= {"resamples": resamples, "seed": seed}
     now = _per_question(name, new)
@@ -106,7 +106,7 @@ def against_value(
 
 
 def _per_question(name: str, column: Column) -> Floats | None:
-    """Return the values whose mean the score is (NaN: left out); None if it is no mean."""
+    """Return the values whose mean the score is (NaN: left out); None if it is not a mean."""
     if not _of_confidences(name, column):
         return _logged(name, column)
     row_values = find(name).metric.row_values
@@ -117,7 +117,7 @@ def _per_question(name: str, column: Column) -> Floats | None:
 
 
 def _of_confidences(name: str, column: Column) -> bool:
-    """Whether calib_metrics defines the score; else it is a mean of logged values."""
+    """Whether calib_metrics defines the score; otherwise it is a mean of logged values."""
     if column.confidence is None or meant(name) is None:
         return False
     check_metrics([name])
@@ -143,8 +143,8 @@ def _usable(name: str, values: Floats) -> Floats:
         raise CannotDecide(f"{name} can be compared on {values.size} questions; it takes two.")
     if infinite := int(np.sum(np.isinf(values))):
         raise CannotDecide(
-            f"{name} is infinite for {infinite} questions, where a confidence of 0 or 1 was wrong; "
-            "hold brier instead."
+            f"{name} is infinite for {infinite} questions, where a confidence of 0 or 1 was "
+            "wrong; test brier instead."
         )
     return values
 
@@ -152,6 +152,6 @@ def _usable(name: str, values: Floats) -> Floats:
 def _refuse_untested(name: str) -> None:
     if find(name).metric.chance_raises and name not in CALIBRATION_ERRORS:
         raise CannotDecide(
-            f"Chance alone raises {name}, and the gate does not know by how much; hold "
-            f"{' or '.join(CALIBRATION_ERRORS)}, or write `test: threshold`."
+            f"Chance alone raises {name}, and the gate does not know by how much; test "
+            f"{' or '.join(CALIBRATION_ERRORS)} instead, or write `test: threshold`."
         )

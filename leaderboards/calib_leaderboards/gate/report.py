@@ -1,4 +1,4 @@
-"""What the gate says: a table for the terminal, JUnit XML, Markdown for GitHub, and JSON."""
+"""The gate's report: a table for the terminal, JUnit XML, Markdown for GitHub, and JSON."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def to_markdown(report: Report) -> str:
 def to_junit(report: Report) -> bytes:
     """JUnit XML: a suite per task, a case per score.
 
-    A regression is a failure, no verdict an error.
+    A regression is a failure; a score without a verdict is an error.
     """
     root = ET.Element("testsuites", name=_xml(f"calibench gate {report.baseline}"))
     for task, group in groupby(report.judgements, key=lambda j: j.task):
@@ -143,7 +143,7 @@ def _cells(judged: Judgement) -> tuple[str, ...]:
 
 
 def _notes(judged: list[Judgement], level_each: float) -> Iterator[str]:
-    """Notes below the table; a reason that several scores share is given once."""
+    """Notes below the table; a reason that several scores share appears once."""
     for reason, group in groupby(judged, key=lambda j: j.reason):
         names = [_name(judgement) for judgement in group]
         if reason:
@@ -153,8 +153,9 @@ def _notes(judged: list[Judgement], level_each: float) -> Iterator[str]:
     if same:
         needed = math.ceil(-math.log2(level_each))
         yield (
-            f"No difference at all: {', '.join(map(_name, same))}. Without noise between the runs, "
-            f"a mean without tolerance, worse on {needed} questions and better on none, is found."
+            f"No difference at all: {', '.join(map(_name, same))}. Without noise between "
+            f"the runs, the test detects a mean without tolerance that is worse on {needed} "
+            "questions and better on none."
         )
     for judgement in tested:
         evidence, notes = judgement.evidence, []
@@ -166,7 +167,7 @@ def _notes(judged: list[Judgement], level_each: float) -> Iterator[str]:
         if evidence.n_missing:
             notes.append(f"{evidence.n_missing} questions left out, one side lacks a confidence")
         if judgement.tolerance:
-            notes.append(f"a change for the worse of {judgement.tolerance:g} is accepted")
+            notes.append(f"a change of {judgement.tolerance:g} for the worse is accepted")
         if notes:
             yield f"{_name(judgement)} ({evidence.test}): {'; '.join(notes)}"
 
@@ -211,7 +212,7 @@ def plain(text: object) -> str:
 
 
 def _xml(text: str) -> str:
-    """Text without the characters that XML cannot hold, even escaped."""
+    """Text without the characters that XML cannot hold even when escaped."""
     return re.sub(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
 
 

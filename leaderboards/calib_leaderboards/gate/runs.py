@@ -1,4 +1,4 @@
-"""The tasks that a gate tests: those of all runs below a folder."""
+"""The tasks that the gate tests: those of all runs below a folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_printed(tested: TaskRun, name: str, filter_: str, value: float) -> Non
     printed = tested.task.printed.get(f"{name},{filter_}")
     if printed is not None and not agree(printed, value):
         raise CannotDecide(
-            f"'{tested.run.path.name}' gives {name},{filter_} = {printed!r}, but its samples give "
-            f"{value!r}: either the score is no mean over questions and cannot be tested, or "
-            "one of the files was changed."
+            f"'{tested.run.path.name}' gives {name},{filter_} = {printed!r}, but its samples "
+            f"give {value!r}: either the score is not a mean over questions and cannot be "
+            "tested, or one of the files was changed."
         )

@@ -1,4 +1,4 @@
-"""Check that a run was made like its baseline; a sentence names what differs."""
+"""Check that a run was made like its baseline; an error names what differs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def only_run(task: str, found: Sequence[TaskRun]) -> TaskRun:
 
 
 def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
-    """Raise CannotDecide if the run was made in another way than the baseline says."""
+    """Raise CannotDecide if the run was not made as the baseline says."""
     run, now = tested
     pairs = [
         ("back end", held.backend, run.backend),
@@ -38,7 +38,7 @@ def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
         ("sha256 of the chat template", task.chat_template, run.chat_template or "none"),
         ("sha256 of the system prompt", task.system_prompt, run.system_prompt or "none"),
     ]
-    pairs = [pair for pair in pairs if pair[1] is not None]  # what is left out is not checked
+    pairs = [pair for pair in pairs if pair[1] is not None]  # missing keys are not checked
     for what, old, new in [*pairs, ("--limit", held.limit_of(task), run.limit)]:
         if not _same(old, new):
             raise CannotDecide(
@@ -48,10 +48,10 @@ def check_settings(held: Baseline, task: Task, tested: TaskRun) -> None:
 
 
 def check_asked(held: Baseline, tested: TaskRun) -> None:
-    """Raise CannotDecide if the model was run or asked in another way than the baseline says."""
+    """Raise CannotDecide if the model was not run and asked as the baseline says."""
     run = tested.run
     chat, old = run.chat_template is not None, held.apply_chat_template
-    # A name chooses among a tokenizer's templates; which one it was, the sha256 says.
+    # A name chooses among a tokenizer's templates; the sha256 tells which one it was.
     pairs: list[tuple[str, Any, Any]] = [
         ("apply_chat_template", None if old is None else bool(old), chat),
         ("fewshot_as_multiturn", held.fewshot_as_multiturn, bool(run.multiturn)),
@@ -92,20 +92,21 @@ def check_questions(task: Task, tested: TaskRun, base: Samples | None, new: Samp
     frozen = task.answers is not None and "frozen" in (task.answers, tested.task.answers)
     if frozen and task.answers_sha256 != new.answers:
         raise CannotDecide(
-            f"{task.name} judges other answers than the baseline ({tested.task.answers} in the "
-            f"run, {task.answers} in the baseline); freeze the baseline's answers, or update it."
+            f"{task.name} judges different answers ({tested.task.answers} in the run, "
+            f"{task.answers} in the baseline); freeze the baseline's answers, or update the "
+            "baseline."
         )
 
 
 def check_scored_alike(metric: Metric, method: str, column: Column) -> None:
-    """Raise CannotDecide if confidences are asked for or scored in another way than before."""
+    """Raise CannotDecide if confidences are elicited or scored differently than before."""
     for what, old, new in (
         ("asked for", metric.elicitation, column.elicitation),
         ("scored", metric.signature, definition(metric.name, method, column)),
     ):
         if old not in (None, new):
             raise CannotDecide(
-                f"Confidences are {what} in another way: '{new}' in the run, '{old}' in the "
+                f"Confidences are {what} differently: '{new}' in the run, '{old}' in the "
                 f"baseline. {_UPDATE}"
             )
 
@@ -121,7 +122,7 @@ def find_column(task: str, filter_: str | None, samples: Samples) -> tuple[str, 
 
 
 def higher_is_better(metric: Metric, column: Column, tested: TaskRun) -> bool:
-    """Which way is better: as the baseline says, else as the metric's definition or the task."""
+    """Which way is better: by the baseline, else by the metric's definition or the task."""
     if metric.direction is not None:
         return metric.direction == "higher"
     if column.confidence is not None and (known := meant(metric.name)):

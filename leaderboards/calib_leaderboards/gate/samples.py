@@ -1,4 +1,4 @@
-"""The samples of a task as a gate compares them, and the file that keeps them beside a baseline."""
+"""The samples of a task as the gate compares them, and their file beside a baseline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Column:
 
     confidence (NaN where missing) and correct (NaN where ungraded) are None for tasks without
     confidences. values: other scores that are one number per question. elicitation: how the method
-    asked.
+    elicits.
     """
 
     confidence: NDArray[np.float64] | None
@@ -41,7 +41,7 @@ class Samples:
     """One task's questions and, by filter, what was logged for them, in the order of `keys`.
 
     A key is the question's id, if it has one, and its document's hash. prompts, answers:
-    fingerprints of what the model was asked and said; None where the log does not show it.
+    fingerprints of the model's prompts and answers; None where the log does not have them.
     """
 
     keys: tuple[str, ...]
@@ -127,17 +127,17 @@ def pack_baseline_samples(samples: Samples) -> bytes:
 def read_baseline_samples(path: Path, sha256: str) -> Samples:
     """Read what `pack_baseline_samples` made.
 
-    Raises ValueError if the file's hash is another one, FileNotFoundError if it is not there.
+    Raises ValueError if the file's hash differs, FileNotFoundError if there is no file.
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"The baseline's samples '{path}' are not there; put them back or update the baseline."
+            f"The baseline's samples '{path}' are missing; put them back or update the baseline."
         )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(
-            f"'{path}' is not the file that the baseline was made with (its sha256 differs); "
-            "put that one back or update the baseline."
+            f"'{path}' is not the file that the baseline was made with (its sha256 differs); put "
+            "the original back or update the baseline."
         )
     try:
         document = json.loads(gzip.decompress(content))
@@ -152,7 +152,7 @@ def read_baseline_samples(path: Path, sha256: str) -> Samples:
         }
         columns = [column for of in filters.values() for column in _arrays(of)]
         if any(column.shape != (len(document["keys"]),) for column in columns):
-            raise ValueError("its columns are not of one length")
+            raise ValueError("its columns differ in length")
         return Samples(tuple(document["keys"]), filters, document["prompts"], document["answers"])
     except (
         OSError,
@@ -165,7 +165,7 @@ def read_baseline_samples(path: Path, sha256: str) -> Samples:
         zlib.error,
     ) as error:
         raise ValueError(
-            f"'{path}' does not hold samples of a baseline ({error!r}); update the baseline."
+            f"'{path}' does not hold the samples of a baseline ({error!r}); update the baseline."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Makes a baseline from the results of a run, or brings an existing one up to date."""
+"""Make a baseline from the results of a run, or update an existing one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from calib_leaderboards.gate.samples import (
 )
 from calib_leaderboards.runs import load_log
 
-# `answered` sees what the others leave out: questions without a confidence.
+# `answered` covers what the others leave out: questions without a confidence.
 _KEPT = ("apply_chat_template", "fewshot_as_multiturn", "model_args")
 OF_CONFIDENCES = ("brier", "auroc", "ece", "answered")
 
@@ -43,7 +43,7 @@ def make_baseline(
 ) -> tuple[Baseline, list[str]]:
     """Write `baseline` from lm-eval's results below a folder.
 
-    A baseline that exists keeps its tasks, metrics, directions, tolerances and tests and gets new
+    An existing baseline keeps its tasks, metrics, directions, tolerances and tests and gets new
     values. A new one holds every task with, for confidence tasks, accuracy and `OF_CONFIDENCES` of
     every method, and for others every score that is a mean over questions and whose direction is
     known.
@@ -51,10 +51,10 @@ def make_baseline(
     samples: folder to keep the questions' fingerprints and scores in, for paired tests; by default
     where the existing baseline has its own, if it has. command: becomes the first line.
 
-    Returns the baseline and a sentence for all that was left out. Samples are written before
-    the baseline that names them, each file atomically. Raises ValueError if a task or metric of an
-    existing baseline is not in the results, FileExistsError rather than replace a file of another
-    kind.
+    Returns the baseline, and a sentence for everything that was left out. Samples are written
+    before the baseline that names them, each file atomically. Raises ValueError if a task or metric
+    of an existing baseline is not in the results, FileExistsError if it would replace a file of
+    another kind.
     """
     baseline = Path(baseline)
     old = read_baseline(baseline) if baseline.exists() else None
@@ -79,7 +79,9 @@ def make_baseline(
             name = re.sub(r"[^0-9A-Za-z_]", "_", tested.task.name)
             file = folder / f"{baseline.stem}__{name}.json.gz"
             if file in files:
-                raise ValueError(f"Two tasks would have their samples in '{file}'; rename one.")
+                raise ValueError(
+                    f"The samples of two tasks would both go to '{file}'; rename one task."
+                )
             _refuse_foreign(file)
             files[file] = pack_baseline_samples(logged)
             kept = KeptSamples(
@@ -88,7 +90,7 @@ def make_baseline(
             )
         tasks.append(_task(tested, logged, metrics, kept))
     if not tasks:
-        raise ValueError(f"Nothing below '{results}' can be held. {' '.join(notes)}")
+        raise ValueError(f"Nothing below '{results}' can go into a baseline. {' '.join(notes)}")
     made = _shared(tasks, chosen, old)
     for file, content in files.items():
         write_atomically(file, content)
@@ -118,12 +120,13 @@ def _task(
 
 
 def _metric(metric: Metric, tested: TaskRun, logged: Samples) -> Metric:
-    """The metric with the run's value and all that says what it means."""
+    """The metric with the run's value and all that defines it."""
     name, column = find_column(tested.task.name, metric.filter, logged)
     value = value_of(metric.name, column)
     if not math.isfinite(value):
         raise ValueError(
-            f"{tested.task.name}: {metric.name} of {name} is {value}, which is no value to hold."
+            f"{tested.task.name}: {metric.name} of {name} is {value}, which cannot go into a "
+            "baseline."
         )
     check_printed(tested, metric.name, name, value)
     stderr = standard_error(metric.name, column)
@@ -173,7 +176,7 @@ def _candidates(column: Column) -> Iterator[str]:
 
 
 def _shared(tasks: list[Task], chosen: list[TaskRun], old: Baseline | None) -> Baseline:
-    """The baseline, with a limit and a number of shots that all tasks share said once."""
+    """The baseline; a limit and a number of shots that all tasks share are stated once."""
     common = {}
     for name in ("limit", "num_fewshot"):
         values = [getattr(task, name) for task in tasks]
@@ -209,5 +212,5 @@ def _refuse_foreign(file: Path) -> None:
         ours = False
     if not ours:
         raise FileExistsError(
-            f"'{file}' exists and holds no samples of a baseline; choose another folder."
+            f"'{file}' exists and does not hold the samples of a baseline; choose another folder."
         )

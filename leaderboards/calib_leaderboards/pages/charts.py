@@ -1,4 +1,4 @@
-"""Charts as SVG text: small, the same for the same input, readable on light and dark pages."""
+"""Charts as SVG text: small, deterministic, readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from calib_leaderboards.store.entry import Metric, Reliability, RiskCoverage
 from calib_leaderboards.tables.words import number
 
-# Colours are the page's variables; a file of its own brings them along.
+# Colours are the page's variables; a standalone file carries its own.
 _STYLE = """\
 <style>
 :root{--ink:#1f2933;--soft:#5b6772;--faint:#e1e6ea;--pale:#b9c6d2;--blue:#0072b2;--gap:#d55e00;\
@@ -40,9 +40,10 @@ def bars(
 ) -> str:
     """Horizontal bars with their intervals as whiskers.
 
-    rows: (label, what tells it from others of that label or "", metric, whether to emphasise); the
+    rows: (label, what distinguishes it from others of that label or "", metric, whether to
+        emphasise); the
     second is a line of its own, cut in the middle if it is long. top: the axis ends there; None:
-    beyond the largest value. chance: where to draw a dashed line. alone: as a file of its own, with
+    beyond the largest value. chance: where to draw a dashed line. alone: as a standalone file, with
     colours.
     """
     known = [m for _, _, m, _ in rows if m is not None and m.value is not None]
@@ -101,7 +102,7 @@ def bars(
 def reliability(bins: Reliability, title: str) -> str:
     """Accuracy of each bin as a bar, its gap to the mean confidence, and a 95 % Wilson interval.
 
-    Below stands how many answers each bin holds.
+    Below it is the number of answers in each bin.
     """
     left, size, base = 44, 230, 240
     most = max(bins.count) or 1
@@ -145,7 +146,7 @@ def reliability(bins: Reliability, title: str) -> str:
 
 
 def risk_coverage(curve: RiskCoverage, title: str) -> str:
-    """Error rate among the most confident share of the answers, for every such share."""
+    """Error rate among the most confident share of the answers, for each share."""
     left, size, base = 44, 230, 240
     pairs = list(zip(curve.coverage, curve.risk, strict=True))
     line = "L".join(f"{left + size * c:.1f},{base - size * r:.1f}" for c, r in pairs)
@@ -166,7 +167,7 @@ def risk_coverage(curve: RiskCoverage, title: str) -> str:
 
 
 def _svg(width: float, height: float, title: str, parts: Iterable[str], alone: bool = False) -> str:
-    """`title` is what a screen reader says in place of the picture."""
+    """`title` is what a screen reader reads out in place of the picture."""
     style = _STYLE if alone else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
@@ -188,7 +189,7 @@ def _joined(label: str, more: str) -> str:
 
 
 def _cut_inside(text: str) -> str:
-    """Names begin and end with what tells them apart: the middle goes."""
+    """Names differ at their beginnings and ends, so cut the middle."""
     half = (_LONGEST_SMALL - 1) // 2
     return text if len(text) <= _LONGEST_SMALL else f"{text[:half]}…{text[-half:]}"
 

@@ -1,4 +1,4 @@
-"""Names of pages and anchors: from names of models and entries to what a link may hold."""
+"""Names of pages and anchors that are safe in links, made from those of models and entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calib_leaderboards.store.paths import slug
 def model_pages(models: Iterable[str]) -> dict[str, str]:
     """The page of each model, as a path in the site.
 
-    Names that differ in upper and lower case alone get a number: some file systems hold them equal.
+    Names that differ only in case get a number: some file systems treat them as equal.
     """
     pages: dict[str, str] = {}
     taken: set[str] = set()
@@ -54,7 +54,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name as HTML that may go on in the next line after each underscore and slash.
+    """A name as HTML with a possible line break after each underscore and slash.
 
     >>> breakable("a_b<i>")
     Markup('a_<wbr>b&lt;i&gt;')

@@ -10,13 +10,13 @@ from calib_leaderboards.tables.overview import Pair, overview_how
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import number, span
 
-MOST = 50  # rows that are in the page itself; a script has the others
+MOST = 50  # rows in the page itself; a script has the others
 
 
 def overview_page(
     core: Sequence[Table], pairs: Sequence[Pair], pages: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The values of index.html; `rows` are all of them, as lists of what a row shows."""
+    """The values of index.html; `rows` holds every row as a list of its cells."""
     return {
         "how": overview_how([table.title for table in core], pairs) if pairs else "",
         "tasks": [table.title for table in core],

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from calib_leaderboards.store.entry import Entry
 
 _HERE = Path(__file__).parent
-_MADE = "site/build.json"  # what the last build read and wrote
+_MADE = "site/build.json"  # the record of what the last build read and wrote
 _FORMAT = "calibench-site/1"
 
 
 def build_store(store: Path, out: Path) -> Path:
     """Publish the entries of a store: README.md, leaderboard.csv, .parquet and .tex, and site/.
 
-    The bytes of all files depend on the store and the version of this program alone. If neither has
-    changed since the last build, nothing is written; else only files whose bytes are new, and files
-    that the last build made and this one does not are removed. Returns the path of the README.
+    The bytes of all files depend only on the store and the version of this program. If neither has
+    changed since the last build, nothing is written. Otherwise only changed files are written, and
+    files that the last build made and this one does not are removed. Returns the path of the
+    README.
 
     Raises FileNotFoundError without a store or without entries, ValueError for a damaged entry, and
     FileExistsError if `out` holds a README.md of another origin.
@@ -68,16 +69,16 @@ def build_runs(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Path:
-    """Publish the lm-eval runs below `results` as `build_store` does those of a store, for a look.
+    """Publish the lm-eval runs below `results` as `build_store` does a store, for a preview.
 
     Runs of a part of the questions are accepted, and marked on every page.
 
     Also draws figures/TASK_bars.png and .svg, ECE and AUROC of the methods of each task.
-    train_accuracy: in [0, 1]; each task gets a sanity row of a model that always says this.
+    train_accuracy: in [0, 1]; each task gets a sanity row of a model that always states this.
     resamples, seed: of the bootstrap behind the intervals.
 
-    The bytes of all files depend on the runs and the version of this program and its libraries
-    alone. Returns the path of the README.
+    The bytes of all files depend only on the runs and the version of this program and its
+    libraries. Returns the path of the README.
 
     Raises ValueError, FileNotFoundError or FileExistsError as `build_store` and `make_all` do,
     before anything is written.
@@ -102,7 +103,7 @@ def build_runs(
 
 
 def _page(out: Path) -> Path:
-    """Return the path of the README; FileExistsError if somebody else wrote one there."""
+    """Return the path of the README; raise FileExistsError if the one there is not ours."""
     page = out / "README.md"
     if page.is_file() and not page.read_text("utf-8", errors="replace").startswith(MARK):
         raise FileExistsError(
@@ -115,7 +116,7 @@ def _page(out: Path) -> Path:
 def _publish(
     out: Path, files: Iterable[tuple[str, bytes]], inputs: str, before: dict[str, Any]
 ) -> None:
-    """Write the files, remove those that only the last build made, and note both."""
+    """Write the files, remove those that only the last build made, and record both."""
     hashes: dict[str, str] = {}
     for name, content in files:
         hashes[name] = hashlib.sha256(content).hexdigest()
@@ -127,7 +128,7 @@ def _publish(
 
 
 def _link(store: Path, out: Path) -> str | None:
-    """The store as the README links to it; None where it lies elsewhere."""
+    """The README's link to the store; None if the store is not below the output folder."""
     try:
         return store.resolve().relative_to(out.resolve()).as_posix()
     except ValueError:
@@ -135,7 +136,7 @@ def _link(store: Path, out: Path) -> str | None:
 
 
 def _digest(store: Path, link: str | None) -> str:
-    """sha256 over all that a build reads: the store's files, this program, and its libraries."""
+    """sha256 over everything that a build reads: the store's files, this program, its libraries."""
     total = hashlib.sha256(f"{link}\n".encode())
     for name in ("jinja2", "pyarrow", "numpy"):
         total.update(f"{name} {metadata.version(name)}\n".encode())
@@ -173,7 +174,7 @@ def _last_build(out: Path) -> dict[str, Any]:
 
 
 def _unchanged(out: Path, files: dict[str, str]) -> bool:
-    """Whether every file still holds what the last build wrote: an edited number is made anew."""
+    """Whether every file still holds what the last build wrote: an edited number is replaced."""
     try:
         return all(
             hashlib.sha256(_read(f"{out}/{name}")).hexdigest() == digest
@@ -184,7 +185,7 @@ def _unchanged(out: Path, files: dict[str, str]) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and leave it alone if it has these bytes already."""
+    """Write a file atomically, and leave it alone if it already has these bytes."""
     if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return
     write_atomically(path, content)
@@ -199,4 +200,4 @@ def _remove(out: Path, name: str) -> None:
     try:
         path.parent.rmdir()
     except OSError:
-        pass  # not empty
+        pass  # the folder is not empty

@@ -1,4 +1,4 @@
-"""The machine and software that made a results file; None for what it does not state."""
+"""The machine and software behind a results file; None for what the file does not state."""
 
 from __future__ import annotations
 

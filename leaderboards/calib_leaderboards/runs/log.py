@@ -28,8 +28,8 @@ class Log:
 
     Attributes:
         path: the file.
-        sha256: of its bytes.
-        rows: how many it has.
+        sha256: of the file's bytes.
+        rows: how many rows it has.
         ids: of the questions; in tasks without confidences, the numbers of their documents.
         questions: the beginning of the hash of each question or document.
         documents: lm-eval's hash of each document; None where the log has none.
@@ -38,9 +38,9 @@ class Log:
         answers: None for tasks without confidences.
         correct: 0 or 1, NaN where ungraded; None for tasks without confidences.
         confidence: by method, NaN where missing.
-        signatures: how each method asked.
+        signatures: the elicitation signature of each method.
         values: the other scores that are one number for each question, by filter and metric.
-        task_hash: what lm-eval calls so, recomputed from the rows; None for logs without hashes.
+        task_hash: lm-eval's `task_hash`, recomputed from the rows; None for logs without hashes.
         data: the fingerprint of ids, questions and targets.
         asked: the fingerprint of the model's inputs; None where the log lacks some.
     """
@@ -88,7 +88,7 @@ class _Row(NamedTuple):
 
 @dataclass
 class _Reading:
-    """What is known so far."""
+    """What was read so far."""
 
     rows: dict[str, dict[str, _Row]] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
@@ -109,8 +109,8 @@ def load_log(run: Run, task: Task) -> Log:
     Raises:
         FileNotFoundError: there is no log beside the results file.
         ValueError: as `read_log` of the records; the filters differ in questions, answers or
-            grades; rows are of another task; or the log does not hold all that was asked, or what
-            lm-eval hashed.
+            grades; rows are of another task; or the log lacks questions that were asked, or is not
+            the one that lm-eval hashed.
     """
     path = log_of(run.path, task.name)
     if not _is_there(path):
@@ -144,7 +144,7 @@ def load_log(run: Run, task: Task) -> Log:
 def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long for any file
+    except OSError:  # the name is too long for any file
         return False
 
 
@@ -193,10 +193,10 @@ def _stock_row(row: dict[str, Any]) -> _Row:
 
 
 def _values(row: dict[str, Any]) -> dict[str, float]:
-    """The scores of a row that are a number; those of a corpus metric are texts or lists."""
+    """The scores of a row that are numbers; those of a corpus metric are texts or lists."""
     names = row.get("metrics")
     if not isinstance(names, list):
-        raise ValueError(f"metrics is {names!r}, no list of names")
+        raise ValueError(f"metrics is {names!r}, not a list of names")
     texts = [name for name in names if isinstance(name, str) and name != "bypass"]
     return {
         name: float(row[name])
@@ -240,9 +240,9 @@ def _check_documents(path: Path, state: _Reading) -> None:
     if missing or len(state.positions) != len(reference):
         example = min(missing) if missing else max(state.positions)
         raise ValueError(
-            f"'{path}' does not hold all documents of its task: they are numbered from 0, and of "
-            f"{len(reference)} questions none or several have the number {example}. Give a log of "
-            "the whole task."
+            f"'{path}' does not hold all documents of its task: they are numbered from 0, but of "
+            f"{len(reference)} questions none or several have the number {example}. Give a log "
+            "of the whole task."
         )
 
 
@@ -280,7 +280,7 @@ def _log(path: Path, digest: str, state: _Reading) -> Log:
 
 
 def _columns(rows: list[_Row]) -> dict[str, Floats]:
-    """The values that every row has."""
+    """The columns that every row has."""
     names = [name for name in rows[0].values if all(name in row.values for row in rows)]
     return {name: np.array([row.values[name] for row in rows]) for name in names}
 

@@ -1,4 +1,4 @@
-"""Which model a results file is about, and what was put on it."""
+"""The model that a results file is about, and its adapters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from calib_leaderboards.runs.values import text
 NAMED_BY = ("pretrained", "model", "path", "engine")  # model arguments that name the base model
 USES: tuple[AdapterUse, ...] = ("peft", "ensemble", "confidence_adapter", "probe")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_CACHED = re.compile(r"-([0-9a-f]{12})[/\\]*$")  # what the model cache appends to a folder's name
+# The suffix that the model cache appends to a folder's name.
+_CACHED = re.compile(r"-([0-9a-f]{12})[/\\]*$")
 
 
 def read_model(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> Model:
@@ -36,7 +37,7 @@ def read_model(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mode
 
 
 def read_adapters(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[Adapter, ...]:
-    """All that was put on the model."""
+    """The adapters on the model."""
     on_hub = bool(results["config"].get("peft_sha"))
     found = []
     for use in USES:

@@ -1,4 +1,4 @@
-"""Find lm-eval's results files below the given folders, and read them without trusting them."""
+"""Find lm-eval's results files below the given folders, and validate them while reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
     The runs come in the order of their names and content, whatever the order of `folders`.
 
     Raises:
-        FileNotFoundError: a folder that is none or holds no results.
+        FileNotFoundError: a path that is not a folder, or a folder without results.
         ValueError: a file that is too large, is not a whole results file of lm-eval, or is a link
             that leads out of its folder.
     """
@@ -58,7 +58,7 @@ def check_file(file: Path, folder: Path) -> Path:
             "give the folder that it leads to."
         )
     if not file.is_file():
-        raise ValueError(f"'{file}' is no regular file; remove it or give another folder.")
+        raise ValueError(f"'{file}' is not a regular file; remove it or give another folder.")
     return real
 
 
@@ -122,12 +122,12 @@ def _task(path: Path, results: dict[str, Any], name: str) -> Task:
     printed, config = results["results"][name], results["configs"][name]
     for section, value in (("results", printed), ("configs", config)):
         if not isinstance(value, dict):
-            raise _unusable(path, f"'{section}' of {name} is no mapping")
+            raise _unusable(path, f"'{section}' of {name} is not a mapping")
     shots = results["n-shot"].get(name)
     if shots is not None and (not isinstance(shots, int) or shots < 0):
         raise ValueError(
-            f"'{path}' says that {name} has {shots!r} few-shot examples, which is no number of "
-            "them; run the evaluation again."
+            f"'{path}' gives {shots!r} as the number of few-shot examples of {name}; run the "
+            "evaluation again."
         )
     metadata = config.get("metadata") or {}
     directions = (results.get("higher_is_better") or {}).get(name) or {}

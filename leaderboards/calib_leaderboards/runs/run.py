@@ -12,7 +12,7 @@ from typing import Any, Literal
 from calib_leaderboards.labels import YES_NO
 
 AdapterUse = Literal["peft", "confidence_adapter", "probe", "ensemble"]
-_TOLERANCE = 1e-9  # relative: sums taken in another order differ by less
+_TOLERANCE = 1e-9  # relative: sums in another order differ by less
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Model:
         revision: as asked for or recorded; None for a local folder without one.
         sha: the revision's, or the beginning of its file's hash from the model cache.
         parameters: how many, adapter included.
-        dtype: that the model computed in, such as "bfloat16"; None if nothing says so.
+        dtype: that the model computed in, such as "bfloat16"; None if not recorded.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What was put on the model: its Hub name or the last part of its path, and how it was used."""
+    """An adapter: its Hub name or the last part of its path, and how it was used."""
 
     name: str
     use: AdapterUse
@@ -49,7 +49,7 @@ class Task:
     """One task of a run.
 
     Attributes:
-        name: of the task; groups are none.
+        name: of the task; groups are not tasks.
         version: a number or text, as lm-eval has it.
         form: lm-eval's output type.
         split: the questions' split.
@@ -89,7 +89,7 @@ class Run:
         path: the file.
         sha256: of its bytes.
         model: the base model.
-        adapters: all that was put on it.
+        adapters: the adapters on it.
         adapter_sha: of the adapter's repository on the Hub.
         arguments: lm-eval's --model_args.
         tasks: in the order of their names.
@@ -158,6 +158,6 @@ def last_part(name: str) -> str:
 
 
 def agree(printed: float, value: float) -> bool:
-    """Whether a score that lm-eval printed is the one that its samples give."""
+    """Whether a score that lm-eval printed agrees with the one from its samples."""
     both_undefined = math.isnan(printed) and math.isnan(value)
     return both_undefined or math.isclose(printed, value, rel_tol=_TOLERANCE, abs_tol=1e-12)

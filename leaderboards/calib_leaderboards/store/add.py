@@ -19,7 +19,7 @@ from calib_leaderboards.store.paths import refuse_links, samples_path, slug
 from calib_leaderboards.store.read import read_entry
 
 LOCK = ".lock"
-_PATIENCE = 120.0  # seconds that an add waits for another
+_PATIENCE = 120.0  # seconds that one add waits for another
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")  # what `_stage` writes before it is renamed
 
 
@@ -35,12 +35,12 @@ def add(
 ) -> list[Path]:
     """Add every task of the lm-eval runs below `results` to the store; return the entries' files.
 
-    replace: put the new entry in the place of one of the same model, task and setting.
+    replace: let the new entry replace one of the same model, task and setting.
     adapters: folders of adapters that the runs used; the sha256 of their weights is recorded.
-    note: what readers of the scores have to know of the runs, at most 300 characters.
+    note: what readers of the scores need to know about the runs, at most 300 characters.
     resamples, seed: of the bootstrap behind the intervals.
 
-    What is left out (see `make_all`) is logged as a warning. Everything is made and checked
+    What is left out (see `make_all`) is logged as a warning. Everything is computed and checked
     before the first file is written, so that an error leaves the store as it was.
 
     Raises ValueError for a run that cannot be published (`make_all`), a duplicate, another
@@ -67,17 +67,20 @@ def _by_name(adapters: Sequence[Path], used: set[str]) -> Mapping[str, Path]:
         if name not in used:
             known = ", ".join(sorted(used)) or "none"
             raise ValueError(
-                f"No run used an adapter of the name of '{folder}'; those used are: {known}."
+                f"No run used an adapter with the name of '{folder}'; the runs used: {known}."
             )
         if name in folders:
-            raise ValueError(f"'{folders[name]}' and '{folder}' have one name; add them in turn.")
+            raise ValueError(
+                f"'{folders[name]}' and '{folder}' have the same name; add them one after the "
+                "other."
+            )
         folders[name] = folder
     return folders
 
 
 @contextmanager
 def locked(store: Path) -> Iterator[None]:
-    """Hold the store for this program alone; it is made if it does not exist."""
+    """Lock the store, which is created if it does not exist."""
     store.mkdir(parents=True, exist_ok=True)
     refuse_links(store, PurePosixPath(LOCK))
     lock = FileLock(store / LOCK, timeout=_PATIENCE)
@@ -86,7 +89,7 @@ def locked(store: Path) -> Iterator[None]:
     except Timeout:
         raise RuntimeError(
             f"Another add has held '{store / LOCK}' for {_PATIENCE:.0f} seconds; wait for it, or "
-            "end it."
+            "stop it."
         ) from None
     try:
         yield
@@ -95,7 +98,7 @@ def locked(store: Path) -> Iterator[None]:
 
 
 def _remove_parts(store: Path) -> None:
-    """Remove what killed adds left. Whoever holds the lock is the only one that writes here."""
+    """Remove what killed adds left behind. Only the holder of the lock writes here."""
     for part in store.glob("*/*/.*.part"):
         if _PART.fullmatch(part.name) and part.is_file() and not part.is_symlink():
             part.unlink(missing_ok=True)
@@ -104,7 +107,7 @@ def _remove_parts(store: Path) -> None:
 def _check(store: Path, made: Made, replace: bool) -> None:
     """Raise ValueError if an entry may not be written.
 
-    Entries that a killed add of the same runs has written are no duplicates while others are
+    Entries that a killed add of the same runs has written are not duplicates while others are
     missing.
     """
     unfinished = any(not (store / path).exists() for path in made)
@@ -129,7 +132,7 @@ def _check(store: Path, made: Made, replace: bool) -> None:
 def _check_duplicate(file: Path, path: PurePosixPath, entry: Entry, replace: bool) -> None:
     if not replace:
         raise ValueError(
-            f"'{file}' is already in the store; give --replace to put "
+            f"'{file}' is already in the store; pass --replace to put "
             f"{entry.provenance.results.file} in its place."
         )
     try:
@@ -180,7 +183,7 @@ def _check_same_task(task: str, known: Sequence[tuple[PurePosixPath, Entry]]) ->
 
 
 def _write(store: Path, made: Made) -> None:
-    """Write all parts first, then move them into place: an interruption leaves no half file."""
+    """Write all parts first, then move them into place: an interruption leaves no partial file."""
     parts: list[tuple[Path, Path]] = []
     stale: list[Path] = []
     try:
@@ -219,8 +222,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ValueError(
-            f"'{folder}' cannot be made, because a file has the name of one of its folders; remove "
-            "that file."
+            f"'{folder}' cannot be created, because a file has the name of one of its folders; "
+            "remove that file."
         ) from error
 
 

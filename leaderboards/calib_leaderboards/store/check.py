@@ -1,4 +1,4 @@
-"""Check a store that somebody else filled: does every entry say what its samples give?"""
+"""Check a store that somebody else filled: do the entries agree with their samples?"""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def check(store: Path, only: Collection[PurePosixPath] | None = None) -> int:
 
     Of confidence tasks the values, their intervals, the counts, the bins, the curve and the names
     of methods are compared; of other tasks the means and the counts. What the samples cannot show,
-    such as the model's name and the command, is taken as it is stated. only: paths of entries in
-    the store; None for all.
+    such as the model's name and the command, is not checked. only: paths of entries in the store;
+    None for all.
 
-    Raises ValueError that lists what differs, and for entries without samples, which nobody can
-    check; otherwise as `read_entries`.
+    Raises ValueError that lists what differs, and for entries without samples, which cannot be
+    checked; otherwise as `read_entries`.
     """
     store = Path(store)
     entries = [entry for entry in read_entries(store) if only is None or entry_path(entry) in only]
@@ -47,8 +47,8 @@ def check(store: Path, only: Collection[PurePosixPath] | None = None) -> int:
     if problems:
         more = f" and {len(problems) - _MOST:,} more" if len(problems) > _MOST else ""
         raise ValueError(
-            f"'{store}' says what its samples do not give: {'; '.join(problems[:_MOST])}{more}. "
-            "Make the entries with `calibench leaderboard add` and do not edit them."
+            f"'{store}' disagrees with its samples: {'; '.join(problems[:_MOST])}{more}. Make "
+            "the entries with `calibench leaderboard add` and do not edit them."
         )
     return len(entries)
 
@@ -62,7 +62,7 @@ def _problems(entry: Entry, file: Path) -> Iterator[str]:
         yield f"n is {entry.n:,}, and the samples have {len(samples.ids):,} questions"
         return
     if list(samples.ids) != sorted(set(samples.ids)):
-        yield "the ids of its samples are not sorted, or one comes twice"
+        yield "the ids of its samples are not sorted, or one occurs twice"
     for score in entry.scores:
         of_one = _confidences if samples.correct is not None else _means
         yield from (f"{what} of {score.method}" for what in of_one(score, samples))
@@ -78,7 +78,7 @@ def _confidences(score: Score, samples: Samples) -> Iterator[str]:
     for name, metric in score.metrics.items():
         if name not in found:
             if name != "likelihood":  # a mean of logged values that the samples do not hold
-                yield f"{name} is no score that can be recomputed"
+                yield f"{name} is not a score that can be recomputed"
         elif not _same(metric.model_dump(), metric_of(found[name]).model_dump()):
             yield f"{name} is {_shown(metric)} instead of {_shown(metric_of(found[name]))}"
     known = usable_rows(confidence, correct)
@@ -92,7 +92,7 @@ def _confidences(score: Score, samples: Samples) -> Iterator[str]:
         if (stated is None) != (made is None) or (
             made is not None and not _same(stated.model_dump(), made.model_dump())
         ):
-            yield f"{name} is not that of the samples"
+            yield f"{name} differs from that of the samples"
     if score.label not in (label_of(score.method, True), label_of(score.method, False)):
         yield f"the label {score.label!r} is not the name"
 
@@ -109,9 +109,9 @@ def _means(score: Score, samples: Samples) -> Iterator[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two contents are equal, numbers up to what another machine may round otherwise."""
+    """Whether two contents are equal, numbers up to rounding that differs between machines."""
     if isinstance(one, dict) and isinstance(other, dict):
-        # A signature of an older version may name fewer options; the numbers speak for themselves.
+        # A signature of an older version may name fewer options; the numbers are compared anyway.
         keys = (one.keys() | other.keys()) - {"signature"}
         return all(_same(one.get(key), other.get(key)) for key in keys)
     if isinstance(one, list) and isinstance(other, list):

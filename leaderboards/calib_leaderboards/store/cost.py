@@ -1,11 +1,11 @@
-"""What a method costs: the requests it adds for a question, beside those for the answer."""
+"""The cost of a method: the requests it adds for a question, besides those for the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-_MOST = 10_000  # samples per question: beyond, the number in the file is no setting of a real run
+_MOST = 10_000  # samples per question; no real run has more
 
 
 def requests_per_question(
@@ -14,12 +14,12 @@ def requests_per_question(
     """How many requests each method of a confidence task makes for one question, on its own.
 
     Counted on the requests that the methods build for a made-up question. Methods that share
-    samples share their cost in a run; here each is counted with all that it needs. A request that
-    is repeated K times counts K times; one with the answer's options counts once per option, and
-    is not counted where it is the answer's own.
+    samples share their cost in a run; here each is counted with all the samples that it needs. A
+    request that is repeated K times counts K times; one with the answer's options counts once per
+    option, and is not counted where it is the answer's own.
 
     form: "multiple_choice" or "generate_until". metadata: the task's options, as lm-eval logged
-    them. Empty if the options are not those of this version of calibench.
+    them. Returns an empty mapping if this version of calibench does not know the options.
     """
     from harness_tasks.elicitation.prompts import Conversation
     from harness_tasks.elicitation.question import Question
@@ -32,7 +32,8 @@ def requests_per_question(
         return {}
     if settings.k > _MOST:
         return {}
-    settings = settings.model_copy(update={"nli": None})  # judges texts, and asks the model nothing
+    # It judges texts and asks the model nothing.
+    settings = settings.model_copy(update={"nli": None})
     options = {"A": 0.5, "B": 0.5} if form == "multiple_choice" else None
     counts = {}
     for name in settings.methods:

@@ -1,4 +1,4 @@
-"""What an entry of the leaderboard says: the models behind entry.schema.json."""
+"""The content of a leaderboard entry: the models behind entry.schema.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Scalar = bool | int | float | str | None
 
 
 class _Part(BaseModel):
-    """Every key is there, none is unknown, no number is NaN or infinite, no text is a number."""
+    """All keys are required, others forbidden; no number is NaN or infinite, no text a number."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
@@ -27,7 +27,7 @@ class _Part(BaseModel):
 
 
 class Adapter(_Part):
-    """What was put on the model. sha256: of the adapter's weights, where they were given."""
+    """An adapter on the model. sha256: of its weights, where they were given."""
 
     name: Name
     revision: str | None
@@ -50,7 +50,7 @@ class Model(_Part):
 
 
 class Task(_Part):
-    """form: lm-eval's output type. source: whose task it is, by what its log holds."""
+    """form: lm-eval's output type. source: whose task it is, as its log shows."""
 
     name: Name
     version: Name
@@ -109,7 +109,7 @@ class RiskCoverage(_Part):
 
 
 class Cost(_Part):
-    """What the method asks of the model beside the answer, per question."""
+    """What the method asks of the model per question, besides the answer."""
 
     requests_per_question: Annotated[float, Field(ge=0)]
 
@@ -117,8 +117,8 @@ class Cost(_Part):
 class Score(_Part):
     """One row of a table: a method, which for stock tasks is lm-eval's filter.
 
-    n: questions. n_missing: those without a confidence. elicitation: how the confidence was asked
-    for, as the log says it.
+    n: questions. n_missing: those without a confidence. elicitation: how the confidence was
+    elicited, from the log.
     """
 
     method: Name
@@ -154,9 +154,9 @@ class SamplesFile(_Part):
 
 
 class Provenance(_Part):
-    """How to repeat the run, and hashes of what went into it; wall time is that of all its tasks.
+    """How to repeat the run, and hashes of its inputs; wall time is that of all its tasks.
 
-    note: what a reader of the scores has to know of the run, by whoever added it.
+    note: what readers of the scores need to know about the run, from whoever added it.
     prompts_sha256: of the model's inputs. data_fingerprint: of the sorted (id, question, target) of
     the documents. answers_fingerprint: of the sorted (id, answer); null for stock tasks.
     """
@@ -190,7 +190,7 @@ class KeptSamples(_Part):
     @model_validator(mode="after")
     def _both(self) -> KeptSamples:
         if (self.file is None) != (self.sha256 is None):
-            raise ValueError("file and sha256 are given together or not at all")
+            raise ValueError("file and sha256 must be given together or not at all")
         return self
 
 
@@ -212,7 +212,7 @@ class Entry(_Part):
         if len(set(names)) < len(names):
             raise ValueError("a method is listed twice")
         if any(score.n != self.n for score in self.scores):
-            raise ValueError(f"a method was asked about another number of questions than {self.n}")
+            raise ValueError(f"a method has another number of questions than {self.n}")
         return self
 
 
@@ -239,8 +239,8 @@ def entry_from_json(content: bytes, where: str) -> Entry:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         wrong = "; ".join(_describe(problem) for problem in problems[:5])
         raise ValueError(
-            f"{where} is no entry of a leaderboard: {wrong}. Make it with `calibench leaderboard "
-            "add`; never edit it."
+            f"{where} is not a leaderboard entry: {wrong}. Make it with `calibench leaderboard "
+            "add`, and never edit it."
         ) from error
 
 

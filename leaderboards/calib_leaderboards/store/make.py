@@ -24,7 +24,7 @@ from calib_leaderboards.store.samples import pack_samples, samples_of
 from calib_leaderboards.store.scoring import confidence_scores, stock_scores
 from calib_leaderboards.store.setting import describe_model, describe_setting
 
-LARGEST_SAMPLES = 4 * 2**20  # bytes, packed: more is not kept in a repository
+LARGEST_SAMPLES = 4 * 2**20  # packed bytes; larger samples are not kept in a repository
 _UNSET: dict[str, Any] = {"file": None, "sha256": None}
 _log = logging.getLogger(__name__)
 
@@ -47,13 +47,13 @@ def make_all(
 
     adapters: folders of adapters by the names that runs give them, to record their weights' sha256.
     constant: adds to one entry of each confidence task, of a run without an adapter if there is
-    one, the row of a model that always says this; the Brier skill of all methods that judge the
-    same answers is against it. Elsewhere it is against the best constant in hindsight.
-    note: what readers of the scores have to know.
+    one, the row of a model that always states this; the Brier skill of all methods that judge the
+    same answers is relative to it. Elsewhere it is relative to the best constant in hindsight.
+    note: what readers of the scores need to know.
     preview: accept runs of a part of the questions.
     resamples, seed: of the bootstrap behind the intervals.
 
-    What is left out is logged as a warning: scores that are no mean over questions, samples that
+    What is left out is logged as a warning: scores that are not means over questions, samples that
     are too large.
 
     Raises ValueError for a run that asked only a part of the questions, a log that is damaged or
@@ -62,7 +62,8 @@ def make_all(
     """
     made: Made = {}
     bearers: dict[str, Run] = {}
-    ordered = sorted(runs, key=lambda run: bool(run.adapters))  # the bearers first
+    # The runs that bear the constant first.
+    ordered = sorted(runs, key=lambda run: bool(run.adapters))
     for run in ordered:
         bearers = {task.name: run for task in run.tasks} | bearers
     rates: dict[tuple[str, str | None], float] = {}
@@ -78,13 +79,13 @@ def make_all(
             if path in made:
                 other = made[path][0].provenance.results.file
                 raise ValueError(
-                    f"'{other}' and '{run.path.name}' both give the entry '{path}'; give only one "
-                    "of them."
+                    f"'{other}' and '{run.path.name}' both make the entry '{path}'; give only "
+                    "one of them."
                 )
             made[path] = (entry, packed)
     if not made:
         names = ", ".join(f"'{run.path}'" for run in runs)
-        raise ValueError(f"There is no score to publish in {names}.")
+        raise ValueError(f"There are no scores to publish in {names}.")
     return made
 
 
@@ -100,8 +101,8 @@ def _checked(run: Run, task: Task, *options: Any) -> tuple[Entry | None, bytes |
         ) from error
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(
-            f"'{run.path}' is not a whole results file of lm_eval (what it says of {task.name} "
-            f"ends in {error!r}); run the evaluation again or remove the file."
+            f"'{run.path}' is not a whole results file of lm_eval (reading {task.name} ends in "
+            f"{error!r}); run the evaluation again or remove the file."
         ) from error
 
 
@@ -131,16 +132,14 @@ def _make(
         if names := sorted({metric for metric, _ in left_out}):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             _log.warning(
-                "%s: without %s%s, which are no mean of a number that its log holds for every "
+                "%s: without %s%s, which are not means of a number that its log holds for every "
                 "question.",
                 task.name,
                 ", ".join(names[:5]),
                 more,
             )
     if not scores:
-        _log.warning(
-            "%s is left out: it has no score that is a mean over its questions.", task.name
-        )
+        _log.warning("%s is left out: none of its scores is a mean over its questions.", task.name)
         return None, None
     fields = _finite(_fields(run, task, log, scores, adapters, note))
     entry = Entry.model_validate({**fields, "samples": _UNSET})
@@ -189,7 +188,8 @@ def _fields(
             "data_fingerprint": log.data,
             "answers_fingerprint": log.said,
             "samples": {
-                # A task's name, and so its log's, may hold what is in no file name on a page.
+                # A task's name, and so its log's, may have characters that a file name on a page
+                # may not.
                 "file": re.sub(r"[\\\x00-\x1f]", "_", log.path.name),
                 "sha256": log.sha256,
                 "rows": log.rows,
@@ -199,17 +199,18 @@ def _fields(
 
 
 def _check_whole(run: Run, task: Task, preview: bool) -> None:
-    """Raise ValueError if the run does not say how much it asked, or asked a part, no `preview`."""
+    """Raise ValueError unless the run asked all questions or, with `preview`, a stated part."""
     if task.asked is None or task.available is None:
         raise ValueError(
-            f"'{run.path}' does not say how many questions {task.name} has and how many were asked "
-            "('n-samples'), so that nobody knows if it is whole; run the evaluation again."
+            f"'{run.path}' does not say how many questions {task.name} has and how many were "
+            "asked ('n-samples'), so that nobody can tell whether it is complete; run the "
+            "evaluation again."
         )
     if task.part is not None and not preview:
         how = f"--limit {run.limit}" if run.limit is not None else "--samples"
         raise ValueError(
             f"'{run.path}' asked {task.asked} of the {task.available} questions of {task.name} "
-            f"({how}); only whole runs are published, so evaluate again without it."
+            f"({how}); only complete runs are published, so evaluate again without it."
         )
 
 

@@ -54,7 +54,7 @@ def samples_path(entry_file: PurePosixPath | Path) -> PurePosixPath | Path:
 def refuse_links(store: Path, relative: PurePosixPath | Path) -> None:
     """Raise ValueError if any part of `relative` is a symbolic link.
 
-    All that is read or written lies in the store itself. The store as a whole may be a link.
+    Everything that is read or written is in the store itself. The store as a whole may be a link.
     """
     path = store
     for part in relative.parts:

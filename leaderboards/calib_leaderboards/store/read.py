@@ -14,9 +14,9 @@ LARGEST_ENTRY = 16 * 2**20  # bytes
 def read_entries(folder: Path) -> list[Entry]:
     """Return all entries of a store by their paths, in the order of the paths.
 
-    Hidden files and folders are passed over. Raises FileNotFoundError if there is no such folder,
-    or if samples that an entry names are not beside it; ValueError, naming the file, for a JSON
-    file that is no entry or lies elsewhere than its content says, and for symbolic links.
+    Hidden files and folders are skipped. Raises FileNotFoundError if there is no such folder, or if
+    samples that an entry names are not beside it; ValueError, naming the file, for a JSON file that
+    is not an entry or is not where its content says, and for symbolic links.
     """
     folder = Path(folder)
     if not folder.is_dir():

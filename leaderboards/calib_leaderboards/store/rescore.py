@@ -23,10 +23,10 @@ _RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 def rescore(store: Path) -> list[Path]:
     """Add to every entry the scores that it lacks; return the files that changed.
 
-    Only entries of confidence tasks whose samples were kept can be scored anew. What an entry has
-    stays as it is, and is checked: a value that the samples do not give is a ValueError that names
-    the entry, and no file is changed. The Brier skill is against the best constant in hindsight.
-    Raises as `read_entries` does.
+    Only entries of confidence tasks whose samples were kept can be rescored. Existing scores stay
+    as they are, and are checked: a value that the samples do not give is a ValueError that names
+    the entry, and no file is changed. The Brier skill is relative to the best constant in
+    hindsight. Raises as `read_entries` does.
     """
     store = Path(store)
     with locked(store):

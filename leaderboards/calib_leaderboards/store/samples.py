@@ -75,7 +75,8 @@ def unpack_samples(entry: Entry, file: Path) -> Samples:
         raise FileNotFoundError(f"The samples of '{file}' were too large to be kept.")
     if not file.is_file() or file.is_symlink():
         raise FileNotFoundError(
-            f"There is no file '{file}', which an entry names; add the entry again with --replace."
+            f"The file '{file}', which an entry names, is missing; add the entry again with "
+            "--replace."
         )
     return samples_from_bytes(entry, file.read_bytes(), f"'{file}'")
 
@@ -88,11 +89,12 @@ def samples_from_bytes(entry: Entry, content: bytes, where: str) -> Samples:
             "add the entry again with --replace."
         )
     try:
-        # One text is parsed in half the time of a text per line.
+        # Parsing one text takes half the time of parsing one per line.
         return _columns(json.loads(b"[" + b",".join(_unpack(content).splitlines()) + b"]"))
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
         raise ValueError(
-            f"{where} holds no samples of an entry ({error!r}); add the entry again with --replace."
+            f"{where} does not hold the samples of an entry ({error!r}); add the entry again "
+            "with --replace."
         ) from error
 
 

@@ -21,8 +21,8 @@ from calib_metrics.signature import SIGNATURE_VERSION, Options
 Floats = NDArray[np.float64]
 METRICS = ("acc", "brier_skill", "ece", "auroc", "aurc", "brier", "answered", "rms", "nll")
 BINS = 10
-POINTS = 101  # of a risk-coverage curve
-# Whose aggregation lm-eval takes to be the mean where a task names none.
+POINTS = 101  # points of a risk-coverage curve
+# Metrics whose aggregation is the mean in lm-eval where a task names none.
 _MEANS = (
     "acc",
     "acc_norm",
@@ -47,7 +47,7 @@ def confidence_scores(
 
     costs: requests per question by method. base_rate: of the Brier skill, see `brier_skill`.
     Ungraded answers are left out of every score and counted as missing. Raises ValueError if a
-    score is not lm-eval's, or no answer is graded.
+    score differs from lm-eval's, or no answer is graded.
     """
     graded = ~np.isnan(log.correct)
     if not graded.any():
@@ -91,8 +91,8 @@ def stock_scores(
 ) -> tuple[list[Score], list[tuple[str, str]]]:
     """The scores of another task of lm-eval that are means over questions, by filter.
 
-    Also returns (metric, filter) of those that lm-eval printed and that are no such means: they
-    cannot be recomputed, and are left out. Raises ValueError if a mean is not lm-eval's.
+    Also returns (metric, filter) of those that lm-eval printed and that are not such means: they
+    cannot be recomputed, and are left out. Raises ValueError if a mean differs from lm-eval's.
     """
     options = Options(resamples=resamples, seed=seed)
     scores, left_out = [], []
@@ -161,7 +161,7 @@ def score_columns(
 
 
 def metric_of(score: calib_metrics.Score) -> Metric:
-    """A score as entries hold it."""
+    """A score in the form that entries use."""
     return _metric(**score.to_dict())
 
 
@@ -176,7 +176,7 @@ def _means(run: Run, task: Task, log: Log, filter_: str, options: Options) -> di
             if not math.isfinite(value):
                 where = log.ids[int(np.flatnonzero(~np.isfinite(column))[0])]
                 raise ValueError(
-                    f"'{log.path}': {name} of question '{where}' is not a finite number, so that "
+                    f"'{log.path}': {name} of question '{where}' is not a finite number, so "
                     f"{name} has no mean; run the evaluation again."
                 )
             _check_printed(run, task, log, name, filter_, value)
@@ -225,7 +225,7 @@ def _check_filters(run: Run, task: Task, log: Log) -> None:
         place = f"'{run.path}'" if odd[0] in printed else f"'{log.path}'"
         raise ValueError(
             f"Only {place} has scores of the filter '{odd[0]}' for {task.name}: results and "
-            "samples are not of one run, or one of them was changed."
+            "samples come from different runs, or one of them was changed."
         )
 
 

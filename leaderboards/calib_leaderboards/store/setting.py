@@ -1,4 +1,4 @@
-"""Which model was asked, and how: what tells the entries of one task apart."""
+"""Which model was asked, and how: what distinguishes the entries of one task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib_leaderboards.runs.model import NAMED_BY, USES
 from calib_leaderboards.runs.run import last_part
 from calib_leaderboards.store.entry import Adapter, Model, Setting
 
-# Model arguments that say who is asked or on what machine, but not how.
+# Model arguments that name the model or the machine, but do not change how it is asked.
 _NOT_HOW = {
     *NAMED_BY,
     *USES,
@@ -54,7 +54,7 @@ _SHOWN = ("methods", "answers")
 def describe_model(run: Run, adapters: Mapping[str, Path] | None = None) -> Model:
     """The model of a run.
 
-    adapters: folders of its adapters by the names that the run gives them; their weights' sha256 is
+    adapters: folders of its adapters, by their names in the run; their weights' sha256 is
     recorded.
     """
     model = run.model
@@ -72,15 +72,15 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
     """The setting of a task in a run.
 
     Where the answers are frozen, the first digits of their fingerprint are in the slug, since
-    confidences in other answers are another entry. (The documents of a judge's task hold answers.)
-    Where the run asked a part of the questions, the slug begins with it, as in
+    confidences in other answers are another entry. (The documents of a judge's task contain
+    answers.) Where the run asked only some of the questions, the slug begins with that, as in
     "preview-250-of-796_3-shot".
     """
     shots, chat, system = task.num_fewshot, run.chat_template, run.system_prompt
     parts = [] if task.part is None else ["preview-{:d}-of-{:d}".format(*task.part)]
     parts += ["default-shot" if shots is None else f"{shots:d}-shot"]
     parts += ["chat"] if chat else []
-    # lm-eval's default under a chat template is a turn per example.
+    # With a chat template, lm-eval's default is a turn per example.
     parts += ["one-turn"] if chat and shots and not run.multiturn else []
     parts += [f"system-{_digest(system)}"] if system else []
     frozen = task.answers == "frozen"
@@ -109,7 +109,7 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
 
 
 def preview_note(setting: Setting) -> str:
-    """What a table says of a run that asked a part of the questions; "" of a whole one."""
+    """The note in a table on a run that asked only some of the questions; "" for a complete one."""
     if found := _PREVIEW.match(setting.slug):
         asked, whole = (f"{int(number):,}" for number in found.groups())
         return f"preview: {asked} of {whole} questions; cannot be added to a leaderboard"
@@ -123,7 +123,9 @@ def weights_sha256(folder: Path) -> str:
     """
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     if not files:
-        raise FileNotFoundError(f"'{folder}' is no folder with an adapter's *.safetensors in it.")
+        raise FileNotFoundError(
+            f"'{folder}' is not a folder with an adapter's *.safetensors in it."
+        )
     hashes = [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
     if len(hashes) == 1:
         return hashes[0][1]
@@ -150,7 +152,7 @@ def _adapter(run: Run, folders: Mapping[str, Path]) -> Adapter | None:
 
 
 def _options(task: Task) -> dict[str, Any]:
-    """The options of a confidence task that are not the default, but for those shown elsewhere."""
+    """The options of a confidence task that are not the default, except those shown elsewhere."""
     from harness_tasks.elicitation.settings import Settings
 
     metadata = task.metadata
