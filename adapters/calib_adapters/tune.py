@@ -58,7 +58,7 @@ def tune(
     checkpoint_every: int | None = None,
     push_to: str | None = None,
 ) -> Path:
-    """Train by a recipe.
+    """Train an adapter, or a whole model, as a recipe says.
 
     An interrupted run leaves its checkpoints in a hidden folder beside `output`; the same call
     continues from the last one. `output` itself appears only when everything is done. Under
@@ -67,10 +67,10 @@ def tune(
     Args:
         recipe: recipe file, or the name of a shipped one.
         model: folder or Hub id of the base model.
-        data: folder of the data set that the recipe's method wants.
+        data: folder of the data set that the recipe's method needs.
         output: folder for the result.
         overrides: ``key.sub=value`` changes to the recipe.
-        log: also log to these, of ``trainer.LOGS``.
+        log: further services to log to, of ``trainer.LOGS``.
         checkpoint_every: steps between checkpoints, besides those after every epoch.
         push_to: repository on the Hub that `output` is uploaded to.
 
@@ -97,7 +97,9 @@ def tune(
                 f"{output} exists and was not made by this recipe, model and data; delete it or "
                 f"choose another folder."
             )
-        logging.getLogger(__name__).warning("%s is finished already; nothing to train.", output)
+        logging.getLogger(__name__).warning(
+            "%s is already finished; there is nothing to train.", output
+        )
     else:
         if state.is_main_process:
             warn_of_another_model(data, model)
@@ -113,7 +115,7 @@ def tune(
 
 @contextmanager
 def _alone(work: Path, output: Path) -> Iterator[None]:
-    """Hold the work folder; its first process does so for all processes of a run."""
+    """Lock the work folder; the first process does so for all processes of a run."""
     if not process_state().is_main_process:
         yield
         return
@@ -152,7 +154,8 @@ def _train(
         suit_attention(job.model, max(job.train["length"]), state.device)
     last = last_checkpoint(work)
     if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
-        arguments.num_train_epochs = last.epochs  # it had stopped early when it was interrupted
+        # It had already stopped early when it was interrupted.
+        arguments.num_train_epochs = last.epochs
     checkpoints = Checkpoints(checkpoint_every, last.seconds if last else 0.0)
     trainer = JobTrainer(job, settings, arguments, [checkpoints])
     trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
@@ -204,7 +207,7 @@ def _finished_as(output: Path) -> str | None:
 
 
 def _set_usual_mode(folder: Path) -> None:
-    """Give files the mode that the umask allows; safetensors lets only the owner read weights."""
+    """Give files the mode that the umask allows; safetensors makes its own private."""
     mask = os.umask(0)
     os.umask(mask)
     for file in folder.rglob("*"):

@@ -94,17 +94,17 @@ def test_files_of_one_folder_that_are_called_by_their_role_are_one_task(tmp_path
 
 BAD = [
     ({"prompt": "p", "completion": " "}, "row 2: the completion is empty"),
-    ({"prompt": 5, "completion": "c"}, "row 2: the prompt is 5; a text is needed"),
+    ({"prompt": 5, "completion": "c"}, "row 2: the prompt is 5; it must be a text"),
     ({"prompt": "p \ud800", "completion": "c"}, "row 2: the prompt has half a character"),
     ({"messages": "hello"}, "row 2: the messages are neither a list nor JSON"),
-    ({"messages": [{"role": "user", "content": "q"}]}, "not a list of at least a question and"),
+    ({"messages": [{"role": "user", "content": "q"}]}, "must be a list of at least a question and"),
     (
         {"messages": [{"role": "human", "content": "q"}, {"role": "assistant", "content": "a"}]},
         "message 1 has the role 'human'; known are system, user, assistant",
     ),
     (
         {"messages": [{"role": "assistant", "content": "q"}, {"role": "user", "content": "a"}]},
-        "the last two messages are not a user's and the assistant's",
+        "the last two messages must be a user's and the assistant's",
     ),
     (
         {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": ""}]},

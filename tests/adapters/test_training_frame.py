@@ -164,7 +164,7 @@ def test_fsdp_that_accelerate_would_leave_out_is_refused(tmp_path, tiny, graded,
     if torch.cuda.is_available():
         pytest.skip("with a GPU, accelerate shards")
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(ValueError, match="FSDP, which it has on GPUs only"):
+    with pytest.raises(ValueError, match="FSDP, which it supports only on GPUs"):
         tune(RECIPE, tiny, graded, tmp_path / "adapter", PLAIN)
 
 

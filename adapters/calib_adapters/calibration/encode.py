@@ -17,8 +17,8 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         A dataset with ``input_ids`` (the query, up to the token before the reply), ``yes`` and
         ``no`` (ids of the two replies, their first token if there are several), ``yes_tail`` and
         ``no_tail`` (their further tokens), ``answer_ids`` (the prompt that was answered, with the
-        answer), ``answer_positions`` (indices in it whose next-token distribution writes the
-        answer, and the one that ends it), ``label`` and ``length`` (tokens of both).
+        answer), ``answer_positions`` (indices in it whose next-token distributions predict the
+        answer and its end), ``label`` and ``length`` (tokens of both).
 
     Raises:
         ValueError: the tokenizer cannot write the two replies, cannot tell them apart, or is not a
@@ -60,8 +60,9 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
                 f"({yes_ids}), so no wording can tell them apart; use another tokenizer."
             )
         raise ValueError(
-            f"the tokenizer writes the replies {yes!r} and {no!r} with tokens of which one list "
-            f"begins the other, so one read-out cannot tell them apart; choose another wording."
+            f"the tokenizer writes the replies {yes!r} and {no!r} with tokens such that one "
+            "reply begins with the other, so a single read-out cannot tell them apart; choose "
+            "another wording."
         )
     input_ids = prompt["input_ids"] + yes_ids[:shared]
     answered = tokens(row["context"] + row["answer_text"], tokenizer)

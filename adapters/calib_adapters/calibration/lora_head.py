@@ -29,10 +29,11 @@ from calib_adapters.training.tokenizer import load_tokenizer
 
 MODULE = "correctness_head"
 DESCRIPTION = """\
-A LoRA adapter and a head that tell how likely the answers of `{base}` are to be correct. They were
+A LoRA adapter and a head that estimate how likely answers of `{base}` are to be correct. They were
 made by calibration tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were
-graded, and a small network on the last hidden state at the answer's end learned to tell the grade,
-together with the adapter below it. The adapter alone is of no use, and answers are the base's.
+graded, and a small network on the last hidden state at the answer's end learned to predict the
+grade, together with the adapter below it. The adapter is of no use alone, and the answers are the
+base model's.
 
 ## Use
 
@@ -81,7 +82,7 @@ def lora_head(context: TrainingContext) -> Job:
 
 
 def _save(model: nn.Module, base: str, folder: Path) -> None:
-    """Write an ordinary adapter, and the head in the file in which a probe has it."""
+    """Write an ordinary adapter, and the head in the same file as a probe's."""
     model.peft_config["default"].modules_to_save = None
     save_adapter(model, base, folder)
     file = folder / "adapter_model.safetensors"

@@ -28,9 +28,9 @@ from calib_adapters.training.base_model import add_lora, load_base, pad_token, s
 from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
-KEPT = " A Jensen–Shannon\nterm keeps the answers themselves what they were."
+KEPT = " A Jensen–Shannon\nterm keeps the answers themselves unchanged."
 DESCRIPTION = """\
-A LoRA adapter that tells how likely the answers of `{base}` are to be correct. It was made by
+A LoRA adapter that estimates how likely answers of `{base}` are to be correct. It was made by
 calibration tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded,
 and the adapter learned to answer "Is the proposed answer correct?" about them.{kept}
 
@@ -101,7 +101,7 @@ def _collate(
 
 
 def _with_starts(rows: datasets.Dataset) -> datasets.Dataset:
-    """With the place of each row's first reference state."""
+    """Add to each row the place of its first reference state."""
     ends = np.cumsum([len(positions) for positions in rows["answer_positions"]])
     return rows.add_column("reference_start", [0, *ends[:-1].tolist()])
 
@@ -113,7 +113,7 @@ def _reference(
     file: Path = context.work / "reference.safetensors"
     if not file.exists():
         model.eval()
-        rows = 4 * context.recipe.optimiser.batch_size  # without gradients there is room for more
+        rows = 4 * context.recipe.optimiser.batch_size  # without gradients, larger batches fit
         states = reference_states(model, train.to_list(), pad, rows, put)
         part = Path(f"{file}.part")
         save_file({"states": states.contiguous()}, part)

@@ -3,7 +3,7 @@
 Where LoRA is in the upper layers alone (``lora.first_layer``), what the lower ones make of a row
 never changes. Their output for every token is kept in one table, that for the few-shot prefix that
 all rows share only once, and training goes on from there: neither forward nor backward passes touch
-the lower layers again. The numbers are those of rows that run whole; `run_lower` tries that out
+the lower layers again. The results are those of whole rows; `run_lower` checks this on a few rows
 before it relies on it.
 """
 
@@ -63,7 +63,7 @@ def run_lower(
         splits: `encode_rows` of each split.
         answers: the splits of which the answered prompts are needed too, not only the queries.
         pad: id to fill batches with.
-        file: where the table is kept, and found again after an interruption.
+        file: where the table is kept, so that an interrupted run finds it.
 
     Returns:
         The table for `put_states`, and the splits with each row's places in it; ``None``
@@ -82,7 +82,9 @@ def run_lower(
     common = _common([ids for *_, ids in texts])
     starts = _starts([ids for *_, ids in texts], common)
     if reason := _why_whole(model, splits, starts[-1], first, pad):
-        logging.getLogger(__name__).warning("layers below the adapter run anew: %s.", reason)
+        logging.getLogger(__name__).warning(
+            "The layers below the adapter run in every epoch: %s.", reason
+        )
         return None
     if not file.exists():
         states = _states(model, [ids for *_, ids in texts], first, pad).states
@@ -167,25 +169,25 @@ def _why_whole(
     config = without_adapter(model).config.get_text_config()
     size = tokens * config.hidden_size * model.dtype.itemsize
     if size > MOST:
-        return f"their output, {size / 2**30:.1f} GB, is more than is kept"
+        return f"their output takes {size / 2**30:.1f} GB, too much to keep"
     lower = _layers(model)[:first]
     dropped = [m.p for layer in lower for m in layer.modules() if isinstance(m, nn.Dropout)]
     if any(dropped) or getattr(config, "attention_dropout", 0):
-        return "the base model has dropout, which is another one every time"
+        return "the base model has dropout, which differs in every pass"
     if any(any(rows[tail]) for rows in splits.values() for tail in ("yes_tail", "no_tail")):
-        return "replies of several tokens are read over queries that go on with them"
+        return "replies have several tokens, and are read in queries that continue with them"
     rows = splits["train"].select(range(min(TRIED, len(splits["train"])))).to_list()
     try:
-        moved = _moved(model, rows, first, pad)
+        change = _largest_change(model, rows, first, pad)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         return f"the model cannot be run in parts ({error})"
-    if not moved < NEAR.get(model.dtype, ROUGH):
-        return f"in parts the model's states are others (by {moved:.2g} of the largest)"
+    if not change < NEAR.get(model.dtype, ROUGH):
+        return f"run in parts, the model's states differ (by {change:.2g} of the largest)"
     return None
 
 
 @torch.no_grad()
-def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
+def _largest_change(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
     """Return the largest relative change of the states of `rows` when they run in two parts."""
     batch = collate(rows, pad) | collate_answers(rows, pad)
     batch = {name: value.to(model.device) for name, value in batch.items()}
@@ -208,7 +210,7 @@ def _moved(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -
 
 @torch.no_grad()
 def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int) -> Table:
-    """What layer number `first` is given for the token ids `texts`."""
+    """The input of layer number `first` for the token ids `texts`."""
     layers = _layers(model)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     common = _common(texts)

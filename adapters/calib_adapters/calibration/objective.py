@@ -59,8 +59,8 @@ def collate(
     positions, all counted from the end of the prefix; ``yes``, ``no`` and ``label`` are (B,).
 
     The answers are left out unless `reference` is given: the base model's hidden states of all
-    rows, one after the other; a row's begin at its ``reference_start``. Where a reply goes on
-    behind its first token, ``reply_*`` is added, see `collate_replies`.
+    rows, one after the other; a row's begin at its ``reference_start``. Where replies have several
+    tokens, ``reply_*`` is added, see `collate_replies`.
     """
     last = [len(row["input_ids"]) - 1 for row in rows]
     query = pad_rows([row["input_ids"] for row in rows], last, pad)
@@ -71,7 +71,7 @@ def collate(
     batch["label"] = torch.tensor([row["label"] for row in rows])
     if any(row["yes_tail"] or row["no_tail"] for row in rows):
         batch |= collate_replies(rows, pad)
-    if reference is not None and "reference_start" in rows[0]:  # validation has no drift
+    if reference is not None and "reference_start" in rows[0]:  # not in validation
         batch |= collate_answers(rows, pad)
         starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
         batch["reference"] = torch.cat([reference[start : start + n] for start, n in starts])
@@ -111,10 +111,10 @@ def collate_replies(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
 
 
 def hidden_states(model: nn.Module, batch: dict[str, Tensor], part: str) -> Tensor:
-    """Final hidden states behind the shared prefix, shape (B, L, H), without the output head.
+    """Final hidden states after the shared prefix, shape (B, L, H), before the output head.
 
-    `model` is under an adapter or bare; `part` is "query", "reply" or "answer". In place of token
-    ids there may be states for the layers to go on from, see ``lower.py``.
+    `model` may have an adapter; `part` is "query", "reply" or "answer". In place of token ids there
+    may be states for the layers to go on from, see ``lower.py``.
 
     The prefix runs once; its keys and values are repeated for every row, and gradients flow back
     through them, so the result is that of running every row whole.
@@ -138,7 +138,7 @@ def log_odds(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """The log-odds log P(yes) - log P(no) as the reply to the query, shape (B,), float32.
 
     For replies of one token, two rows of the output head are enough: the normaliser of the softmax
-    cancels. Longer ones ("(ii)" and "(i)") take a forward of their own.
+    cancels. Longer ones ("(ii)" and "(i)") take a forward pass of their own.
     """
     if "reply_ids" in batch:
         return _reply_log_odds(model, batch)
@@ -212,11 +212,11 @@ def reference_states(
     """Hidden states of the base model at the answer positions of all rows, in row order.
 
     Args:
-        model: under an adapter.
+        model: with an adapter.
         rows: encoded rows.
         pad: id to fill batches with.
         batch_size: rows that run at a time.
-        put: puts what is known of the rows into a batch of them, as `lower.put_states`.
+        put: puts the rows' kept states into their batch, as `lower.put_states` does.
 
     Returns:
         Shape (total number of answer positions, H), in the base model's dtype.

@@ -25,10 +25,10 @@ from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
 
 DESCRIPTION = """\
-A probe that tells how likely the answers of `{base}` are to be correct. It was made by calibration
+A probe that estimates how likely answers of `{base}` are to be correct. It was made by calibration
 tuning (Kapoor et al. 2024, arXiv 2406.08391): the base model's own answers were graded, and a small
-network learned to read the grade from the last hidden state at the answer's end. The base model is
-unchanged.
+network learned to predict the grade from the last hidden state at the answer's end. The base model
+is unchanged.
 
 ## Use
 

@@ -1,4 +1,4 @@
-"""The arguments of the model that decide which tokens it is asked with.
+"""The model arguments that decide which tokens the model is asked with.
 
 `calibench grade` reads them from the run's results, `calibench prepare` is given them; both record
 them as ``asked_with``, and `calibench tune` trains with the same ones.
@@ -17,7 +17,7 @@ from lm_eval.utils import simple_parse_args_string
 
 from calib_adapters.data.training_data import GRADING, PREPARED
 
-# What training can do too.
+# Arguments that training supports too.
 USED = (
     "revision",
     "subfolder",
@@ -28,14 +28,14 @@ USED = (
     "chat_template_args",
     "enable_thinking",
 )
-# Another model than the base model was asked: training cannot load it.
+# Arguments that add to the base model: training cannot load the result.
 OTHER_WEIGHTS = ("peft", "lora_local_path", "delta", "ensemble", "gguf_file")
 _DEFAULTS = {"revision": "main", "subfolder": "", "use_fast_tokenizer": True,
              "trust_remote_code": False}  # fmt: skip
 
 
 def asked_with(arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """The part of lm-eval's ``model_args`` that training needs, without what is the default."""
+    """The part of lm-eval's ``model_args`` that training needs, without default values."""
     read = simple_parse_args_string(arguments) if isinstance(arguments, str) else arguments
     given: Mapping[str, Any] = read or {}
     return {
@@ -46,13 +46,13 @@ def asked_with(arguments: Mapping[str, Any] | str | None) -> dict[str, Any]:
 
 
 def read_asked_with(data: Path) -> dict[str, Any]:
-    """Return the model arguments with which the answers in `data` were asked for.
+    """Return the model arguments with which the answers in `data` were generated.
 
     Returns:
-        What is recorded there; an empty mapping where that is not known.
+        The recorded arguments; an empty mapping if none are recorded.
 
     Raises:
-        ValueError: a model was asked that training cannot load.
+        ValueError: the answers are those of a model that training cannot load.
     """
     found: dict[str, Any] = {}
     for name in (GRADING, PREPARED):
@@ -64,15 +64,15 @@ def read_asked_with(data: Path) -> dict[str, Any]:
         break
     if other := [f"{name}={found[name]}" for name in OTHER_WEIGHTS if name in found]:
         raise ValueError(
-            f"{data} is about a model that was asked with {', '.join(other)}, and training begins "
-            f"with the base model alone: its adapter would learn another model's mistakes. Merge "
-            f"these weights into a model of their own, and ask that one."
+            f"{data} holds answers of a model loaded with {', '.join(other)}, but training "
+            "starts from the base model alone: its adapter would learn another model's "
+            "mistakes. Merge these weights into a model of their own, and ask that one."
         )
     return found
 
 
 def warn_of_another_model(data: Path, model: str) -> None:
-    """Warn if the answers in the graded dataset `data` are those of another model than `model`.
+    """Warn if the answers in the graded dataset `data` come from another model than `model`.
 
     Names are compared by their last part, since one may be a Hub id and the other a folder.
     """
@@ -82,8 +82,8 @@ def warn_of_another_model(data: Path, model: str) -> None:
         return
     if answered and _last_part(answered) != _last_part(model):
         logging.getLogger(__name__).warning(
-            "The answers in %s are those of %s, and %s is trained: it learns how often another "
-            "model is right. Grade its own answers, unless that is what you want.",
+            "The answers in %s are those of %s, but %s is trained, so it learns how often "
+            "another model is right. Grade its own answers unless that is what you want.",
             data,
             answered,
             model,

@@ -51,22 +51,22 @@ def grade(
             if record["correct"] is None:  # a judge's verdict that could not be read
                 ungraded += 1
                 continue
-            # The question about the answer could not be asked, or the answer is only a part of one.
+            # The question about the answer could not be asked, or the answer is incomplete.
             if "query" not in record or (record["reason"] or "").startswith(CUT_ANSWER):
                 unasked.append(record["reason"])
                 continue
             how = record.get("signature")
             if asked.setdefault(record["task"], how) != how:
                 raise ValueError(
-                    f"{file} has {record['task']} asked and graded as {how}, another file as "
-                    f"{asked[record['task']]}; an adapter learns one of them."
+                    f"{file}: {record['task']} was asked and graded as {how}, but in another "
+                    f"file as {asked[record['task']]}; an adapter can learn only one of them."
                 )
             row = {name: record[name] for name in (*KEPT, *PROMPTS)}
             known = rows.setdefault((row["task"], row["id"]), row)
             if known["answer"] != row["answer"]:
                 raise ValueError(
                     f"{file} answers the question {row['id']!r} with {row['answer']!r}, another "
-                    f"file with {known['answer']!r}. Grade one run of each split."
+                    f"file answers it with {known['answer']!r}. Grade one run of each split."
                 )
             count += 1
         if count:
@@ -78,8 +78,9 @@ def grade(
             how_asked.append(asked_with(model_arguments(beside)))
             if how_asked[-1] != how_asked[0]:
                 raise ValueError(
-                    f"{file} was asked with {_shown(how_asked[-1])}, another file with "
-                    f"{_shown(how_asked[0])}; an adapter is trained with the tokens of one."
+                    f"the model of {file} was asked with {_shown(how_asked[-1])}, that of "
+                    f"another file with {_shown(how_asked[0])}; an adapter is trained with the "
+                    "tokens of only one."
                 )
     if not rows:
         raise ValueError(
@@ -163,8 +164,8 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
                 if name in record and not isinstance(record[name], str):
                     raise ValueError(
                         f"{file}: the {name} of the question {record['id']!r} is "
-                        f"{record[name]!r:.60}, no text; the file was changed, run the evaluation "
-                        f"again."
+                        f"{record[name]!r:.60}, not a text; the file was changed, so run the "
+                        "evaluation again."
                     )
             yield record
 
@@ -181,7 +182,7 @@ def _shown(arguments: Mapping[str, Any]) -> str:
 
 
 def _why(unasked: Sequence[str]) -> str:
-    """The most frequent reason for which answers were left out."""
+    """The most frequent reason why answers were left out."""
     return f"; mostly: {Counter(unasked).most_common(1)[0][0]}" if unasked else ""
 
 

@@ -1,4 +1,4 @@
-"""The data sets that recipes train on; the file that describes one shows its kind."""
+"""The data sets that recipes train on; each has a file that describes it and tells its kind."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def load_data(data: Path, name: str, command: str) -> tuple[datasets.DatasetDict
     Args:
         data: the folder.
         name: `GRADING` or `PREPARED`.
-        command: what makes such a folder, for the error.
+        command: the command that makes such a folder, for the error message.
 
     Raises:
         ValueError: `data` is not a data set of that kind.

@@ -28,7 +28,7 @@ from calib_adapters.self_instruct.teacher import Sampling, load_teacher
 from harness_tasks.rows import load_rows
 
 TASK = "self_instruct"
-PATIENCE = 10  # rounds without a new row, then the teacher has nothing more to say
+PATIENCE = 10  # rounds without a new row after which the run ends
 _TEXT, _TEXTS = datasets.Value("string"), datasets.List(datasets.Value("string"))
 PROVENANCE = {
     "provenance": {
@@ -78,13 +78,13 @@ def self_instruct(
         source: file or data set on the Hub with tasks by people: the columns ``instruction``,
             ``output`` (or ``response``), perhaps ``input`` (or ``context``) and ``id``.
         out: folder for the data set; ``rounds.jsonl`` in it has what was not kept, and why.
-        plan: what is asked.
+        plan: the settings.
         batch_size: for the back end.
         device: for the back end.
 
     Returns:
-        The data set, and what ``prepared.json`` says of it. It has the column ``provenance``.
-        There are fewer rows than wanted if ten rounds in a row brought none; the log then says so.
+        The data set, and what ``prepared.json`` says of it. It has the column ``provenance``. There
+        are fewer rows than asked for if ten rounds in a row added none; the log then says so.
 
     Raises:
         FileNotFoundError, ValueError: unusable seeds, no such back end, no row at all, or an `out`
@@ -93,7 +93,7 @@ def self_instruct(
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
     if plan.rows < 1 or plan.prompts < 1:
-        raise ValueError("at least one row, and one prompt per round, must be wanted.")
+        raise ValueError("ask for at least one row, and one prompt per round.")
     seeds = read_seeds(source)
     check_seeds(seeds, source)
     identity = _identity(plan, seeds)
@@ -105,13 +105,13 @@ def self_instruct(
     if not rows:
         worst = ", ".join(f"{why} ({n})" for why, n in rounds.rejected.most_common(3))
         raise ValueError(
-            f"{rounds.number} rounds of {plan.model} brought no task that could be kept: {worst}. "
-            f"{work / LOG} has its replies; try a larger teacher, or --chat for one that was "
-            f"trained on conversations."
+            f"{plan.model} wrote no task that could be kept in {rounds.number} rounds: {worst}. "
+            f"Its replies are in {work / LOG}; try a larger teacher, or --chat for one that was "
+            "trained on conversations."
         )
     if len(rows) < plan.rows:
         logging.getLogger(__name__).warning(
-            "only %d of %d rows: the last %d rounds brought none.", len(rows), plan.rows, PATIENCE
+            "only %d of %d rows: the last %d rounds added none.", len(rows), plan.rows, PATIENCE
         )
     data = _prepared(rows, plan)
     described = {
@@ -143,14 +143,14 @@ def self_instruct(
             for name in ("calibench", "datasets", "lm_eval", "rouge_score", "transformers")
         },
     }
-    # The log goes along: it is the only place that has what was not kept.
+    # Copy the log too: only it has what was not kept.
     save_data(data, {PREPARED: described, LOG: work / LOG}, out)
     shutil.rmtree(work)
     return data, described
 
 
 def read_seeds(source: str) -> list[Example]:
-    """The tasks of people in a file or in a data set on the Hub.
+    """The tasks that people wrote, from a file or a data set on the Hub.
 
     Raises:
         FileNotFoundError, ValueError: no such file, or a row without a task or an answer.

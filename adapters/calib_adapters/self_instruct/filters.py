@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
-# What a text cannot hold.
+# Words for what a text cannot contain.
 _NOT_TEXT = re.compile(
     r"\b(?:images?|pictures?|photos?|graphs?|diagrams?|flow ?charts?|drawings?|draw|plot|maps?|"
     r"videos?|audio|music|files?|website|url)\b",
     re.IGNORECASE,
 )
-_REPEATING = 20  # words, from which an answer can be said to go round in circles
-_DISTINCT = 0.3  # share of different words below which it does
+_REPEATING = 20  # words; shorter answers are not checked for repetition
+_DISTINCT = 0.3  # share of distinct words below which an answer repeats itself
 
 
 class Limits(BaseModel):
@@ -32,7 +32,7 @@ class Limits(BaseModel):
 
 
 class Pool:
-    """Tasks known so far; says how near a new one comes to them."""
+    """The tasks so far, and how similar a new one is to them."""
 
     def __init__(self, texts: Sequence[str] = ()):
         self._tokenizer = DefaultTokenizer(use_stemmer=False)
@@ -42,7 +42,7 @@ class Pool:
             self.add(text)
 
     def add(self, text: str) -> None:
-        """Add a text to compare with."""
+        """Add a text to compare new ones with."""
         self._known.append((text, self._counts(text)))
 
     def nearest(self, text: str, threshold: float) -> float | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from harness_tasks.elicitation.control_tokens import neutral
 
-SHOWN_TASKS = 8  # per prompt, as in Wang et al. (2023): six of people, two of the teacher
+SHOWN_TASKS = 8  # per prompt, as in Wang et al. (2023): six by people, two by the teacher
 SHOWN_OWN = 2
 SHOWN_INSTANCES = 3
-NEW_TASKS = 8  # that the teacher is asked for at a time
+NEW_TASKS = 8  # tasks that the teacher is asked for at a time
 
 _TASKS = (
     "A list of tasks for an assistant that reads and writes text. Each task is one sentence or "
@@ -27,7 +27,7 @@ _NONE = re.compile(r"\W*(?:none|n/a|no input)\W*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Example:
-    """A task with an answer, of a person or of the teacher; `id` names it in the provenance."""
+    """A task with an answer, by a person or by the teacher; `id` names it in the provenance."""
 
     id: str
     instruction: str
@@ -61,7 +61,7 @@ def instance_prompt(instruction: str, examples: Sequence[Example]) -> tuple[str,
 
 
 def read_instance(reply: str) -> tuple[str, str] | None:
-    """Input ("" for none) and answer in a reply, or ``None`` if it has not this form."""
+    """Input ("" for none) and answer in a reply, or ``None`` if the form is another."""
     given, found, answer = reply.partition("Output:")
     if not found:
         return None

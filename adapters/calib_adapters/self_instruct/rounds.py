@@ -28,7 +28,7 @@ from calib_adapters.self_instruct.prompts import (
 from calib_adapters.self_instruct.teacher import Reply, Teacher
 
 LOG = "rounds.jsonl"
-EXAMPLE_WORDS = 120  # of an answer that is shown with its task; longer ones fill the prompt
+EXAMPLE_WORDS = 120  # words of an answer that is shown with its task; longer ones fill the prompt
 
 Round = dict[str, Any]
 

@@ -21,7 +21,7 @@ class Reply(NamedTuple):
 
 
 class Sampling(NamedTuple):
-    """How the teacher draws its words."""
+    """How the teacher samples its replies."""
 
     temperature: float
     top_p: float
@@ -56,7 +56,8 @@ def load_teacher(
     lm: LM = get_model(model).create_from_arg_string(
         model_args, {"batch_size": batch_size, "device": device}
     )
-    remote = hasattr(lm, "_create_payload")  # only API models have it; they take a seed themselves
+    # Only API models have it; they take a seed as an argument.
+    remote = hasattr(lm, "_create_payload")
     encode = getattr(lm, "tok_encode", None) if getattr(lm, "tokenizer", None) else None
 
     def write(prompts: Sequence[str], stops: Sequence[list[str]], seed: int) -> list[Reply]:
@@ -77,7 +78,7 @@ def load_teacher(
                 request("generate_until", (prompt, generation), shared({}, "self_instruct", number))
             )
         texts = lm.generate_until(requests)
-        # Counted before the stop strings are cut: a reply of full length was broken off.
+        # Counted before the stop strings are cut: a reply of the full length was cut off.
         full = [None if encode is None else len(encode(text)) for text in texts]
         return [
             Reply(

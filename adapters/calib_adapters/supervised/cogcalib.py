@@ -1,8 +1,8 @@
-"""CogCalib: fine-tuning that regularises what the model knows already, and only that.
+"""CogCalib: fine-tuning that regularises only what the model already knows.
 
 A reconstruction of "Towards Objective Fine-tuning: How LLMs' Prior Knowledge Causes Potential Poor
 Calibration?" (ACL 2025, arXiv 2505.20903) from its abstract and secondary sources; there is no
-public code. What those leave open is a key of the recipe, with its default in ``schema.Known``.
+public code. Whatever those leave open is a key of the recipe, with its default in ``schema.Known``.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _check_steps(context: TrainingContext, rows: int) -> None:
     if context.recipe.knowledge.style_steps >= steps:
         raise ValueError(
             f"knowledge.style_steps is {context.recipe.knowledge.style_steps}, but {rows} rows "
-            f"make only {steps} steps in all: nothing would be regularised. Lower it, or train "
-            f"longer."
+            f"make only {steps} steps in all: nothing would be regularised. Lower it or train "
+            "longer."
         )
 
 
@@ -143,7 +143,7 @@ class Thresholds(transformers.TrainerCallback):
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: nn.Module, **_: Any
     ) -> None:
-        """Take up the history of an interrupted run, or begin one."""
+        """Resume the history of an interrupted run, or start one."""
         if state.global_step:
             self.indicator.rewind(state.global_step)
             return
@@ -217,8 +217,8 @@ def _finish(
     found["indicator"] = {"history": indicator.history, "kept_step": step}
     if entry is None:
         logging.getLogger(__name__).warning(
-            "the epoch that is kept ended at step %d, before the first threshold: nothing was "
-            "regularised. Lower knowledge.style_steps.",
+            "The epoch whose weights are kept ended at step %d, before the first threshold, so "
+            "nothing was regularised. Lower knowledge.style_steps.",
             step,
         )
         return found
@@ -232,7 +232,7 @@ def _finish(
 def _effect(
     table: NDArray[np.float64], gold: NDArray[np.int_], low: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Confidence and calibration apart for rows taken for known and for unknown, with options."""
+    """Confidence and calibration of rows with options, counted as known and as unknown."""
     effect = {}
     for name, part in (("taken_for_known", low), ("taken_for_unknown", ~low)):
         confidence, correct = confidences(table[part], gold[part])

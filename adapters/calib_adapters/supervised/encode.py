@@ -31,12 +31,12 @@ def encode_rows(
 
     Returns:
         A dataset with ``input_ids`` (prompt and completion), ``start`` (the first token of the
-        completion), ``ends`` (how many tokens at the end only end the text), ``classes`` (per
-        completion token, the tokens that some option has there, if it begins as the completion
-        does; empty without options), ``label`` (the right option, -1 without), ``candidates``
-        (per option, or accepted answer other than the completion, its whole row of tokens),
-        ``task`` and ``length``. Rows with more tokens than ``data.max_tokens``, or than the model
-        takes, are left out.
+        completion), ``ends`` (how many tokens at the end belong to the end of the text alone),
+        ``classes`` (per completion token, the tokens that some option has there, if it begins as
+        the completion does; empty without options), ``label`` (the right option, -1 without),
+        ``candidates`` (per option, or accepted answer other than the completion, its whole row of
+        tokens), ``task`` and ``length``. Rows with more tokens than ``data.max_tokens``, or than
+        the model takes, are left out.
 
     Raises:
         ValueError: a row without a completion, a completion that is none of the options, or a
@@ -115,7 +115,8 @@ def _split_plain(
     """Tokens of the prompt and of each completion, as lm-eval scores them.
 
     Trailing white space of the prompt belongs to the completion, and the whole is tokenised at
-    once. Before an empty prompt stands the token that begins texts, or else that ends them.
+    once. An empty prompt is replaced by the token that begins texts, or else the one that ends
+    them.
     """
     prompt = row["prompt"]
     texts = [prompt.rstrip(), *(prompt + completion for completion in completions)]
@@ -150,8 +151,8 @@ def _split_chat(
 def _turn_end(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens with which the chat template ends a reply; the end of text where it has none.
 
-    It is what two conversations end with alike that differ in the reply alone. To look for the
-    reply would find a short one within the template's own marks: "d" in "<|im_end|>".
+    It is the common ending of two conversations that differ only in the reply. A search for the
+    reply could match inside the template's own marks: "d" in "<|im_end|>".
     """
     rendered = [
         _template(row, [*_before(row), {"role": "assistant", "content": reply}], tokenizer)
@@ -172,7 +173,7 @@ def _template(row: dict[str, Any], turns: list, tokenizer: Any, **settings: bool
         return tokenizer.apply_chat_template(
             turns, tokenize=False, **settings, **template_arguments(tokenizer)
         )
-    except Exception as error:  # templates raise what they like
+    except Exception as error:  # templates may raise any exception
         raise ValueError(
             f"{_name(row)} cannot be written with the model's chat template ({error}) Use a model "
             f"that has one for such rows, or set data.chat_template=never."

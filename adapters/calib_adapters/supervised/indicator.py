@@ -40,8 +40,8 @@ class Cut:
 def find_cut(nll: ArrayLike, known: ArrayLike) -> Cut:
     """The threshold with the greatest TPR + TNR, of all midpoints between neighbouring values.
 
-    Of equally good ones the lowest. If every row is known, the threshold is the greatest NLL; if
-    none is, it is 0, and nothing that is not certain counts as known.
+    Ties go to the lowest. If every row is known, the threshold is the greatest NLL; if none is, it
+    is 0, and only what is certain counts as known.
 
     Args:
         nll: (n,), in nats.
@@ -52,7 +52,7 @@ def find_cut(nll: ArrayLike, known: ArrayLike) -> Cut:
     """
     nll, known = np.asarray(nll, dtype=np.float64), np.asarray(known).astype(bool)
     if not nll.size or not np.isfinite(nll).all():
-        raise ValueError("a threshold needs rows whose NLL is a number.")
+        raise ValueError("a threshold needs at least one row, and every NLL must be a number.")
     if known.all() or not known.any():
         return rate_cut(float(nll.max()) if known.all() else 0.0, nll, known)
     values, group = np.unique(nll, return_inverse=True)
@@ -99,7 +99,7 @@ def knowledge(
 
 @dataclass
 class Indicator:
-    """The threshold in force, and its history on disk, from which an interrupted run goes on.
+    """The threshold in force, and its history on disk, from which an interrupted run resumes.
 
     Attributes:
         file: where the history is kept.

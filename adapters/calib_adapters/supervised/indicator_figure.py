@@ -15,8 +15,8 @@ from calib_metrics._figure import BLUE, DASHES, SOFT, VERMILION, headings, new_f
 def draw_indicator(history: Sequence[dict[str, Any]], stem: Path) -> None:
     """Draw the indicator over the steps to ``stem.png`` and ``stem.svg``.
 
-    From above: threshold and NLL, how many rows it tells rightly, the share known, and the effect
-    on training, which is what the regulariser had to say.
+    From top to bottom: threshold and NLL, the share of rows it classifies rightly, the share of
+    known rows, and the size of the regulariser.
 
     Without matplotlib, or without a threshold, there is no figure, and a warning says so.
     """

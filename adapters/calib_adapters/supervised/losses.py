@@ -1,4 +1,4 @@
-"""What a token costs: its negative log-likelihood, and regularisers against over-confidence.
+"""The loss of a token: its negative log-likelihood, and regularisers against overconfidence.
 
 All functions return one number per token, in nats, float32.
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from calib_adapters.training.schema import Penalty
 
-USUAL = {"ls": "mean", "mbls": "mean", "ecp": "sum"}  # as the formulas are written
+USUAL = {"ls": "mean", "mbls": "mean", "ecp": "sum"}  # as in the formulas
 
 
 def token_nll(logits: Tensor, targets: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def token_nll(logits: Tensor, targets: Tensor) -> Tensor:
 def penalties(logits: Tensor, targets: Tensor, classes: Tensor, penalty: Penalty) -> Tensor:
     """The regulariser R of each token; the loss of a token is NLL + alpha · R.
 
-    With p = softmax(z) over K classes, y the right one and Σ_k their mean (or sum):
+    With p = softmax(z) over K classes, y the right one and Σ_k the mean (or sum) over them:
 
     - ``ls``: Σ_k(-log p_k) + log p_y, so that the loss is (1 - alpha)·NLL + alpha·Σ_k(-log p_k)
     - ``mbls``: Σ_k max(0, max_j z_j - z_k - margin)

@@ -1,4 +1,4 @@
-"""The rows that supervised methods train on: tasks chosen, and mixed by weight."""
+"""The rows that supervised methods train on: chosen tasks, mixed by weight."""
 
 from __future__ import annotations
 
@@ -60,9 +60,8 @@ def mixture(
     """Row numbers of a mixture, in an order drawn by the seed.
 
     Its size is ``min(limit, fraction · all rows of the weighted tasks)``. Without weights it is the
-    first part of a shuffle of all rows. With weights each task gets its share of the rows to the
-    nearest one: a task that has too few repeats them, every row as often as the others or once
-    more.
+    first part of a shuffle of all rows. With weights each task gets its share, rounded to whole
+    rows. A task with too few rows repeats them, each row as often as the others or once more.
 
     Raises:
         ValueError: a weighted task that has no rows, or fewer rows asked for than tasks.

@@ -30,7 +30,7 @@ from calib_adapters.training.tokenizer import load_tokenizer
 
 METHOD = "option_likelihood"  # `conf` in the signature of the scores
 DESCRIPTION = """\
-{what} of `{{base}}` on {tasks}: it learnt to write the completion of a prompt, and the loss was
+{what} of `{{base}}` on {tasks}: it learned to write the completion of a prompt; the loss was
 taken on the completion alone{penalty}.
 
 ## Use
@@ -53,7 +53,7 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """What every supervised method starts from.
+    """Model and data that every supervised method starts from.
 
     Attributes:
         model: with trainable parameters.
@@ -101,9 +101,9 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
     data, facts = load_prepared_rows(context)
     if calibration and ("calibration" not in data or not len(data["calibration"])):
         raise ValueError(
-            f"{context.data} has no rows in the split 'calibration', from which the threshold "
-            f"between known and unknown is found; prepare the data with one, such as "
-            f"--shares train=0.7,validation=0.1,calibration=0.2."
+            f"{context.data} has no rows in the split 'calibration', on which the threshold "
+            "between known and unknown is fitted; prepare the data with one, such as --shares "
+            "train=0.7,validation=0.1,calibration=0.2."
         )
     tokenizer = load_tokenizer(context.model, context.asked)
     model = load_base(context.model, recipe.dtype, context.device, recipe.quantise, context.asked)

@@ -25,14 +25,14 @@ def load_base(
     quantise: str | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> transformers.PreTrainedModel:
-    """The causal language model in the folder, or with the Hub id, `model`.
+    """Load the causal language model `model`, a folder or a Hub id.
 
     With ``quantise="nf4"`` the weights of its linear layers have four bits (QLoRA, Dettmers et al.
-    2023), except for the output head, and are computed with in `dtype`. Of `asked`, the arguments
-    with which lm-eval asks the model, those count that choose its weights.
+    2023), except for the output head, and are computed with in `dtype`. `asked` holds the model's
+    arguments in lm-eval; only those that choose its weights are used.
 
     Raises:
-        ValueError: no GPU or no bitsandbytes to quantise with.
+        ValueError: a GPU or bitsandbytes is missing, and quantising needs both.
     """
     settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     given = asked or {}
@@ -44,8 +44,8 @@ def load_base(
         return base.to(device)
     if device.type != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
         raise ValueError(
-            f"quantise: {quantise} needs an NVIDIA GPU and bitsandbytes (pip install bitsandbytes),"
-            f" which are not both here; leave it out (quantise=null)."
+            f"quantise: {quantise} needs an NVIDIA GPU and bitsandbytes (pip install "
+            "bitsandbytes), and at least one of them is missing; leave it out (quantise=null)."
         )
     settings["quantization_config"] = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
@@ -60,7 +60,7 @@ def load_base(
 def add_lora(
     base: transformers.PreTrainedModel, lora: Lora, name: str, modules_to_save: Sequence[str] = ()
 ) -> PeftModel:
-    """`base` under a new adapter, whose weights are float32.
+    """Put a new adapter, with float32 weights, on `base`.
 
     `modules_to_save` are modules of `base` that are trained whole and stored with the adapter.
 
@@ -97,7 +97,7 @@ def _upper(base: transformers.PreTrainedModel, first: int) -> list[int] | None:
 
 
 def suit_attention(model: nn.Module, longest: int, device: torch.device) -> None:
-    """Plain attention for short rows on a CPU, where the fused one is slow backwards.
+    """Use plain attention for short rows on a CPU, where the fused one has a slow backward pass.
 
     Args:
         model: what is trained, a language model or something around one.
@@ -125,7 +125,7 @@ def save_adapter(model: PeftModel, base: str, folder: Path) -> None:
     where = str(Path(base).absolute()) if Path(base).is_dir() else base
     model.peft_config["default"].base_model_name_or_path = where
     model.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card, which has the path too
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card, which contains the path too
 
 
 def published_name(model: str) -> str:

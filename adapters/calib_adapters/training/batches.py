@@ -1,4 +1,4 @@
-"""Which rows are trained on together: the same rows whatever the number of processes."""
+"""Which rows are trained on together: the same ones for any number of processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-GROUP = 8  # batches that are sorted by length together
+GROUP = 8  # batches whose rows are sorted by length together
 
 
 class EpochBatches:
@@ -24,7 +24,7 @@ class EpochBatches:
         lengths: tokens of each row.
         batch_size: rows in a batch of all processes together, at most.
         seed: of the order.
-        process, processes: which share is given out.
+        process, processes: the process whose share is yielded, and how many there are.
 
     Raises:
         ValueError: fewer rows in a batch than processes.

@@ -102,7 +102,7 @@ def write_card(
 
 
 def _rounded(base: str) -> str:
-    """What a reader must know who loads the published model instead of one of the catalogue."""
+    """A note for readers who load the published model instead of the catalogue's copy."""
     if (model := cached_as(base)) is None:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Checkpoints that an interrupted run can go on from: whole ones, and only those."""
+"""Checkpoints that an interrupted run can resume from: only complete ones."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MARK = "whole.json"  # the last file of a checkpoint
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is left of an interrupted run.
+    """The last complete checkpoint of an interrupted run.
 
     Attributes:
         folder: with weights, optimiser, random states and the Trainer's state.
-        seconds: of training up to it.
-        epochs: trained up to it, a fraction.
+        seconds: of training before it.
+        epochs: trained before it, a fraction.
         failures: evaluations in a row without a better one, for early stopping.
     """
 
@@ -36,7 +36,7 @@ class Checkpoint:
 
 
 class Checkpoints(transformers.TrainerCallback):
-    """Asks for a checkpoint every `every` steps (besides those of epochs), and marks whole ones.
+    """Asks for a checkpoint every `every` steps (besides those of epochs), and marks complete ones.
 
     A checkpoint is many files of several processes; the mark is written when all of them are there.
     """
@@ -56,7 +56,7 @@ class Checkpoints(transformers.TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint as whole."""
+        """Mark the checkpoint as complete."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -71,7 +71,7 @@ class Checkpoints(transformers.TrainerCallback):
 
 
 def last_checkpoint(work: Path) -> Checkpoint | None:
-    """The last whole checkpoint in `work`; None if there is none."""
+    """The last complete checkpoint in `work`; None if there is none."""
     whole = [folder for folder in work.glob("checkpoint-*") if (folder / MARK).exists()]
     if not whole:
         return None

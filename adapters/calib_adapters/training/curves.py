@@ -1,4 +1,4 @@
-"""How loss and perplexity went: ``training_log.json`` and its figure."""
+"""Loss and perplexity during training: ``training_log.json`` and its figure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def training_log(history: Iterable[Mapping[str, float]]) -> dict[str, list[dict[
 
 
 def _with_perplexity(entry: dict[str, float]) -> dict[str, float]:
-    if entry.get("nll", math.inf) < 100:  # beyond that, exp would say nothing
+    if entry.get("nll", math.inf) < 100:  # beyond that, exp overflows or means nothing
         entry["perplexity"] = math.exp(entry["nll"])
     return entry
 
@@ -50,7 +50,7 @@ def draw_curves(log: Mapping[str, list[dict[str, float]]], kept: float, stem: Pa
         stem: path without the suffix.
 
     Returns:
-        Whether there is a figure: without matplotlib a warning takes its place.
+        Whether a figure was drawn; without matplotlib there is a warning instead.
     """
     try:
         context = style()

@@ -15,7 +15,7 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Turn what writers raise when a disk is full or closed to us into an OSError that says so.
+    """Turn what writers raise when a disk is full or not writable into an OSError that says so.
 
     safetensors and torch have errors of their own for that, with the system's error in their text
     or as their cause.
@@ -30,13 +30,13 @@ def writing_to(folder: Path) -> Iterator[None]:
         if number in FULL:
             raise OSError(
                 f"the disk of {folder} is full, or a file would exceed a limit. Nothing is lost: "
-                f"make room and give the same command again, and training goes on from the last "
-                f"whole checkpoint."
+                "free some space and run the same command again; training continues from the "
+                "last complete checkpoint."
             ) from error
         if number in FORBIDDEN:
             raise OSError(
-                f"{getattr(error, 'filename', None) or folder} may not be read or written; choose "
-                f"another output folder, or change its permissions."
+                f"{getattr(error, 'filename', None) or folder} cannot be read or written; choose "
+                "another output folder, or change its permissions."
             ) from error
         raise
 
@@ -49,5 +49,5 @@ def _number(error: BaseException) -> int | None:
         if f"os error {number}" in text:  # as safetensors writes it
             return number
     if "PytorchStreamWriter" in text or "inline_container" in text:
-        return errno.ENOSPC  # torch's writer fails for want of room and keeps the number to itself
+        return errno.ENOSPC  # torch's writer does not report the error number
     return None

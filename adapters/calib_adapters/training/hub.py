@@ -17,10 +17,10 @@ UNREACHED = (HTTPError, OSError)  # HTTPError: of the HTTP library below hugging
 
 
 def check_hub(repo: str) -> None:
-    """See before the training, not after it, whether there is somebody to upload as.
+    """Check before training, not after it, that the Hub knows the user.
 
     Raises:
-        ValueError: `repo` cannot be a repository's name, or no token that the Hub accepts.
+        ValueError: `repo` is not a valid repository name, or the Hub accepts no token.
         OSError: the Hub cannot be reached.
     """
     validate_repo_id(repo)
@@ -33,13 +33,13 @@ def check_hub(repo: str) -> None:
         ) from None
     except UNREACHED as error:
         raise OSError(
-            f"--push_to_hub {repo}: the Hub cannot be reached ({error}). Train without this option "
-            f"now; the same command with it, given later, uploads alone."
+            f"--push_to_hub {repo}: the Hub cannot be reached ({error}). Train without this "
+            "option now; the same command with it, run later, only uploads."
         ) from None
 
 
 def push(folder: Path, repo: str) -> str:
-    """Upload `folder` to the model repository `repo`, which is made if need be, private.
+    """Upload `folder` to the model repository `repo`, which is created, as private, if missing.
 
     Its adapter_config.json names the base model by `published_name`, not by a path of this machine.
 
@@ -47,7 +47,7 @@ def push(folder: Path, repo: str) -> str:
         Its address.
 
     Raises:
-        RuntimeError: the upload failed; the folder is complete, so it can be repeated.
+        RuntimeError: the upload failed; the folder is complete, so the upload can be repeated.
     """
     api = HfApi()
     try:
@@ -55,8 +55,8 @@ def push(folder: Path, repo: str) -> str:
         api.create_commit(repo, _files(folder), commit_message="Upload by calibench")
     except UNREACHED as error:
         raise RuntimeError(
-            f"{folder} is finished, but could not be uploaded to {repo}: {error} Give the same "
-            f"command again to repeat the upload alone."
+            f"{folder} is finished, but could not be uploaded to {repo}: {error} Run the same "
+            "command again to repeat only the upload."
         ) from error
     return f"{api.endpoint}/{repo}"
 

@@ -1,4 +1,4 @@
-"""What a method hands to the training frame, and what the frame gives to every method.
+"""What the training frame gives to a method, and what a method returns to it.
 
 A method (``calibration/``, ``supervised/``) is a function that makes a `Job` of a
 `TrainingContext`: rows, a loss and a way to save. The frame (``tune.py``, ``trainer.py``) does
@@ -22,15 +22,15 @@ from calib_adapters.training.schema import Recipe
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What a method gets.
+    """What the frame gives to a method.
 
     Attributes:
         recipe: the checked recipe.
         model: folder or Hub id of the base model.
         data: folder of the data set.
-        work: folder for what should survive an interruption, such as a cache.
+        work: folder for files that should survive an interruption, such as caches.
         device: where this process computes.
-        asked: the arguments of the model with which it is asked; see `data.asked_with`.
+        asked: the model's arguments when it is asked; see `data.asked_with`.
     """
 
     recipe: Recipe
@@ -42,7 +42,7 @@ class TrainingContext:
 
 
 class Loss(NamedTuple):
-    """A batch's loss, as a sum, so that processes with unequal batches can be averaged rightly.
+    """A batch's loss, as a sum, so that processes with unequal batches are averaged correctly.
 
     Attributes:
         total: sum over the units (rows or tokens), a scalar with gradient.
@@ -74,8 +74,8 @@ class Job:
         title, description: for the card; Markdown.
         data_facts: fingerprint and sizes, for ``training.json``.
         tokens: tokens per epoch that go through the model, for the speed that is reported.
-        callbacks: for the Trainer. What they know must survive an interruption: kept in `work`
-            by step, and read again when training begins behind step 0.
+        callbacks: for the Trainer. Their state must survive an interruption: they store it in
+            `work` by step, and read it when training starts after step 0.
     """
 
     model: nn.Module

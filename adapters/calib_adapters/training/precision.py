@@ -14,14 +14,15 @@ import torch
 from calib_adapters.training.schema import Recipe
 
 HALF = frozenset({torch.bfloat16, torch.float16})
-# As torch names what a processor has. AVX512 alone is not enough: its bfloat16 is emulated.
+# Processor features by torch's names. AVX512 alone is not enough: it emulates bfloat16.
 _NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16")
 
 
 def native_dtype(device: torch.device) -> Literal["bfloat16", "float32"]:
-    """The dtype that `device` is fastest in; what torch does not tell is float32."""
+    """The dtype that `device` is fastest in; float32 where torch cannot tell."""
     if device.type == "cuda":
-        # `is_bf16_supported` may count emulation. AMD's GPUs have it all, but no such capability.
+        # `is_bf16_supported` may count emulation. All AMD GPUs have it; their capability means
+        # something else.
         native = bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "xpu":
         properties = torch.xpu.get_device_properties(device)
@@ -49,5 +50,5 @@ def _cpu_is_native() -> bool:
     if found := getattr(torch.cpu, "get_capabilities", None):  # newer torch
         return any(found().get(name) for name in _NATIVE)
     if platform.machine().lower() in ("aarch64", "arm64"):
-        return True  # there, oneDNN's answer was about the instruction
+        return True  # there, oneDNN checked for the instruction
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -15,7 +15,7 @@ def process_state() -> PartialState:
     """Return which of the run's processes this is.
 
     Without a GPU, accelerate looks for other processes only if it is told to use the CPU;
-    `transformers.TrainingArguments` tells it, but later than the first question is asked.
+    `transformers.TrainingArguments` tells it, but only after the state is first needed.
     """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     state = PartialState(cpu=several and not torch.cuda.is_available())
@@ -34,7 +34,7 @@ def unnumbered(device: torch.device) -> torch.device:
 
 @contextmanager
 def first_with_all_threads(state: PartialState) -> Iterator[None]:
-    """Let the main process go first, with the threads of the waiting processes too.
+    """Let the main process go first, using the threads of the waiting processes as well.
 
     The others find what it has cached. Afterwards each has its own number of threads again.
     """

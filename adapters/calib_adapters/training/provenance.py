@@ -1,4 +1,4 @@
-"""Where and with what something was trained."""
+"""The machine and the versions that an adapter was trained with."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold keys and values, as the shipped recipes do.")
+        raise ValueError(f"{path} must be a mapping of keys to values, as the shipped recipes are.")
     for override in overrides:
         _override(content, override)
     try:
@@ -63,7 +63,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def describe_recipe(path: Path) -> str:
-    """The first comment line of a recipe file, without the sign."""
+    """The first comment line of a recipe file, without the comment sign."""
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").rstrip(".")
 
@@ -85,7 +85,7 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    # YAML 1.1 reads 5e-4 as text, for want of a point.
+    # YAML 1.1 reads 5e-4 as text, since it has no decimal point.
     number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value)
     return float(value) if number else value
 
@@ -94,7 +94,7 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     method, *path = first["loc"] or [""]
     if first["type"] == "union_tag_not_found":
-        return f"the key 'method' is missing; it is one of {_listed(_methods())}."
+        return f"the key 'method' is missing; it must be one of {_listed(_methods())}."
     if first["type"] == "union_tag_invalid":
         return f"method is {first['ctx']['tag']!r}, which is not one of {_listed(_methods())}."
     key = ".".join(map(str, path))

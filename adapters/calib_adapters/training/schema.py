@@ -1,4 +1,4 @@
-"""What a recipe may say: one model per method, with the defaults of its paper where it has any."""
+"""The schema of recipes: one model per method, with the defaults of its paper where it has any."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Data(Section):
 
 
 class Evaluation(Section):
-    """Validation is run after every epoch; kept are the weights with the lowest NLL, or the last.
+    """Validation runs after every epoch; the weights with the lowest NLL, or the last, are kept.
 
-    Keeping the best is in itself a cure for over-confidence: comparisons of cures need ``last``.
+    Keeping the best already reduces overconfidence: comparisons of remedies need ``last``.
     """
 
     keep: Literal["best", "last"] = "best"
@@ -55,7 +55,7 @@ class Evaluation(Section):
     def _stops_for_the_best(self) -> Evaluation:
         if self.patience and self.keep == "last":
             raise ValueError(
-                "evaluation.patience ends training when it no longer helps, so keep must be best"
+                "evaluation.patience stops training once it no longer helps, so keep must be best"
             )
         return self
 
@@ -73,7 +73,7 @@ class _Recipe(Section):
 
     @property
     def trains_the_base(self) -> bool:
-        """Whether the base model's own weights are trained, all of them."""
+        """Whether all of the base model's own weights are trained."""
         return False
 
     @model_validator(mode="after")
@@ -140,7 +140,7 @@ class Penalty(Section):
     alpha: float = Field(0.1, ge=0, le=1)
     margin: float = Field(10.0, ge=0, description="of mbls, in units of the logits")
     classes: Literal["options", "vocabulary"] = Field(
-        "options", description="what the regulariser looks at, where a row has options"
+        "options", description="what the regulariser is taken over, where a row has options"
     )
     reduce: Literal["mean", "sum"] | None = Field(
         None, description="over the classes; none: mean for ls and mbls, sum for ecp"
@@ -148,7 +148,7 @@ class Penalty(Section):
 
 
 class Known(Section):
-    """When a row counts as known (its NLL is at most a threshold), and what follows from it."""
+    """When a row counts as known (its NLL is at most a threshold), and how it is then treated."""
 
     known: Literal["regularise", "plain", "drop"] = "regularise"
     unknown: Literal["plain", "regularise"] = "plain"
@@ -187,7 +187,7 @@ class Sft(_Supervised):
 
 
 class CogCalib(_Supervised):
-    """CogCalib: the regulariser applies to what the model knows already."""
+    """CogCalib: the regulariser applies to what the model already knows."""
 
     method: Literal["cogcalib"]
     knowledge: Known = Known()

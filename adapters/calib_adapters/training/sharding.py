@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 
 @contextmanager
 def gathered(trainer: transformers.Trainer) -> Iterator[None]:
-    """Within it, the trainer's model has its whole weights in every process, ready to be saved.
+    """Inside this context, every process holds the trainer's model whole, ready to be saved.
 
     All processes have to enter. FSDP's model cannot be trained on after that.
     """

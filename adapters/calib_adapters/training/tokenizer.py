@@ -1,4 +1,4 @@
-"""Texts as token ids, as they are when the model is asked."""
+"""Texts as token ids, exactly as lm-eval passes them to the model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def load_tokenizer(model: str, asked: Mapping[str, Any]) -> PreTrainedTokenizerB
 
     Args:
         model: folder or Hub id.
-        asked: the arguments of the model with which it is asked; see
-            `calib_adapters.data.asked_with`.
+        asked: the model's arguments when it is asked; see `calib_adapters.data.asked_with`.
 
     Raises:
         ValueError: it ends every text with a token of its own.
@@ -43,7 +42,7 @@ def load_tokenizer(model: str, asked: Mapping[str, Any]) -> PreTrainedTokenizerB
 
 
 def tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, **options: Any) -> Any:
-    """What `tokenizer` makes of `texts`, each with the special tokens that lm-eval's ``hf`` adds.
+    """Encode `texts` with `tokenizer`, with the special tokens that lm-eval's ``hf`` adds.
 
     A chat template has written the BOS token already; a second one is added by neither.
     """
@@ -57,7 +56,7 @@ def tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, **options: 
 
 
 def template_arguments(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """What the chat template is given beside the messages, as in lm-eval's ``hf``."""
+    """The arguments of the chat template besides the messages, as in lm-eval's ``hf``."""
     asked = getattr(tokenizer, "asked", {})
     arguments = dict(asked.get("chat_template_args") or {})
     if asked.get("enable_thinking") is not None:

@@ -51,10 +51,10 @@ class JobTrainer(transformers.Trainer):
         )
         self.model_accepts_loss_kwargs = False
         self.batch_size = recipe.optimiser.batch_size
-        self.nll, self.units = 0.0, 0.0  # since the last entry of the log
+        self.nll, self.units = 0.0, 0.0  # sums since the last entry of the log
 
     def get_train_dataloader(self) -> DataLoader:
-        """This process's share of every batch, see `EpochBatches`."""
+        """Return this process's share of every batch; see `EpochBatches`."""
         batches = EpochBatches(
             self.train_dataset["length"],
             self.batch_size,
@@ -96,7 +96,7 @@ class JobTrainer(transformers.Trainer):
         if not math.isfinite(total):
             raise ValueError(
                 f"the loss became {total} at step {self.state.global_step}; lower "
-                f"optimiser.learning_rate, or use dtype=float32. What was reached before is in "
+                "optimiser.learning_rate, or use dtype=float32. Earlier checkpoints are in "
                 f"{self.args.output_dir}."
             )
         if model.training and found.nll is not None:
@@ -161,8 +161,8 @@ def training_arguments(
             raise ValueError(f"--log {name} needs the package {name}: pip install {name}")
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not torch.cuda.is_available():
         raise ValueError(
-            "accelerate was asked for FSDP, which it has on GPUs only, and would quietly put the "
-            "whole model into every process; use cpu.yaml."
+            "accelerate is configured for FSDP, which it supports only on GPUs; here it would "
+            "silently put the whole model into every process. Use cpu.yaml."
         )
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / RUNS)
     share = -(-optimiser.batch_size // PartialState().num_processes)
@@ -180,7 +180,7 @@ def training_arguments(
         seed=recipe.seed,
         eval_strategy="epoch",
         save_strategy="epoch",
-        logging_steps=0.01,  # of all steps: a hundred entries
+        logging_steps=0.01,  # a fraction of all steps: a hundred entries
         load_best_model_at_end=recipe.evaluation.keep == "best",
         metric_for_best_model="nll",
         greater_is_better=False,

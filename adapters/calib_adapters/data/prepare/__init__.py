@@ -33,7 +33,7 @@ class Choices:
     """How sources become splits.
 
     Attributes:
-        splits: by role, the split of the data set to take, where it is not its own.
+        splits: by role, the split of the data set to use instead of its own.
         shares: of the roles where rows are divided; by default 0.5, 0.1, 0.1 and 0.3 (train,
             validation, calibration, test) for tasks, 0.9 and 0.1 for records.
         redivide: divide the split that a task is scored on, whatever other splits there are.
@@ -43,8 +43,8 @@ class Choices:
         drop_unusable: leave unusable records out instead of refusing the file.
         include_path: folder with further lm-eval tasks.
         seed: of the division and of the choice of rows.
-        model_args: arguments with which the model will be asked, as lm-eval takes them; those that
-            decide its tokens are recorded, and trained with.
+        model_args: arguments that the model will be asked with, as lm-eval takes them; those that
+            decide its tokens are recorded and used in training.
     """
 
     splits: Mapping[str, str] = field(default_factory=dict)
@@ -76,8 +76,8 @@ def prepare(
         The data set, and what ``prepared.json`` says of it.
 
     Raises:
-        FileNotFoundError, ValueError: a source that cannot be found or used, test rows wanted for
-            training, a split without rows, or an `out` that exists.
+        FileNotFoundError, ValueError: a source that cannot be found or used, training on test rows,
+            a split without rows, or an `out` that exists.
     """
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
@@ -163,10 +163,10 @@ def _check(choices: Choices) -> dict[str, float]:
     shares = {role: float(share) for role, share in choices.shares.items() if share != 0}
     if shares and (min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6):
         listed = ", ".join(f"{role}={share:g}" for role, share in shares.items())
-        raise ValueError(f"--shares: {listed} are not parts of 1; they must add up to it.")
+        raise ValueError(f"--shares: {listed} must be fractions that add up to 1.")
     for role in ("train", "validation"):
         if shares and role not in shares:
-            raise ValueError(f"--shares: give {role} a part too; every training needs one.")
+            raise ValueError(f"--shares: give {role} a share too; training needs one.")
     return shares
 
 
@@ -179,7 +179,7 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
     for name in sources:
         if _file(name):
             continue
-        if "/" in name:  # no task has one in its name, and every data set on the Hub has
+        if "/" in name:  # every data set on the Hub has one in its id, and no task has
             found.append(hub_source(name, columns, delimiter, drop))
             continue
         if Path(name).is_dir():

@@ -25,14 +25,14 @@ def plan_splits(
         source: the data set.
         wanted: the split for a role, where it is not the data set's own.
         shares: of the roles; a role with a share and without a split is cut out of another's.
-        redivide: where there is a split that the task is scored on, divide that and use no other.
+        redivide: if the task names a split that it is scored on, divide that one and use no other.
 
     Returns:
         The roles by split. Roles without a split of their own share the training split; without
         one, training too is cut out of the scored split.
 
     Raises:
-        ValueError: a split that is not there, or test rows wanted for training.
+        ValueError: a split that does not exist, or training on test rows.
     """
     for role, split in wanted.items():
         if split not in source.available:
@@ -111,7 +111,7 @@ def leave_out_repeats(
 
     The test split stays whole, so that its scores can be compared; then come calibration and
     validation, and training gives way to all of them. What is "in common" is the subject, across
-    all sources: the same question in another form is no new question.
+    all sources: the same question in another form is not a new question.
 
     Args:
         splits: rows by role and source.
@@ -121,7 +121,7 @@ def leave_out_repeats(
     """
     kept: dict[str, dict[str, list[Row]]] = {}
     lost: dict[str, Counter] = {}
-    later: dict[str, str] = {}  # the role that already has a subject
+    later: dict[str, str] = {}  # subject -> the role that already has it
     for role in [role for role in reversed(ROLES) if role in splits]:
         kept[role], seen = {}, set()
         for name, rows in splits[role].items():

@@ -19,7 +19,7 @@ from harness_tasks.rows import load_dataset
 from harness_tasks.templates.table import read_table
 
 SHARES = {"train": 0.9, "validation": 0.1}
-# By format: the columns that are needed, and the one that may be there too.
+# By format: the columns that are required, and the one that is optional.
 FORMATS: Mapping[str, tuple[tuple[str, ...], str | None]] = {
     "messages": (("messages",), None),
     "dolly": (("instruction", "response"), "context"),
@@ -44,7 +44,7 @@ def file_source(
     Args:
         name: what the rows call their task.
         files: by role; a file under `WHOLE` is divided.
-        columns: the files' name of a column that is called otherwise there.
+        columns: the files' names of columns that have other names there.
         delimiter: put between a prompt and a completion that have no white space between them.
         drop: leave unusable records out, counted, instead of refusing the file.
 
@@ -140,8 +140,8 @@ def read_records(
     if problems and not drop:
         more = f"\n… and {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
         raise ValueError(
-            "\n".join(problems[:SHOWN]) + f"{more}\nMend these records, or add --drop_unusable "
-            f"to leave them out."
+            "\n".join(problems[:SHOWN])
+            + f"{more}\nCorrect these records, or add --drop_unusable to leave them out."
         )
     return rows, ({UNUSABLE: len(problems)} if problems else {})
 
@@ -155,12 +155,12 @@ def _format(present: Sequence[str], columns: Mapping[str, str], where: str | Pat
         if all(columns.get(name, name) in present for name in needed):
             return format
     known = "; ".join(
-        f"{format} ({', '.join(needed)}" + (f", perhaps {more})" if more else ")")
+        f"{format} ({', '.join(needed)}" + (f", optionally {more})" if more else ")")
         for format, (needed, more) in FORMATS.items()
     )
     raise ValueError(
-        f"{where} has the columns {', '.join(present)}. Known are {known}. Name columns that are "
-        f"called otherwise with --column, such as --column output=answer."
+        f"{where} has the columns {', '.join(present)}. Known are {known}. If columns have other "
+        "names, give these with --column, such as --column output=answer."
     )
 
 
@@ -168,7 +168,7 @@ def _text(record: Record, name: str) -> str:
     value = record[name]
     if not isinstance(value, str) or not value.strip():
         shown = "empty" if value is None or value == "" or isinstance(value, str) else repr(value)
-        raise ValueError(f"the {name} is {shown[:60]}; a text is needed.")
+        raise ValueError(f"the {name} is {shown[:60]}; it must be a text.")
     return _whole(value, name)
 
 
@@ -176,7 +176,7 @@ def _whole(text: str, name: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:  # JSON can write what UTF-8 cannot
-        raise ValueError(f"the {name} has half a character (\\ud800 to \\udfff).") from None
+        raise ValueError(f"the {name} has half of a surrogate pair (\\ud800 to \\udfff).") from None
     return text
 
 
@@ -191,7 +191,7 @@ def instruction_content(
     request = _text(record, "instruction").strip()
     given = record[more]
     if given is not None and not isinstance(given, str):
-        raise ValueError(f"the {more} is {given!r:.60}; a text or nothing is needed.")
+        raise ValueError(f"the {more} is {given!r:.60}; it must be a text or absent.")
     if given and given.strip():
         request += f"\n\n{_whole(given, more).strip()}"
     reply = _text(record, needed).strip()
@@ -206,13 +206,13 @@ def _messages(record: Record, delimiter: str) -> dict[str, Any]:
         except ValueError:
             raise ValueError("the messages are neither a list nor JSON.") from None
     if not isinstance(turns, list) or len(turns) < 2:
-        raise ValueError("the messages are not a list of at least a question and a reply.")
+        raise ValueError("the messages must be a list of at least a question and a reply.")
     clean: Turns = []
     for number, turn in enumerate(turns, start=1):
         role = turn.get("role") if isinstance(turn, dict) else None
         if role not in TURNS:
             raise ValueError(
-                f"message {number} has the role {role!r}; known are {', '.join(TURNS)}."
+                f"message {number} has the role {role!r}; it must be one of {', '.join(TURNS)}."
             )
         if not isinstance(turn.get("content"), str) or not turn["content"].strip():
             raise ValueError(f"message {number} ({role}) has no text.")
@@ -220,7 +220,7 @@ def _messages(record: Record, delimiter: str) -> dict[str, Any]:
             raise ValueError(f"message {number} is a system message, which can only be the first.")
         clean.append({"role": role, "content": _whole(turn["content"], f"message {number}")})
     if clean[-1]["role"] != "assistant" or clean[-2]["role"] != "user":
-        raise ValueError("the last two messages are not a user's and the assistant's reply.")
+        raise ValueError("the last two messages must be a user's and the assistant's reply.")
     return _conversation(clean[:-1], clean[-1]["content"])
 
 

@@ -33,8 +33,8 @@ class Row:
         options: the completions of all options of a multiple-choice question, else None.
         answers: the accepted texts of an open-ended question of a task, else None.
         messages: the whole conversation, the reply included, else None.
-        subject: what two rows share if knowing one would give the other away; such rows never
-            stand in different splits.
+        subject: what two rows share if one would give away the other; such rows never land in
+            different splits.
         place: position of the document in the split that it came from.
         extra: further columns.
     """

@@ -51,7 +51,7 @@ class TaskLoader:
             return None
         logger = logging.getLogger("lm_eval")
         level = logger.level
-        logger.setLevel(logging.ERROR)  # its hints are about running the task
+        logger.setLevel(logging.ERROR)  # lm-eval's hints are about running the task
         try:
             return [task_source(task) for task in manager.load(name)["tasks"].values()]
         finally:
@@ -59,7 +59,7 @@ class TaskLoader:
 
     @property
     def names(self) -> list[str]:
-        """Every name that is known so far."""
+        """The names of all tasks that were read so far."""
         return (self._all or self._near).all_tasks
 
 
@@ -70,7 +70,7 @@ def task_source(task: ConfigurableTask) -> Source:
     or of the split called train.
 
     Raises:
-        ValueError: the task asks in a form that has no single completion.
+        ValueError: the task asks in a form that does not have a single completion.
     """
     name = task.task_name
     if not isinstance(task, ConfigurableTask) or task.OUTPUT_TYPE not in FORMS:
@@ -80,9 +80,9 @@ def task_source(task: ConfigurableTask) -> Source:
         )
     if has_several_beginnings(task):
         raise ValueError(
-            f"{name} scores one ending after several beginnings, so it has no prompt that an "
-            f"answer could follow; use a task that lists its options, such as "
-            f"calib_winogrande_mc for winogrande."
+            f"{name} scores one ending after several beginnings, so no prompt is followed by an "
+            "answer; use a task that lists its options, such as calib_winogrande_mc for "
+            "winogrande."
         )
     config = task.config
     scored = config.test_split or config.validation_split
