@@ -1,4 +1,4 @@
-"""How many examples a task of this package shows before its question, as its file declares."""
+"""The number of few-shot examples that a task file of this package declares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
 def declared_shots(task: str) -> int | None:
     """Return `num_fewshot` of a task's file or of the files that it includes.
 
-    None if this package has no such task, or none of the files says a number.
+    None if this package has no such task, or none of the files gives a number.
     """
     file = _files().get(task)
     return None if file is None else _shots(file)

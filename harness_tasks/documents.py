@@ -6,7 +6,7 @@ shown in few-shot examples) for open-ended questions. Each function here is a ``
 lm-eval.
 
 Where a data set always puts the right option in the same place, the options are shuffled by a hash
-of the question, so that the position gives nothing away and every run sees the same order.
+of the question, so that the position reveals nothing and every run sees the same order.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def truthfulqa_mc(rows: Dataset) -> Dataset:
 
 
 def truthfulqa(rows: Dataset) -> Dataset:
-    """TruthfulQA (``generation``): with the false answers, which grading needs too."""
+    """TruthfulQA (``generation``), with the false answers, which grading needs too."""
     return _documents(
         rows,
         lambda row: {

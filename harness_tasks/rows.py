@@ -28,8 +28,8 @@ def load_rows(source: str) -> list[dict[str, Any]]:
     splits = load_dataset(source)
     if len(splits) > 1 and "test" not in splits:
         raise ValueError(
-            f"{source} has the splits {', '.join(splits)} and none is called test: "
-            f"save the rows you want as a file and give that."
+            f"{source} has the splits {', '.join(splits)}, and none is called test: save the "
+            "rows you want as a file and give that."
         )
     return splits["test" if "test" in splits else next(iter(splits))].to_list()
 
@@ -61,10 +61,10 @@ def _holds_data(folder: Path) -> bool:
 
 
 def texts(rows: list[dict[str, Any]], names: tuple[str, ...], source: str) -> list[Any]:
-    """The column of `rows` that has one of `names`, the first that there is.
+    """The column of `rows` with the first of `names` that exists.
 
     Raises:
-        ValueError: there is none, or a row has nothing there.
+        ValueError: there is none, or a row has an empty cell there.
     """
     name = next((name for name in names if name in rows[0]), None)
     if name is None:

@@ -71,7 +71,7 @@ class ConfidenceTask(ConfigurableTask):
         config = {key: value for key, value in config.items() if key != "class"}
         metadata = config.get("metadata") or {}
         self.settings = parse_settings(config["task"], metadata)
-        # Defaults included, so that the results file tells how the scores came about.
+        # Defaults included, so that the results file tells how the scores were made.
         config["metadata"] = {**metadata, **self.settings.model_dump()}
         if self.settings.split is not None:
             config["test_split"] = self.settings.split
@@ -99,7 +99,7 @@ class ConfidenceTask(ConfigurableTask):
         return self.OUTPUT_TYPE == "multiple_choice"
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Load the data set, and check that it has the split that is asked for."""
+        """Load the data set, and check that it has the requested split."""
         super().download(dataset_kwargs, **kwargs)
         if (split := self.config.test_split) not in self.dataset:
             raise ValueError(
@@ -116,8 +116,8 @@ class ConfidenceTask(ConfigurableTask):
         """
         if kwargs.get("cache_requests"):
             raise ValueError(
-                f"{self.task_name}: --cache_requests would bring back requests of another setting; "
-                f"run without it (--use_cache, which caches responses, is fine)."
+                f"{self.task_name}: --cache_requests could return requests of another setting; "
+                "run without it (--use_cache, which caches responses, is fine)."
             )
         self._asked = {}
         names = ("limit", "samples", "rank", "world_size")
@@ -185,9 +185,9 @@ class ConfidenceTask(ConfigurableTask):
         return first_line(text)
 
     def _unfinished(self, reply: str) -> str | None:
-        """Why there may be no whole answer in `reply`, or ``None``; see `unfinished`.
+        """Why `reply` may not contain a complete answer, or ``None``; see `unfinished`.
 
-        A line that has an end is whole, wherever the reply was cut.
+        A line that has ended is complete, wherever the reply was cut.
         """
         reason = unfinished(reply)
         one_line = type(self).extract is ConfidenceTask.extract
@@ -279,7 +279,7 @@ class ConfidenceTask(ConfigurableTask):
             reading = Reading(None, reason)
         else:
             reading = method.read(question, asked.requests[name])
-            if cut := self._cut_answer(asked):  # what was read stays in the log
+            if cut := self._cut_answer(asked):  # the reading stays in the log
                 reading = Reading(None, cut, reading.extra)
         correct = self._grade(doc, answer)
         if self.settings.stated_threshold is not None and abstains(answer):
@@ -301,7 +301,7 @@ class ConfidenceTask(ConfigurableTask):
         )
 
     def _cut_answer(self, asked: Asked) -> str | None:
-        """Why the answer, of this run or the one it is frozen from, is not whole, or ``None``."""
+        """Why the answer, of this run or the frozen one, is incomplete, or ``None``."""
         if asked.answer is None:
             return self._cut.get(doc_hash(asked.question.instance["doc"])) if self._cut else None
         reason = self._unfinished(asked.answer.resps[0])

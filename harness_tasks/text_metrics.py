@@ -13,8 +13,8 @@ from calib_metrics.text.rouge import rouge, split_sentences
 from calib_metrics.text.translation import bleu, chrf, ter
 from harness_tasks.elicitation.grading import first_line
 
-# What lm-eval's own metrics `bleu`, `chrf` and `ter` compute; a task's metadata carries them into
-# the results file, where a score without its signature would be worth little.
+# Signatures of lm-eval's own metrics `bleu`, `chrf` and `ter`; a task's metadata carries them into
+# the results file, where a score needs its signature.
 SACREBLEU_SIGNATURES = {
     name: score(["a text in English"], [["a text in English"]]).signature
     for name, score in (("bleu", bleu), ("chrf", chrf), ("ter", ter))

@@ -1,4 +1,4 @@
-"""Output folders that appear whole."""
+"""Create output folders atomically."""
 
 from __future__ import annotations
 

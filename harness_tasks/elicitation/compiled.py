@@ -1,4 +1,4 @@
-"""A task's templates, compiled once."""
+"""Compile a task's templates only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def compiled_once() -> Iterator[None]:
     of building requests.
     """
     env = environment()
-    if "from_string" in vars(env):  # we are inside already
+    if "from_string" in vars(env):  # already inside
         yield
         return
     env.from_string = lru_cache(maxsize=None)(env.from_string)

@@ -1,7 +1,8 @@
 """Control tokens of chat templates in quoted text, made plain text.
 
-A model's answer, or a row of somebody's table, may hold "<|im_end|><|im_start|>user". Quoted as it
-is, it ends the turn that quotes it and opens another, in which it gives orders to a judge.
+A model's answer, or a row of a user's table, may contain "<|im_end|><|im_start|>user". Quoted
+unchanged, it would end the turn that quotes it and open another one that can give orders to a
+judge.
 """
 
 from __future__ import annotations

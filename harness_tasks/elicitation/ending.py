@@ -33,7 +33,8 @@ from harness_tasks.elicitation.harness import request, shared
 eval_logger = logging.getLogger(__name__)
 SLACK = 16
 BEGIN, END = "<think>", "</think>"
-THINKING = "thinking_tokens"  # in the generation arguments of our requests; not known to back ends
+# In the generation arguments of our requests; back ends do not know it.
+THINKING = "thinking_tokens"
 
 
 class Reply(str):
@@ -43,7 +44,7 @@ class Reply(str):
         ended: True if it ended by itself, False if the token limit cut it, ``None`` if unknown.
         limit: the token limit.
         thinking: whether all of it is an unclosed thought.
-        first: log-probabilities of the likeliest first tokens, where a server was asked for them.
+        first: log-probabilities of the likeliest first tokens, where they were requested.
     """
 
     ended: bool | None
@@ -126,7 +127,7 @@ def generate(lm: LM, requests: Sequence[Instance]) -> list[str]:
 
 
 def _with_room(asked: Instance) -> Instance:
-    """`asked` as a back end can run it: with room for a thought, if it wants that."""
+    """`asked` as a back end can run it: with room for a thought, if it asks for that."""
     prompt, generation = asked.args
     if not generation.get(THINKING):
         return asked
@@ -167,7 +168,8 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
         until = normalize_gen_kwargs(dict(each.args[1]), default)["until"]
         limit = longest_reply(each.args[1], default)
         text, thinking = without_thought(reply, each.args[0])
-        stopped = any(stop in text for stop in until if stop)  # a stop in the thought was passed
+        # A stop string in the thought did not end the reply.
+        stopped = any(stop in text for stop in until if stop)
         told = True if stopped else getattr(reply, "ended", None)
         over = False if thinking else ended(reply, [], limit, count, told)
         found.append(Reply(cut_at_stops(text, until), over, limit, thinking))
@@ -214,7 +216,7 @@ def cut_at_stops(reply: str, until: Sequence[str]) -> str:
 def listen_to_api(lm: LM) -> None:
     """Make an API model of lm-eval keep what a server reports beside the text of a reply.
 
-    That is how it ended and, where they were asked for, the first token's log-probabilities.
+    That is how it ended and, where they were requested, the first token's log-probabilities.
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     parse = getattr(model, "parse_generations", None)
@@ -250,13 +252,13 @@ def _reported(text: str | None, choice: dict[str, Any]) -> str | None:
 
 
 def first_token(logprobs: Any) -> dict[str, float] | None:
-    """Log-probabilities of the likeliest first tokens, in what a server calls ``logprobs``.
+    """Log-probabilities of the likeliest first tokens, from a server's ``logprobs``.
 
     Chat replies have ``content``, a list of tokens with their ``top_logprobs``; completions have
     ``top_logprobs``, a list of ``{token: logprob}``. llama.cpp gives completions the first form.
 
     Returns:
-        They, or ``None`` if there are none.
+        These log-probabilities, or ``None`` if there are none.
 
     >>> first_token({"top_logprobs": [{"Yes": -0.1, "No": -2.5}]})
     {'Yes': -0.1, 'No': -2.5}

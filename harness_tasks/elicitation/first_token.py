@@ -20,15 +20,15 @@ from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.prompts import UNTIL
 
 FIRST_TOKEN = "first_token_logprobs"
-TOP = 20  # the most that OpenAI and vLLM give
-# One token; what ends a longer reply is never reached, but APIs refuse an empty list.
+TOP = 20  # the most that OpenAI and vLLM return
+# One token; the stop string is never reached, but APIs refuse an empty list.
 ONE = {"until": [UNTIL], "max_gen_toks": 1, "do_sample": False, "temperature": 0.0}
 WIDEST = 0.02
 SPACES = " \t\n▁Ġ"
 
 
 class ReadOut(NamedTuple):
-    """What the first token says.
+    """What was read from the first token.
 
     Attributes:
         log_odds: log P(yes) - log P(no), or ``None``.
@@ -47,7 +47,7 @@ def first_token_logprobs(lm: LM, requests: list[Instance]) -> list[dict[str, flo
     ``None`` where the server returned none.
 
     Raises:
-        NotImplementedError: the back end is no API.
+        NotImplementedError: the back end is not an API.
     """
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if not hasattr(model, "_create_payload"):  # only API models have it
@@ -99,18 +99,20 @@ def read_first_token(tops: Mapping[str, float] | None, yes: str, no: str) -> Rea
     width = unseen / (seen + unseen)
     other = no if p_yes else yes
     if width > WIDEST:
-        return ReadOut(None, seen, f"{other!r} is not among {shown}, and could change much")
+        return ReadOut(
+            None, seen, f"{other!r} is not among {shown}, and could change the result too much"
+        )
     half = max(width / 2, 1e-12)
     log_odds = math.log1p(-half) - math.log(half)
-    note = f"{other!r} is not among {shown}; it could move this by {width / 2:.1g}"
+    note = f"{other!r} is not among {shown}; it could change this by {width / 2:.1g}"
     return ReadOut(log_odds if p_yes else -log_odds, seen, note)
 
 
 def gives_first_tokens(lm: LM, prompt: Any) -> bool:
-    """Whether the server returns log-probabilities of first tokens; one request, as a trial."""
+    """Whether the server returns log-probabilities of first tokens; makes one trial request."""
     try:
         ((found),) = first_token_logprobs(lm, [request("generate_until", (prompt, dict(ONE)))])
-    except Exception:  # it refuses the request in one of many ways
+    except Exception:  # servers refuse the request in many ways
         return False
     return bool(found)
 

@@ -11,7 +11,7 @@ from harness_tasks.elicitation.ending import Reply, unfinished
 from harness_tasks.elicitation.grading import first_line
 
 # Without examples nothing shows that an answer is one line, and models often begin with an empty
-# one. Some stop there must be: APIs refuse an empty list.
+# one. There must be some stop string: APIs refuse an empty list.
 NEXT_QUESTION = ("Question:",)
 LETTER_TOKENS = 4
 

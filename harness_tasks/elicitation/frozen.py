@@ -16,7 +16,7 @@ from lm_eval.utils import handle_non_serializable, hash_string
 from harness_tasks.elicitation.logs import find_log
 from harness_tasks.elicitation.records import read_log
 
-# How the reason begins for which no method has a confidence in an answer that was cut.
+# How the reason begins when an answer was cut, so that no method has a confidence in it.
 CUT_ANSWER = "the answer is unfinished"
 
 

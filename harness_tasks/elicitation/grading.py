@@ -90,7 +90,7 @@ def _within(answer: str, gold: str) -> bool:
 
 
 def _joined(tokens: Sequence[Token]) -> list[Token]:
-    """The tokens, with neighbouring words as one: they may be written together or apart."""
+    """The tokens, with neighbouring words merged: they may be written together or apart."""
     joined: list[Token] = []
     for token in tokens:
         if joined and joined[-1].kind == token.kind == WORD:

@@ -1,7 +1,7 @@
-"""The parts of lm-eval that it does not document and that this project needs, in one place.
+"""The undocumented parts of lm-eval that this project needs, in one place.
 
-Nothing else in the project makes a request of lm-eval's, asks a task for its metrics or touches
-lm-eval's templates. lm-eval 0.5 changes every one of these parts, hence ``lm_eval<0.5``;
+Nothing else in the project makes lm-eval requests, asks a task for its metrics or touches lm-eval's
+templates. lm-eval 0.5 changes every one of these parts, hence ``lm_eval<0.5``;
 ``tests/tasks/test_lm_eval_contract.py`` has one test for each and names what has changed.
 
 Names that 0.5 does not have are imported where they are used, so that one missing name does not
@@ -24,7 +24,7 @@ Shared = dict[str, Any]
 def shared(
     doc: Mapping[str, Any], task: str | None = None, doc_id: int | None = None, repeats: int = 1
 ) -> Shared:
-    """What a request for `doc` says about where it belongs; it is run `repeats` times."""
+    """The fields of a request that tie it to `doc`; it is run `repeats` times."""
     return {"doc": doc, "metadata": (task, doc_id, repeats)}
 
 
@@ -52,7 +52,7 @@ def doc_id_of(instance: Mapping[str, Any]) -> int:
 def request(
     kind: str, arguments: tuple, instance: Mapping[str, Any] | None = None, idx: int = 0
 ) -> Instance:
-    """A request of lm-eval's; without `instance` one that belongs to no document."""
+    """An lm-eval request; without `instance` one that belongs to no document."""
     return Instance(kind, arguments=arguments, idx=idx, **(instance or shared({})))
 
 
@@ -77,7 +77,7 @@ def put_filtered(
     """Give lm-eval the filtered responses: one filter per name, one response per document.
 
     lm-eval hands to ``process_results``, for each filter, the responses of all requests of a
-    document. The first is what was `found` for it, by document and filter; the others are ``None``.
+    document. The first is that of `found`, by document and filter; the others are ``None``.
     """
     first: dict[int, Instance] = {}
     for instance in instances:

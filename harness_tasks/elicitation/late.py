@@ -36,7 +36,7 @@ class LateInstance(Instance):
 
     Args:
         build: called without arguments when the request runs; returns the usual argument tuple.
-        after: request type of the parent, or ``None`` if everything is known beforehand.
+        after: request type of the parent, or ``None`` if the arguments depend on no response.
         kind: name of the model's method that runs it, such as ``loglikelihood``.
         **kwargs: ``idx``, and what the requests of a document share.
     """
@@ -62,8 +62,8 @@ class LateInstance(Instance):
 
 def add_request_type(name: str, run: Callable[[LM, list[Instance]], list]) -> None:
     """Make `name` a request type that every back end executes by ``run(lm, requests)``."""
-    # CachingLM is a proxy, not a subclass of LM: defined there, the plain call goes through its
-    # cache; left to its __getattr__, it would reach the model uncached.
+    # CachingLM is a proxy, not a subclass of LM: if the method is defined there, calls go through
+    # its cache; its __getattr__ would pass them to the model uncached.
     for cls in (LM, CachingLM):
         setattr(cls, name, run)
 
@@ -110,7 +110,7 @@ def token_loglikelihood(lm: LM, requests: list[Instance]) -> list[tuple[float, i
 
     pairs = [each.args for each in requests]
     contexts = dict.fromkeys(context for context, _ in pairs if context != context.rstrip())
-    # Only where the white space has tokens of its own can it be told from the continuation.
+    # White space can be told from the continuation only where it has tokens of its own.
     apart = [
         context
         for context in contexts
@@ -152,8 +152,8 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
         different.setdefault(id(each), set()).add(reply)
     if requests[0].repeats > 1 and all(len(texts) == 1 for texts in different.values()):
         eval_logger.warning(
-            "The server gave all %d replies to each of %d prompts alike. Unless the model is that "
-            "sure, it does not sample, and these confidences mean nothing; see 'Back ends' in "
+            "All %d replies to each of %d prompts were the same. Unless the model is that sure, "
+            "the server does not sample, and these confidences mean nothing; see 'Back ends' in "
             "harness_tasks/README.md.",
             requests[0].repeats,
             len(different),
@@ -189,7 +189,7 @@ def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
     return seeded
 
 
-# The answer itself: of a type of its own, so that how it ended is known as of any other reply.
+# The answer itself has a type of its own, so that it is known how it ended, as for any reply.
 ANSWER = "generate_answer"
 add_request_type(ANSWER, _runner("generate_until"))
 add_request_type("token_loglikelihood", token_loglikelihood)

@@ -42,7 +42,7 @@ def lengths(lm: LM, texts: Iterable[tuple[str, Sequence[str], int]]) -> list[Len
 
     def needed(prompt: str, continuations: Sequence[str], room: int) -> int:
         alone = count(prompt)
-        # A token is at least a byte: far from the window nothing more has to be counted.
+        # A token is at least a byte: short texts need not be counted.
         longest = max((len(text.encode()) for text in continuations), default=0)
         if alone + longest + room <= window:
             return alone + room
@@ -69,8 +69,8 @@ def note_lengths(lm: LM, requests: Sequence[Instance]) -> None:
     for task, number in outside.items():
         eval_logger.warning(
             "%s: %d of %d prompts do not fit into the model's window of %d tokens together with "
-            "their replies; what is read from them is missing. A model that can take more is given "
-            "it by max_length in --model_args; fewer examples (--num_fewshot) need less.",
+            "their replies; what is read from them is missing. If the model can take more, set "
+            "max_length in --model_args; fewer examples (--num_fewshot) need less.",
             task,
             number,
             sum(request.task_name == task for request in once),
@@ -79,7 +79,7 @@ def note_lengths(lm: LM, requests: Sequence[Instance]) -> None:
 
 
 def outside_window(requests: Iterable[Instance]) -> str | None:
-    """Why nothing is read from `requests`, if the prompt of one did not fit; else ``None``."""
+    """The reason why nothing is read from `requests`, if a prompt did not fit; else ``None``."""
     for request in requests:
         length = getattr(request, "length", None)
         if length is not None and length[0] > length[1]:

@@ -1,8 +1,8 @@
 """Detect back ends without log-probabilities before any question is asked.
 
-Chat APIs have none of a given reply, and completion APIs may ignore the request for them. Only the
-back end knows, so this is a request of its own type. It comes before all others of a task, so that
-the run does not stop after thousands of answers were paid for.
+Chat APIs do not give those of a given reply, and completion APIs may ignore the request for them.
+Only the back end knows, so this is a request of its own type. It comes before all others of a task,
+so that the run does not stop after thousands of paid answers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MULTIPLE_CHOICE = (
     "The answer to a multiple-choice question is its likeliest option; ask an open-ended task."
 )
 YES_NO = ("zero_shot_classifier", "question_only", "p_ik")
-# "The request cannot be served", in the words of HTTP; others (401, 404, 500) have other causes.
+# HTTP's "the request cannot be served"; other statuses (401, 404, 500) have other causes.
 REFUSED = (400, 422, 501)
 
 
 class Need(NamedTuple):
-    """What a task needs of the back end, and what its user is told if it is not there.
+    """What a task needs from the back end, and the advice to its user if that is missing.
 
     Attributes:
         task: name of the task.
@@ -58,7 +58,7 @@ def check_logprobs(
     conversation: Conversation,
     instance: Mapping[str, Any],
 ) -> list[Instance]:
-    """The request that ends the run if log-probabilities are needed and there are none.
+    """The request that ends the run if log-probabilities are needed and unavailable.
 
     Args:
         first: requests for the answer.
@@ -91,7 +91,7 @@ def _scored(requests: Sequence[Instance]) -> bool:
 
 
 def _way_out(settings: Settings, yes_no: str) -> str:
-    """The options that score no reply, ready to paste."""
+    """The options that need no scored replies, ready to paste."""
     kept = settings.model_fields_set - {"weighting", "temperature"}
     options = settings.model_dump(include=kept)
     methods = [name for name in settings.methods if name not in ("likelihood", *OF_TOKENS)]
@@ -142,7 +142,7 @@ def _check_scores(lm: LM, context: str, continuation: str, need: Need) -> None:
         if (reason := _why_none(error)) is None:
             raise
         raise NotImplementedError(f"{finding}{reason}. {way_out()}") from error
-    if logprob == 0:  # the sum over no token at all
+    if logprob == 0:  # the sum over no tokens at all
         raise NotImplementedError(f"{finding} of the prompt's own tokens. {way_out()}")
 
 

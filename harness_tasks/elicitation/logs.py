@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-LONGEST_LINE = 64 * 2**20  # bytes; a question with all that was asked about it
+LONGEST_LINE = 64 * 2**20  # bytes; a question with everything that was asked about it
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "compressed by gzip",
@@ -168,7 +168,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 def _refuse_packed(path: Path, head: bytes) -> None:
     for magic, what in _PACKED.items():
         if head.startswith(magic):
-            raise ValueError(f"'{path}' is {what}: unpack it and give the file in it.")
+            raise ValueError(f"'{path}' is {what}: unpack it and give the file inside.")
 
 
 def _refuse_pretty(path: Path) -> None:

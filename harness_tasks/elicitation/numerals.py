@@ -1,4 +1,4 @@
-"""Numbers in a text: which runs of characters are one, and its exact value.
+"""Numbers in a text: which runs of characters form a number, and its exact value.
 
 What `match` reads at a place where a number may begin, longest form first (d is a digit of any
 script; every value is exact, never a float):
@@ -33,7 +33,7 @@ from math import gcd
 from typing import NamedTuple
 
 LONGEST = 60  # digits; longer numbers are compared as they are written
-_SEEN = 40  # characters before a number that can say what it is
+_SEEN = 40  # characters before a number that can tell what it is
 _SIGNS = {"-": "-", "\u2212": "-", "\u2013": "-", "+": ""}
 
 _GROUPED = (
@@ -49,7 +49,7 @@ _PLAIN = re.compile(rf"(?:\d+[.,]\d+|\.?\d+){_END}")
 _PARTS_OF = re.compile(r"(.*?)(?:([.,])(\d+))?")
 _FRACTION = re.compile(r"(?:(\d{1,6}) )?(\d{1,6})/(\d{1,6})(?![\d/:.]|,\d)")
 _LABEL = re.compile(r"\d+(?:[:/]\d+)+|\d+(?:\.\d+){2,}")
-# A dash behind these joins, or says "to"; it is no sign.
+# A dash after these joins, or means "to"; it is not a sign.
 _BINARY = re.compile(r"(?:[^\W_]|[)\]%])$|\d $")
 # A capitalised word, or one that says that a version follows.
 _NAME = re.compile(r"(?:\b[^\W\d_a-z][^\W\d_]*|\bversion|\bv)[ -]$")
@@ -107,7 +107,7 @@ _MINUS = re.compile(r"(?:minus|negative) (?=[\d.])", re.IGNORECASE)
 
 
 class Number(NamedTuple):
-    """A number as it was read: its canonical text, what it counts, and where it ends."""
+    """A number in a text: its canonical form, its unit, and where it ends."""
 
     value: str
     unit: str

@@ -17,7 +17,7 @@ def squad(answer: str, accepted: Sequence[str]) -> bool:
     """Exact match of the SQuAD v1.1 script (Rajpurkar et al. 2016).
 
     Texts are equal in lower case without ASCII punctuation, articles and spare white space. As in
-    the script, two texts of which nothing is left are equal.
+    the script, two texts that become empty are equal.
     """
     return any(normalize_answer(answer) == normalize_answer(gold) for gold in accepted)
 

@@ -1,4 +1,4 @@
-"""Which option of a multiple-choice question a written reply names."""
+"""Find the option of a multiple-choice question that a written reply names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ _WORDS = {"A", "I"}  # letters that may be the first word of a sentence
 def choose(text: str, labels: Sequence[str]) -> str | None:
     """The option that `text` names; ``None`` if it names none.
 
-    A text names the option that it is (as `grading.same` compares), else the longest
-    one that it begins with, if a mark such as "." or "," or a line's end follows: "Guinea, I think"
-    names Guinea, "Guinea Bissau" and "Guinea-Bissau" do not. Behind a letter a space will do ("B
-    Paris"), but not behind A and I, which may be words. Brackets may stand before and around a
-    label.
+    A text names the option that equals it (as `grading.same` compares), else the longest one that
+    it begins with, if a mark such as "." or "," or a line's end follows: "Guinea, I think" names
+    Guinea, "Guinea Bissau" and "Guinea-Bissau" do not. After a letter a space is enough ("B
+    Paris"), but not after A and I, which may be words. A label may be in brackets.
     """
     for label in labels:
         if same(text, label):

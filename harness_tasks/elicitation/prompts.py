@@ -25,7 +25,7 @@ GUESSES = (
     "from 0% to 100% that it is correct. Write two lines per guess and nothing else, G1: and P1: "
     "to G{n}: and P{n}:, each guess as short as possible."
 )
-# Shown before a plain prompt, where nothing but an example tells a base model the form.
+# Shown before a plain prompt, where only an example tells a base model the format.
 GUESSED = "Question: Which planet is the largest?"
 GUESSED_REPLY = (
     ("Jupiter", 60), ("Saturn", 25), ("Neptune", 6), ("Uranus", 4),
@@ -65,7 +65,7 @@ KNOWS = {
     ),
 }
 
-# A last line such as "Answer:", which asks for the answer and belongs to no question.
+# A last line such as "Answer:", which asks for the answer and is not part of the question.
 _CUE = re.compile(r"\n[ \t]*\w+(?: \w+)?:[ \t]*\Z")
 
 
@@ -79,7 +79,7 @@ class Conversation:
     Attributes:
         context: the exact prompt that asks for the answer, few-shot examples included.
         alone: the same prompt without few-shot examples.
-        delimiter: what stands between a plain prompt and its continuation; "" under a template.
+        delimiter: the text between a plain prompt and its continuation; "" with a template.
         messages: the chat messages that gave `alone`, or ``None`` without a chat template.
         render: the back end's chat template.
     """

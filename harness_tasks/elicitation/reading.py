@@ -1,4 +1,4 @@
-"""An answer as it is read before it is compared: a sequence of words, numbers and symbols.
+"""Parse an answer for comparison: a sequence of words, numbers and symbols.
 
     text     ::= { word | number | symbol | separator }
     word     ::= letters of one script, with their marks
@@ -21,8 +21,8 @@ every white space is a space; digits of all scripts are ASCII.
   number, ™ ® ©, and asterisks around words are not read.
 * "the", "a", "an" are articles, and not read, if another word follows behind a space; a capital A
   is one only at the beginning ("Vitamin A deficiency"), so that a letter that is the answer stays.
-* A date is read day first: "May 18th, 2018" is "18 May 2018".
-* A text in which all that would be nothing is its characters.
+* A date is read day first: "May 18th, 2018" is "18 May 2018". * A text of which nothing would be
+left is its characters.
 
 Inside a text, an accepted answer is found only from one boundary to another (`Token.opens`,
 `Token.closes`): at separators; not between a letter and a digit or symbol glued to it (B12, C++).
@@ -66,7 +66,7 @@ _MONTHS = (
 ).split()
 _SHORT = {month[:3]: month for month in _MONTHS} | {"sept": "september"}
 
-# Words that may stand before a name that is looked for, and ones that may stand behind it.
+# Words that may precede a name that is looked for, and words that may follow it.
 _BEHIND = set("是在的为為和与與及或叫了于於到从從由被把對对位即乃都有") | set(
     "はがをにのとでへもや"
 )

@@ -36,8 +36,8 @@ class Sample(NamedTuple):
         where: file and line, for errors.
         row: lm-eval's row.
         filter: lm-eval's filter, which for confidence tasks is the method.
-        key: what tells the question from the others: its id in a confidence task, else the
-            number of its document.
+        key: what identifies the question: its id in a confidence task, else the number of its
+            document.
         record: our record; None for other tasks.
     """
 
@@ -72,10 +72,10 @@ def read_log(
         confidences: whether all rows must hold records of a confidence task.
 
     Raises:
-        ValueError: naming file and line, where the file is no log of lm-eval, or a row cannot be
-            right: another value where a score, a name or an id belongs, or a question twice under
-            one filter. At the end, where there was no row, rows of confidence tasks and others are
-            mixed, or the filters of a task are not about the same questions.
+        ValueError: naming file and line, where the file is not a log of lm-eval, or a row is
+            invalid: a wrong value for a score, a name or an id, or a question twice under one
+            filter. At the end, if there was no row, rows of confidence tasks and others are mixed,
+            or the filters of a task are not about the same questions.
     """
     seen: dict[str, dict[str, set[str]]] = {}
     rows = of_ours = 0
@@ -135,7 +135,8 @@ def check_count(log: Path, questions: int, asked: Any, results: Path) -> None:
     Args:
         log: the file, for errors.
         questions: how many it holds.
-        asked: how many the results file says were asked; anything but a number: it does not say.
+        asked: how many were asked according to the results file; anything but a number if it does
+            not say.
         results: that file, for errors.
 
     Raises:
@@ -144,7 +145,7 @@ def check_count(log: Path, questions: int, asked: Any, results: Path) -> None:
     if is_number(asked) and questions != asked:
         raise ValueError(
             f"'{log}' has samples of {questions} questions, but '{results.name}' says that "
-            f"{asked} were asked; the file is cut off or of another run."
+            f"{asked} were asked; the file is cut off or from another run."
         )
 
 
@@ -158,24 +159,24 @@ def _filter(row: dict[str, Any], where: str) -> Any:
         return row["filter"]
     if row.keys() >= {"doc_id", "doc", "resps", "filtered_resps"}:
         raise ValueError(
-            f"{where} names no filter, as in logs of lm_eval 0.4.6 and older, which do not say "
-            "what a row was scored by. Run the evaluation again with lm_eval 0.4.13 or newer."
+            f"{where} names no filter, as in logs of lm_eval 0.4.6 and older, which do not tell "
+            "how a row was scored. Run the evaluation again with lm_eval 0.4.13 or newer."
         )
     raise ValueError(f"{where} is not a logged sample of lm_eval.")
 
 
 def _check(row: dict[str, Any], name: Any, record: dict[str, Any] | None) -> str:
-    """The key of a row's question. Raises ValueError for a row that cannot be right."""
+    """The key of a row's question. Raises ValueError for an invalid row."""
     if not isinstance(name, str) or not name:
-        raise ValueError(f"the filter is {_shown(name)}, no name")
+        raise ValueError(f"the filter is {_shown(name)}, not a name")
     position = row.get("doc_id")
     if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise ValueError(f"doc_id is {_shown(position)}, no number of a document")
+        raise ValueError(f"doc_id is {_shown(position)}, not the number of a document")
     if record is None:
         return str(position)
     for field in ("task", "split", "question", "answer"):
         if not isinstance(record[field], str) or (field == "task" and not record[field]):
-            raise ValueError(f"the {field} is {_shown(record[field])}, no text")
+            raise ValueError(f"the {field} is {_shown(record[field])}, not a text")
     if record["reason"] is not None and not isinstance(record["reason"], str):
         raise ValueError(f"the reason is {_shown(record['reason'])}, neither null nor a text")
     if record["method"] != name:

@@ -1,7 +1,7 @@
-"""How much probability the two replies of a yes/no question have, and a warning where it is little.
+"""The probability of the two replies to a yes/no question, and a warning where it is small.
 
 The read-out P(yes) / (P(yes) + P(no)) is defined however small both are. Where the model would
-rather write something else, it says little about the question, and nothing in the number shows it.
+rather write something else, the ratio says little about the question, and does not show it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ eval_logger = logging.getLogger(__name__)
 
 
 def masses(mass: float) -> dict[str, float]:
-    """The probability of the two replies together, and of all that begins in another way.
+    """The probability of the two replies together, and of everything else.
 
     >>> masses(0.75)
     {'mass': 0.75, 'other_mass': 0.25}
     """
-    mass = min(1.0, mass)  # rounding
+    mass = min(1.0, mass)  # rounding errors
     return {MASS: mass, OTHER: 1 - mass}
 
 
 def warn_of_other_replies(
     task: str, records: Iterable[Mapping[str, Mapping[str, Any] | None]]
 ) -> None:
-    """Warn, for each method, if in most questions both replies have less than half together.
+    """Warn, for each method, if the two replies together have less than half in most questions.
 
     Args:
         task: its name.

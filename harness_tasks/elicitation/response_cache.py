@@ -32,13 +32,13 @@ from harness_tasks.elicitation.ending import Reply
 eval_logger = logging.getLogger(__name__)
 
 CACHED = ("loglikelihood", "loglikelihood_rolling", "generate_until")
-# Attributes of back ends that change nothing, or next to nothing, in what a model replies.
+# Attributes of back ends that have no effect, or next to none, on a model's replies.
 INDIFFERENT = frozenset(
     "_rank _world_size _device accelerator cache_hook batch_size batch_size_per_gpu batch_sizes "
     "batch_schedule max_batch_size _batch_size _concurrent max_retries timeout verify_certificate "
     "ca_cert_path auth_token _header".split()
 )
-# Where a back end whose weights are not in this process says which model it asks.
+# Attributes in which a back end without weights in this process names its model.
 NAMES = ("pretrained", "model", "model_args", "model_name", "base_url")
 
 
@@ -57,7 +57,7 @@ class _Entries:
         return Reply(**response) if isinstance(response, dict) else response
 
     def __setitem__(self, key: str, response: Any) -> None:
-        if isinstance(response, Reply):  # how it ended is part of it
+        if isinstance(response, Reply):  # how it ended is part of the response
             response = {"text": str(response), **vars(response)}
         self._stored[f"{self._owner}:{key}"] = response
 
@@ -81,13 +81,13 @@ def _keyed(kind: str) -> Callable[[CachingLM, list[Instance]], list]:
 
 
 def _owner(lm: CachingLM) -> str:
-    """`model_identity` of the model behind the cache, found out once."""
+    """`model_identity` of the model behind the cache, computed once."""
     if "_owner" not in vars(lm):
         lm._owner = model_identity(lm.lm)
         if lm._owner is None:
             lm._owner = uuid.uuid4().hex
             eval_logger.warning(
-                "--use_cache: the model %s does not say what it is, so responses of earlier runs "
+                "--use_cache: the model %s cannot be identified, so responses of earlier runs "
                 "may be another model's. None of them is used.",
                 type(lm.lm).__name__,
             )
@@ -101,7 +101,7 @@ def model_identity(lm: LM) -> str | None:
     are read, at about one second per gigabyte and core.
 
     Returns:
-        The identity, or ``None`` of a model that shows neither weights nor a name.
+        The identity, or ``None`` for a model that has neither weights nor a name.
     """
     shown = {name: value for name, value in vars(lm).items() if name not in INDIFFERENT}
     known = any(_is_module(value) for value in shown.values())
@@ -120,7 +120,7 @@ def _sha256(text: str) -> str:
 
 
 def _described(value: Any) -> Any:
-    """`value` as JSON can write it, the same in every process; objects that hide are their type."""
+    """`value` as JSON values, the same in every process; opaque objects become their type."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if _is_module(value):
@@ -129,7 +129,7 @@ def _described(value: Any) -> Any:
         rules = json.loads(value.backend_tokenizer.to_str())
         for set_by_the_last_batch in ("padding", "truncation"):
             rules.pop(set_by_the_last_batch, None)
-        # As it is written: to sort a vocabulary takes as long as to read a model's weights.
+        # Unsorted: sorting a vocabulary takes as long as reading a model's weights.
         return [_sha256(json.dumps(rules)), _described(value.init_kwargs)]
     if hasattr(value, "get_vocab") and hasattr(value, "init_kwargs"):
         return [value.get_vocab(), _described(value.init_kwargs)]
@@ -165,7 +165,7 @@ def _described_module(module: Any) -> Any:
 def _read(tensors: Iterable[tuple[str, Any]]) -> str:
     """sha256 over names, shapes and contents of tensors."""
     digest = hashlib.sha256()
-    with ThreadPoolExecutor() as pool:  # hashlib lets go of the interpreter
+    with ThreadPoolExecutor() as pool:  # hashlib releases the interpreter lock
         for described, content in pool.map(_read_one, tensors):
             digest.update(described.encode() + content)
     return digest.hexdigest()
@@ -175,14 +175,14 @@ def _read_one(named: tuple[str, Any]) -> tuple[str, bytes]:
     import torch
 
     name, tensor = named
-    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor  # of one process
+    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor  # sharded over processes
     content = b""
-    if not local.is_meta:  # offloaded to disk: its name must do
+    if not local.is_meta:  # offloaded to disk: only its name is used
         numbers = local.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         content = hashlib.sha256(numbers).digest()
     return f"{name} {tuple(tensor.shape)} {tensor.dtype}\n", content
 
 
 for _kind in CACHED:
-    # In the class they stand before CachingLM.__getattr__, which answers to them otherwise.
+    # Defined in the class, they take precedence over CachingLM.__getattr__.
     setattr(CachingLM, _kind, _keyed(_kind))

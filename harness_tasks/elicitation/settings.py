@@ -39,9 +39,9 @@ MethodName = Literal[
     "probe",
 ]
 METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
-# Scores of the answer's own tokens, most of which only ``hf`` and ``calib-hf`` can give.
+# Scores of the answer's own tokens; most need ``hf`` or ``calib-hf``.
 OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
-# What ``methods: all`` means: every method that needs nothing but the model, on any back end.
+# ``methods: all``: every method that needs only the model, on any back end.
 UNTRAINED = tuple(name for name in METHOD_NAMES if name not in ("probe", *OF_TOKENS))
 # They compare samples with each other, so one sample is not enough.
 COMPARING = ("distinct_answers", "semantic_entropy")
@@ -66,11 +66,13 @@ class Settings(BaseModel):
     thinking_tokens: int = Field(
         0, ge=0, description="at most, for a thought before each reply, in addition to its limit"
     )
-    nli: str | None = Field(None, description="cross-encoder that decides what means the same")
+    nli: str | None = Field(
+        None, description="cross-encoder that decides which texts mean the same"
+    )
     grading: str = "exact"
     answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
     stated_threshold: float | None = Field(
-        None, gt=0, lt=1, description="answer only if surer than this, says the prompt"
+        None, gt=0, lt=1, description="the prompt asks for an answer only if surer than this"
     )
     split: str | None = Field(None, description="split to ask about instead of the task's own")
 
@@ -132,8 +134,8 @@ class Settings(BaseModel):
 def parse_settings(task: str, metadata: Mapping[str, Any]) -> Settings:
     """Read the options of `task` from its metadata.
 
-    lm-eval merges the model's arguments into the same mapping, so keys of other owners are left
-    alone, unless they look like a misspelt option.
+    lm-eval merges the model's arguments into the same mapping, so other keys are left alone, unless
+    they look like a misspelt option.
 
     Raises:
         ValueError: an option has a wrong value, or a key is nearly an option's name.

@@ -1,4 +1,4 @@
-"""A threshold stated in the prompt: answer only if you are surer than that, and what it scores.
+"""A threshold stated in the prompt ("answer only if you are surer than that"), and its scores.
 
 Kalai et al., Why Language Models Hallucinate, 2025 (arXiv:2509.04664): scores that give nothing for
 "I don't know" reward guessing. A stated price of a wrong answer, t / (1 - t), makes answering pay
@@ -27,7 +27,7 @@ _METRICS = (
 def with_threshold(config: dict[str, Any], threshold: float | None) -> dict[str, Any]:
     """A task's configuration with the rule at the end of its description, and with its scores.
 
-    As it is without a threshold.
+    Without a threshold the configuration is unchanged.
 
     Raises:
         ValueError: in a multiple-choice task, where the model cannot abstain.
@@ -58,5 +58,5 @@ def points(record: Mapping[str, Any], threshold: float | None) -> dict[str, floa
 
 
 def stated(threshold: float | None) -> str:
-    """The part of a signature that says it; "" without a threshold."""
+    """The part of a signature that states it; "" without a threshold."""
     return "" if threshold is None else f"|stated_threshold:{threshold:g}"

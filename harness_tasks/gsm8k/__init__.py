@@ -19,7 +19,7 @@ _RANGE = re.compile(r"\s?[-–—]\s?|\sto\s")
 
 
 class GSM8K(ConfidenceTask):
-    """Grades the number and ignores the reasoning before it."""
+    """Grade the number and ignore the reasoning before it."""
 
     def extract(self, text: str) -> str:
         """The number that the text gives as its answer."""

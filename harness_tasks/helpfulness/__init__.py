@@ -14,8 +14,8 @@ from harness_tasks.rows import load_rows, texts
 def requests(prompts: str, **_: Any) -> dict[str, datasets.Dataset]:
     """The requests of a data set or file, as rows of `id` and `prompt`.
 
-    The text stands in a column `prompt` or `instruction` (of several turns, the first counts), with
-    what it works on in `input`, if there is one; `id` or `prompt_id` is kept, else rows count.
+    The text is in a column `prompt` or `instruction` (of several turns, the first counts), with its
+    input in `input`, if there is one; `id` or `prompt_id` is kept, else rows are numbered.
 
     Raises:
         ValueError: there is no such column, a text is empty, or two rows have one id.

@@ -33,7 +33,7 @@ def read_ratings(path: Path) -> Ratings:
     """The labels of a table, {id: {rater: label}}; all preferences, or all numbers.
 
     Raises:
-        FileNotFoundError, ValueError: no such table, a column is missing, a label is neither, or a
+        FileNotFoundError, ValueError: the table or a column is missing, a label is neither, or a
             rater rated a question twice; names file, row and column.
     """
     ratings: Ratings = {}

@@ -1,4 +1,5 @@
-"""A model judges the answers of an earlier run: ratings, verdicts and preferences.
+"""Let a model judge the answers of an earlier run: ratings, verdicts and preferences.
 
-The judge is an ordinary lm-eval model and these are ordinary lm-eval tasks, so any back end judges.
+The judge is an ordinary lm-eval model and these are ordinary lm-eval tasks, so any back end can
+judge.
 """

@@ -24,10 +24,10 @@ def agreement(pairs: Pairs) -> float:
 def cohen_kappa(pairs: Pairs, weights: Weights = "none") -> float:
     """Cohen's kappa, 1 - (observed disagreement) / (disagreement expected by chance), at most 1.
 
-    0 is what two raters with these frequencies reach by chance. weights: ``quadratic`` counts a
-    disagreement by the squared difference, for ratings; ``none`` counts every one as 1.
-    NaN without pairs, and where both always give the same single label.
-    As scikit-learn's ``cohen_kappa_score``. Source: Cohen 1960, 1968.
+    0 is the agreement that two raters with these frequencies reach by chance. weights:
+    ``quadratic`` counts a disagreement by the squared difference, for ratings; ``none`` counts
+    every one as 1. NaN without pairs, and where both always give the same single label. As
+    scikit-learn's ``cohen_kappa_score``. Source: Cohen 1960, 1968.
 
     >>> cohen_kappa([(1, 1), (0, 0), (1, 0), (0, 0)])
     0.5
@@ -41,7 +41,7 @@ def cohen_kappa(pairs: Pairs, weights: Weights = "none") -> float:
 def kappa_stderr(pairs: Pairs, weights: Weights = "none") -> float:
     """Bootstrap standard error of `cohen_kappa`: 1,000 resamples, seed 0; NaN below two pairs.
 
-    Resamples in which both raters always give the same single label have no kappa: left out.
+    Resamples in which both raters always give the same label have no kappa and are left out.
     """
     if len(pairs) < 2:
         return math.nan
@@ -59,7 +59,7 @@ def kappa_stderr(pairs: Pairs, weights: Weights = "none") -> float:
 def spearman(pairs: Sequence[tuple[float, float]]) -> float:
     """Spearman's rank correlation of judge and human, in [-1, 1]; ties share their mean rank.
 
-    NaN below two pairs, and where one of them always says the same.
+    NaN below two pairs, and where one of them is constant.
     """
     if len(pairs) < 2:
         return math.nan
@@ -69,7 +69,7 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float:
 def spearman_stderr(pairs: Sequence[tuple[float, float]]) -> float:
     """Bootstrap standard error of `spearman`: 1,000 resamples, seed 0; NaN below two pairs.
 
-    Resamples in which one of them always says the same have no correlation: left out.
+    Resamples in which one of them is constant have no correlation and are left out.
     """
     if len(pairs) < 2:
         return math.nan
@@ -80,7 +80,7 @@ def spearman_stderr(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def _rank_correlation(samples: NDArray) -> NDArray[np.float64]:
-    """Of each sample of pairs: (sample, pair, judge or human)."""
+    """The correlation in each sample of pairs: (sample, pair, judge or human)."""
     ranks = rankdata(samples, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     judge, human = ranks[..., 0], ranks[..., 1]

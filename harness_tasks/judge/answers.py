@@ -41,7 +41,7 @@ def load(
         labels: table of human labels, as `kind` has them: a rating from 1 to 5, or a verdict.
         kind: ``rating`` or ``verdict``.
         criterion: what a rating is about, in words, for the prompt.
-        **_: what else lm-eval hands over (model arguments, the task's version).
+        **_: further arguments from lm-eval (model arguments, the task's version).
 
     Returns:
         The split ``test`` with id, question, answer, references, reference (one text, for the
@@ -68,9 +68,9 @@ def load_pairs(
 ) -> dict[str, datasets.Dataset]:
     """Two documents per question with two answers, which differ in the order of the answers.
 
-    Args as for `load`; `against`: where the other answers are. Labels are "answers", "against"
-    or "tie". A document has id, question, reference, criterion, first, second (texts), order
-    ("answers" or "against": whose answer comes first), label, labels_given.
+    Args as for `load`; `against`: the other answers. Labels are "answers", "against" or "tie". A
+    document has id, question, reference, criterion, first, second (texts), order ("answers" or
+    "against": whose answer comes first), label, labels_given.
 
     Raises:
         ValueError: as `load`, or the two do not answer the same questions.
@@ -106,7 +106,10 @@ def read_labels(file: Path, kind: str, ids: list[str]) -> dict[str, Any]:
     labels: dict[str, Any] = {}
     for number, row in enumerate(read_table(file), start=1):
         if missing := {"id", "label"} - row.keys():
-            raise ValueError(f"{file}: there is no column {min(missing)!r}; labels need id, label.")
+            raise ValueError(
+                f"{file}: there is no column {min(missing)!r}; labels need the columns id and "
+                "label."
+            )
         id, text = str(row["id"]), str(row["label"]).strip().lower()
         if text not in LABELS[kind]:
             allowed = ", ".join(LABELS[kind])
@@ -118,7 +121,8 @@ def read_labels(file: Path, kind: str, ids: list[str]) -> dict[str, Any]:
         labels[id] = LABELS[kind][text]
     if not labels.keys() & set(ids):
         raise ValueError(
-            f"{file}: none of its ids is among the judged answers, whose ids are like {ids[0]!r}."
+            f"{file}: none of its ids is among the judged answers, which have ids such as "
+            f"{ids[0]!r}."
         )
     return labels
 
@@ -177,7 +181,7 @@ def _read_answer_table(file: Path) -> list[dict[str, Any]]:
             f"answers: {file} has no column 'answer'. Name the answers to judge: --metadata "
             f'\'{{"answers": "PATH"}}\' with a samples_*.jsonl or a table of prompts and answers.'
         )
-    if "references" in rows[0]:  # as in a written task folder
+    if "references" in rows[0]:  # as in task folders that a template wrote
         rows = [{**row, "reference": row["references"]} for row in rows]
     return [
         {
@@ -241,14 +245,15 @@ def _document(row: dict[str, Any], id: Any, question: str, answer: str) -> dict[
 def _references(target: Any) -> list[str]:
     """The accepted answers; lm-eval's log has a list of texts as its Python source.
 
-    Only literals are read from it, nothing is run. What is no list of texts is one answer that
+    Only literals are read from it, nothing is run. Anything but a list of texts is one answer that
     begins with a bracket, such as "[1, 2]".
     """
     texts = [target]
     if isinstance(target, str) and target.startswith("["):
         try:
             listed = ast.literal_eval(target)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: too deep
+        # The last two: nested too deeply.
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             listed = None
         if isinstance(listed, list) and all(isinstance(text, str) for text in listed):
             texts = listed

@@ -1,4 +1,4 @@
-"""Strict parsing of a judge's replies: a reply that does not follow the form gives no verdict.
+"""Strict parsing of a judge's replies: a reply in another form gives no verdict.
 
 The tasks ask for lines such as ``Rating: 4``. A reply without that line, with two different ones,
 or with anything that could mean two things, is None and is counted; nothing is guessed.
@@ -20,9 +20,9 @@ _PLACE = re.compile(rf"{_DRESS}(?:answer{_DRESS})?(1|2|tie)\b\D*", re.IGNORECASE
 
 
 def read_rating(reply: str) -> int | None:
-    """The whole number from 1 to 5 in the line ``Rating: …``, or a reply that is nothing else.
+    """The whole number from 1 to 5 in the line ``Rating: …``, or in a reply of just the number.
 
-    "4/5" and "4 out of 5" are 4; "4.5", "4-5" and "8/10" are nothing.
+    "4/5" and "4 out of 5" are 4; "4.5", "4-5" and "8/10" are unreadable.
     """
     found = {_rating(value) for value in _values(reply, "rating")}
     return found.pop() if len(found) == 1 else None
@@ -41,7 +41,7 @@ def read_preference(reply: str) -> str | None:
 
 
 def read_confidence(reply: str) -> float | None:
-    """The probability in [0, 1] in the line ``Confidence: …``, read as the suite reads any."""
+    """The probability in [0, 1] in the line ``Confidence: …``, read like a stated probability."""
     found = {parse_probability(value).confidence for value in _fields(reply, "confidence")}
     return found.pop() if len(found) == 1 else None
 
@@ -52,7 +52,7 @@ def _values(reply: str, name: str) -> list[str]:
 
 
 def _fields(reply: str, name: str) -> list[str]:
-    """What stands behind ``name:`` at the beginning of a line, in any case and Markdown."""
+    """The text after ``name:`` at the beginning of a line, in any case and Markdown."""
     pattern = rf"^[\s*_#>-]*{re.escape(name)}{_DRESS}[:：](.*)$"
     return re.findall(pattern, reply, re.IGNORECASE | re.MULTILINE)
 

@@ -33,13 +33,13 @@ def expected_rating(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str
     """The mean rating under the judge's own probabilities of the replies 1 to 5, and its spread.
 
     With p the softmax over the five log-likelihoods, rating = sum of r p_r, and spread is the
-    standard deviation, sqrt(sum of (r - rating)^2 p_r), in [0, 2]. Against people stand the
-    likeliest whole rating (None where two are) and its p as the judge's confidence; `spearman`
+    standard deviation, sqrt(sum of (r - rating)^2 p_r), in [0, 2]. Human labels are compared with
+    the likeliest whole rating (None for a tie), with its p as the judge's confidence; `spearman`
     takes the mean. Source: Liu et al. 2023 (G-Eval), who weigh ratings in this way.
     """
     logs = np.array([logprob for logprob, _ in results])
     mean = spread = likeliest = confidence = None
-    if np.isfinite(logs.max()):  # else NaN, or not one of them is possible
+    if np.isfinite(logs.max()):  # else NaN, or none of them is possible
         ratings, shares = np.arange(1, len(logs) + 1), np.exp(logs - np.logaddexp.reduce(logs))
         mean = float(ratings @ shares)
         spread = math.sqrt((ratings - mean) ** 2 @ shares)
@@ -57,7 +57,7 @@ def expected_rating(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str
 
 
 def verdict(doc: Doc, results: Sequence[str]) -> dict[str, Any]:
-    """Whether the judge wrote that the answer is correct, and how sure it wrote that it is."""
+    """Whether the judge wrote that the answer is correct, and the confidence that it wrote."""
     return _verdict(doc, read_verdict(results[0]), read_confidence(results[0]))
 
 
@@ -83,17 +83,17 @@ def _verdict(doc: Doc, correct: bool | None, confidence: float | None) -> dict[s
 
 
 def _pairs(given: float | None, doc: Doc, *names: str) -> dict[str, tuple]:
-    """(judge, human), what the metrics of those names compare."""
+    """The (judge, human) pairs that the metrics of those names compare."""
     return dict.fromkeys(names, (given, doc["label"]))
 
 
 def _calibration(given: int | None, confidence: float | None, doc: Doc) -> dict[str, tuple]:
-    """The judge's own calibration: its confidence, and whether the human says the same."""
+    """The judge's own calibration: its confidence, and whether the human agrees."""
     return dict.fromkeys(("ece", "auroc", "brier"), (confidence, int(given == doc["label"])))
 
 
 def _twice(items: dict[str, Any]) -> dict[str, Any]:
-    """Every item also for the standard error of its metric, right after it."""
+    """Repeat every item for the standard error of its metric, right after it."""
     return {key: item for name, item in items.items() for key in (name, f"{name}_stderr")}
 
 

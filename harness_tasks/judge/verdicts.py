@@ -14,7 +14,7 @@ Verdicts = Mapping[tuple[str, str], bool | None]
 def read_verdicts(path: str) -> dict[tuple[str, str], bool | None]:
     """A judge's verdicts by (document hash, answer), from the log of its run.
 
-    None is a verdict that could not be read: the answer stays ungraded.
+    None marks an unreadable verdict: the answer stays ungraded.
 
     Args:
         path: ``samples_*.jsonl`` of a task such as ``calib_judge_verdict``, or a folder with one.
@@ -49,7 +49,7 @@ def verdict_on(verdicts: Verdicts, document: str, answer: str, where: str) -> bo
         ValueError: the judge was not asked about this answer; names `where` (the question).
     """
     try:
-        return verdicts[document, neutral(answer)]  # as the judge read it
+        return verdicts[document, neutral(answer)]  # as the judge saw it
     except KeyError:
         raise ValueError(
             f"grading: the judge was not asked about the answer {answer!r} to {where!r}. Let it "

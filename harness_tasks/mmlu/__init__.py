@@ -38,7 +38,7 @@ class PooledMMLU(ConfidenceTask):
 
 
 def acc_subject_mean(items: Sequence[Item]) -> float:
-    """Mean over subjects of the accuracy, every subject counting the same."""
+    """Mean over subjects of the accuracy, with equal weights."""
     return _subject_mean(lambda pairs: fmean(correct for _, correct in pairs), items)
 
 

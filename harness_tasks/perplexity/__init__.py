@@ -1,7 +1,7 @@
 """Perplexity of running text per token, word and byte.
 
-lm-eval's rolling tasks give the last two. The number of tokens is known to the back end only, so it
-comes along with the log-likelihood, in a request type of its own.
+lm-eval's rolling tasks give the last two. Only the back end knows the number of tokens, so it is
+returned with the log-likelihood, in a request type of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUEST = "token_loglikelihood_rolling"
 
 
 class PerplexityTask(ConfigurableTask):
-    """A `loglikelihood_rolling` task that also knows how many tokens were scored.
+    """A `loglikelihood_rolling` task that also counts the scored tokens.
 
     metadata `counted`: the field whose words and bytes count, where it is not the scored text.
     """

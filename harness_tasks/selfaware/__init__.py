@@ -22,8 +22,8 @@ class SelfAware(ConfidenceTask):
 
     def _values(self, doc: dict, record: Record) -> dict[str, Any]:
         abstained = int(abstains(record["answer"]))
-        # An abstention claims nothing about the world: its confidence would be that in the
-        # abstention. The question here is what the answers that were given are worth.
+        # An abstention claims nothing about the world: its confidence would be about the
+        # abstention. These metrics measure the confidences in actual answers.
         claimed = None if abstained else record["confidence"]
         answerable = (claimed, int(doc["answerable"]))
         return {

@@ -16,7 +16,7 @@ from harness_tasks.elicitation.harness import BYPASS, only_predicts, request, sh
 
 UNANSWERABLE = "unanswerable"
 
-# Two examples of our own, one of each kind: the first rows of the training split are all of one.
+# Two examples of our own, one of each kind: the first training rows are all of one kind.
 _PASSAGE = (
     "The lighthouse of Selby Head was finished in 1871. Its keeper, Ada Moore, lit the lamp every "
     "evening for thirty years, until an automatic light took over her work."
@@ -67,10 +67,10 @@ class SquadV2Task(ConfigurableTask):
 def question_scores(reply: str, accepted: Sequence[str], no_answer: float) -> dict[str, Any]:
     """Scores of one question: exact match and F1 in percent, and what the corpus scores need.
 
-    A reply of "unanswerable" abstains: it is the right one where `accepted` is empty. By the rules
-    of SQuAD so does an empty reply, which may be mere failure: `blank` counts those.
-    `no_answer` is the model's probability, in [0, 1], that there is no answer.
-    HasAns_* stand only at questions with an answer, NoAns_* only at those without.
+    A reply of "unanswerable" abstains: it is the right one where `accepted` is empty. By SQuAD's
+    rules so does an empty reply, which may be a mere failure: `blank` counts those. `no_answer` is
+    the model's probability, in [0, 1], that there is no answer. HasAns_* exist only for questions
+    with an answer, NoAns_* only for those without.
     """
     answer = "" if normalize_answer(reply) == UNANSWERABLE else reply
     scores = squad_v2([answer], [accepted])
@@ -101,7 +101,7 @@ def _best(name: str, items: Sequence) -> float:
 
 
 def accepted_answers(doc: dict[str, Any]) -> list[str]:
-    """What counts as right when "unanswerable" is an answer like any other."""
+    """The accepted answers when "unanswerable" is an answer like any other."""
     return doc["answers"]["text"] or [UNANSWERABLE]
 
 

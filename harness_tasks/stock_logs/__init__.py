@@ -1,4 +1,4 @@
-"""Confidences from logs of tasks that asked for none: lm-eval's own, Inspect's, HELM's.
+"""Confidences from logs of tasks that elicit none: lm-eval's own, Inspect's, HELM's.
 
 Needs neither lm-eval nor torch.
 """

@@ -1,4 +1,4 @@
-"""From options' log-likelihoods to a confidence, as each of lm-eval's accuracies chooses.
+"""From the options' log-likelihoods to a confidence, for each of lm-eval's accuracies.
 
 `acc` chooses the option of the highest log-likelihood, `acc_norm` that of the highest per character
 of the option, and `acc_bytes` per byte in UTF-8 (`ConfigurableTask.process_results` in lm-eval). A
@@ -31,14 +31,14 @@ _UNKNOWN = -1
 
 
 class Read(NamedTuple):
-    """The columns, and sentences for the reader."""
+    """The columns, and notes for the reader."""
 
     columns: dict[str, Column]
     notes: list[str]
 
 
 class _Disagrees(ValueError):
-    """A reading of the log that its verdicts contradict."""
+    """The log's verdicts contradict this reading of it."""
 
 
 def read_choices(questions: Sequence[Question], wanted: str, delimiters: Sequence[str]) -> Read:
@@ -46,9 +46,9 @@ def read_choices(questions: Sequence[Question], wanted: str, delimiters: Sequenc
 
     wanted: the only method; "": those that the log holds verdicts of, or `acc` if there are none.
     delimiters: what may stand before an option, the likeliest first; the first one counts that
-    all continuations begin with and that the verdicts allow.
-    Raises ValueError if no reading agrees with the verdicts, or a row holds none where others do;
-    NoConfidence for a log without verdicts.
+    all continuations begin with and that the verdicts allow. Raises ValueError if no reading agrees
+    with the verdicts, or a row lacks verdicts that others have; NoConfidence for a log without
+    verdicts.
     """
     _check_likelihoods(questions)
     in_contexts = all(question.in_contexts for question in questions)
@@ -56,8 +56,8 @@ def read_choices(questions: Sequence[Question], wanted: str, delimiters: Sequenc
     if not logged and not wanted and _taken(questions[0].row) is None:
         raise NoConfidence(
             f"{questions[0].where} holds no verdict on the likeliest option: none of "
-            f"{', '.join((*METHODS, *_PAIRS))}. Is there a right one at all? --method acc scores "
-            "the log against its targets."
+            f"{', '.join((*METHODS, *_PAIRS))}. Does the task have right answers at all? "
+            "--method acc scores the log against its targets."
         )
     methods, notes = _methods(logged, wanted, in_contexts, questions[0])
     begin = [each for each in delimiters if _all_begin(questions, each)] or [""]
@@ -121,7 +121,7 @@ def _verdicts(questions: Sequence[Question]) -> dict[str, list[int]]:
         without = sum(value is None for value in values)
         if 0 < without < len(values):
             raise ValueError(
-                f"{questions[values.index(None)].where} holds no {name}, as other rows do; the "
+                f"{questions[values.index(None)].where} lacks {name}, which other rows have; the "
                 "file mixes logs or was changed."
             )
         if not without:
@@ -204,14 +204,15 @@ def _correct(
         places = ", ".join(map(str, sorted(gold))) or "none"
         raise _Disagrees(
             f"{question.where}: {name} chooses option {chosen} (from 0) and the right one is "
-            f"{places}, but the log says {name} = {said}. The file was changed, or its task scores "
-            "answers in a way of its own, and its likelihoods do not say how sure the answer is."
+            f"{places}, but the log says {name} = {said}. The file was changed, or its task "
+            "scores answers in its own way, so that the likelihoods do not tell how sure the "
+            "answer is."
         )
     return correct
 
 
 def _taken(row: dict[str, Any]) -> int | None:
-    """Return the option that lm-eval took, which it logs for F1 and MCC beside the right one."""
+    """Return the option that lm-eval took, which it logs with the right one for F1 and MCC."""
     for name in _PAIRS:
         pair = row.get(name)
         if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[1], int):
@@ -220,10 +221,10 @@ def _taken(row: dict[str, Any]) -> int | None:
 
 
 def _right(chosen: int, gold: frozenset[int] | None, correct: bool, options: int) -> int:
-    """Return the place of the one right option, if that can be told.
+    """Return the place of the one right option, if it is known.
 
-    Where the log does not name it, a verdict tells it of two options alone: of more, only a right
-    answer's, and scores of such questions would be of the right answers only.
+    Where the log does not name it, a verdict identifies it only among two options: among more, only
+    if the answer is right, and scores over such questions would cover only right answers.
     """
     if gold is not None:
         return next(iter(gold)) if len(gold) == 1 else _UNKNOWN

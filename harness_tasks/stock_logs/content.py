@@ -27,7 +27,7 @@ _LM_EVAL = frozenset(("doc", "resps", "filtered_resps"))
 
 
 class NoConfidence(ValueError):
-    """A whole log that holds no confidence; the sentence says what is missing."""
+    """A complete log without confidences; the message says what is missing."""
 
 
 def name_of(source: Source) -> str:
@@ -38,7 +38,7 @@ def name_of(source: Source) -> str:
 def logs_below(folder: Path) -> list[Path]:
     """Return all logs at any depth below a folder, in the order of their names.
 
-    Raises FileNotFoundError if there is none, ValueError if one is there twice.
+    Raises FileNotFoundError if there is none, ValueError if one occurs twice.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     found = [path for path in files if _may_be_log(path.name) and kind_of(path)]
@@ -66,9 +66,9 @@ def _may_be_log(name: str) -> bool:
 
 
 def kind_of(source: Source, confidence: str = "") -> Kind | None:
-    """Return which program wrote a log; None for tables and all else.
+    """Return which program wrote a log; None for tables and anything else.
 
-    confidence: a Parquet file with a column of this name is a table, whatever else it holds.
+    confidence: a Parquet file with a column of this name is a table, whatever its other columns.
     """
     try:
         head = _head(source, 8)
@@ -86,7 +86,7 @@ def kind_of(source: Source, confidence: str = "") -> Kind | None:
             return "lm-eval" if _LM_EVAL <= columns else None
         return _kind_of_text(_head(source, _HEAD).decode("utf-8-sig", "replace").lstrip())
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return None  # other code says what is wrong with it
+        return None  # other code reports what is wrong with it
 
 
 def _kind_of_text(text: str) -> Kind | None:
@@ -149,14 +149,14 @@ def document(source: Source) -> Any:
 
 
 def archive(source: Source) -> zipfile.ZipFile | None:
-    """Return a zip archive to read from; None if the file is none."""
+    """Return a zip archive to read from; None if the file is not one."""
     return zipfile.ZipFile(_raw(source)) if _head(source, 4) == _ZIP else None
 
 
 def unpack(packed: zipfile.ZipFile, member: str) -> bytes:
-    """Return a file of an archive, which Python before 3.14 cannot where it is packed with zstd.
+    """Return a file of an archive, even one packed with zstd, which Python before 3.14 cannot read.
 
-    Raises NotImplementedError for another way of packing that Python does not know.
+    Raises NotImplementedError for other compression methods that Python does not know.
     """
     info = packed.getinfo(member)
     if info.compress_type != _ZSTD:

@@ -1,4 +1,4 @@
-"""Scores of what is fitted on other rows: cutoffs for abstention, and conformal sets."""
+"""Scores that are fitted on other rows: cutoffs for abstention, and conformal sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "fitted_"
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted for one method.
+    """What was fitted for one method: cutoffs and conformal sets.
 
     cutoffs: by the stated threshold. conformal: empty where there are no options' probabilities.
     n: rows of the fit. scored: the places of the rows that are to be scored; None for all. drawn:
@@ -99,7 +99,7 @@ def fitted_scores(
     missing: str = "exclude",
     **options: Any,
 ) -> dict[str, Score]:
-    """Score rows that the fit has not seen.
+    """Score rows that were not used in the fit.
 
     "abstention_score@T" answers above T, "fitted_abstention_score@T" above the fitted cutoff; the
     others are those of `conformal_scores`. options: of `score`.
@@ -171,7 +171,7 @@ def _sorted_rows(column: Column) -> bytes:
 
 
 def _known_places(column: Column) -> NDArray[np.int64]:
-    """Return the questions of which the one right option and all probabilities are known."""
+    """Return the questions with one known right option and all probabilities."""
     if column.probabilities is None or column.gold is None:
         return np.array([], np.int64)
     pairs = zip(column.probabilities, column.gold, strict=True)

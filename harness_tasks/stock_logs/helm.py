@@ -1,4 +1,4 @@
-"""HELM's per_instance_stats.json, where its metrics noted a probability.
+"""HELM's per_instance_stats.json, where its metrics logged a probability.
 
 `max_prob` is the softmax over the references' scores at the highest, or the probability of the
 generated text; `exact_match` is whether that answer is right.
@@ -33,7 +33,7 @@ def read_table(source: Source, *, correct: str | None = None) -> LogTable:
         absent = _CONFIDENCE if _CONFIDENCE not in names else " or ".join(wanted)
         raise NoConfidence(
             f"{name} holds HELM's statistics of {len(rows)} instances, without {absent}: only "
-            f"{', '.join(sorted(names)) or 'none'}. HELM notes a probability where the model "
+            f"{', '.join(sorted(names)) or 'none'}. HELM logs a probability where the model "
             "returns log-probabilities; run it with such a model, or run a Calibench task in "
             "lm_eval."
         )
@@ -71,7 +71,7 @@ def _row(instance: Any, name: str) -> tuple[dict[str, float], dict[str, Any]]:
         if isinstance(value, (int, float)):
             stats[str(_get(_get(each, "name"), "name"))] = float(value)
     if "instance_id" not in (instance if isinstance(instance, dict) else {}):
-        raise ValueError(f"{name} is not a whole file of HELM: an entry names no instance.")
+        raise ValueError(f"{name} is not a complete file of HELM: an entry names no instance.")
     return stats, {"id": instance["instance_id"], "trial": instance.get("train_trial_index")}
 
 

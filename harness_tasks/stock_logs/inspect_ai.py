@@ -1,7 +1,7 @@
-"""Logs of Inspect (.eval, or JSON), where a scorer noted a confidence.
+"""Logs of Inspect (.eval, or JSON), where a scorer logged a confidence.
 
-Inspect itself asks for none. It may be a number beside the verdict in a score whose value is a
-mapping, in the score's metadata, or in the sample's metadata or store.
+Inspect itself elicits none. The confidence may be a number beside the verdict in a score whose
+value is a mapping, in the score's metadata, or in the sample's metadata or store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness_tasks.stock_logs.content import (
 )
 from harness_tasks.stock_logs.table import Column, LogTable, columns_of
 
-# As Inspect's own value_to_float; "P", partly right, is neither.
+# As in Inspect's own value_to_float; "P", partly right, is neither.
 _VERDICTS = {"C": 1, "I": 0, "N": 0, 1: 1, 0: 0}  # 1 is True, 0 False
 
 
@@ -85,7 +85,7 @@ def read_table(
     heading = "standard input" if isinstance(source, bytes) else source.name
     said = [f"Logged by Inspect; the task is {task}."]
     if (status := header.get("status")) not in (None, "success"):
-        said.append(f"The evaluation did not end well: its status is {status}.")
+        said.append(f"The evaluation did not succeed: its status is {status}.")
     if len(set(map(str, fields["id"]))) < len(fields["id"]):
         said.append("A sample has several epochs, which --group id keeps together.")
     return LogTable(heading, name, columns, fields, tuple(said))
@@ -125,7 +125,7 @@ def _member(packed: zipfile.ZipFile, member: str, source: Source) -> dict[str, A
 
 
 def _notes(sample: dict[str, Any], score: Any) -> dict[str, Any]:
-    """Return what was noted beside a score; the score's own notes win."""
+    """Return the fields logged with a score; the score's own fields win."""
     places = [sample.get("store"), sample.get("metadata")]
     if isinstance(score, dict):
         places += [score.get("metadata"), score.get("value")]
@@ -139,7 +139,7 @@ def _number(value: Any, where: str) -> float:
     if value is None:
         return np.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{where}: the confidence is {value!r}, which is no number.")
+        raise ValueError(f"{where}: the confidence is {value!r}, which is not a number.")
     return float(value)
 
 

@@ -26,8 +26,8 @@ _NO_CONFIDENCE = (
 )
 _ONE_CONTINUATION = (
     "one continuation was scored for each question, so there are no options to compare, and its "
-    "likelihood is no confidence in an answer of the model. Run a multiple-choice or a Calibench "
-    "task (`calibench tasks`)."
+    "likelihood is not a confidence in an answer of the model. Run a multiple-choice or a "
+    "Calibench task (`calibench tasks`)."
 )
 
 
@@ -57,7 +57,7 @@ def read_table(source: Source, method: str = "") -> LogTable:
         key = _key(row, where)
         if key in seen:
             raise ValueError(
-                f"{where}: document {key[1]} is there twice; the file holds several runs, or was "
+                f"{where}: document {key[1]} occurs twice; the file holds several runs, or was "
                 "changed."
             )
         seen.add(key)
@@ -98,10 +98,11 @@ def _key(row: dict[str, Any], where: str) -> tuple[str, Any]:
     """Return the filter and the number of a row's document, either of which may be missing."""
     name, number = row.get("filter"), row.get("doc_id")
     if name is not None and not isinstance(name, str):
-        raise ValueError(f"{where}: the filter is {name!r:.60}, no name; the file was changed.")
+        raise ValueError(f"{where}: the filter is {name!r:.60}, not a name; the file was changed.")
     if isinstance(number, (list, dict)):
         raise ValueError(
-            f"{where}: doc_id is {number!r:.60}, no number of a document; the file was changed."
+            f"{where}: doc_id is {number!r:.60}, not the number of a document; the file was "
+            "changed."
         )
     return name or "", number
 
@@ -177,7 +178,7 @@ def _check_scores(
     scored_by: str,
     columns: dict[str, Column],
 ) -> None:
-    """Raise ValueError if the results file speaks of other questions or other accuracies."""
+    """Raise ValueError if the results file has other questions or other accuracies."""
     first = next(iter(columns.values()))
     counts = _section(results, "n-samples", task)
     asked = counts.get("effective") if isinstance(counts, dict) else None
@@ -196,7 +197,7 @@ def _check_scores(
 def _group(results: dict[str, Any], task: str) -> str | None:
     """Return the outermost group that a task was run in."""
     groups = results.get("group_subtasks")
-    if not isinstance(groups, dict):  # 0.4.0 and 0.4.1 say it in the task's configuration
+    if not isinstance(groups, dict):  # 0.4.0 and 0.4.1 have it in the task's configuration
         config = _section(results, "configs", task)
         group = config.get("group") if isinstance(config, dict) else None
         return group if isinstance(group, str) else None
@@ -209,7 +210,7 @@ def _group(results: dict[str, Any], task: str) -> str | None:
     }
     found, seen = None, {task}
     name = above.get(task)
-    while name is not None and name not in seen:  # a damaged file may name a circle
+    while name is not None and name not in seen:  # a damaged file may contain a cycle
         seen.add(name)
         found, name = name, above.get(name)
     return found

@@ -38,7 +38,7 @@ class Question:
 
 
 def form_of(row: dict[str, Any], where: str) -> Form:
-    """Return what was asked about a question. Raises ValueError if a row is none of a log."""
+    """Return what was asked about a question. Raises ValueError for a row that is not a log's."""
     replies = _replies(row, where)
     pairs = all(isinstance(reply, (list, tuple)) and len(reply) == 2 for reply in replies)
     if not pairs and not row.get("arguments"):
@@ -56,7 +56,9 @@ def read_question(row: dict[str, Any], where: str) -> Question:
     """Read a row of which `form_of` says "options". Raises ValueError for one that is damaged."""
     asked, replies = _asked(row, where), _replies(row, where)
     if len(asked) != len(replies):
-        raise ValueError(f"{where}: {len(asked)} options were asked and {len(replies)} answered.")
+        raise ValueError(
+            f"{where}: {len(asked)} options were scored, but there are {len(replies)} responses."
+        )
     if "acc_mutual_info" in row and len(asked) % 2 == 0:
         # The second half are the options without the question.
         asked, replies = asked[: len(asked) // 2], replies[: len(replies) // 2]
@@ -66,7 +68,7 @@ def read_question(row: dict[str, Any], where: str) -> Question:
 
 
 def read_target(target: Any) -> int | str | list[Any] | None:
-    """Return a target as it was before lm-eval wrote it: a place, places, or a text."""
+    """Return a target as it was before lm-eval logged it: a place, places, or a text."""
     if isinstance(target, str) and re.fullmatch(r"\s*-?\d{1,9}\s*", target):
         return int(target)
     if isinstance(target, str) and target.startswith("["):
@@ -83,9 +85,9 @@ def read_target(target: Any) -> int | str | list[Any] | None:
 
 
 def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
-    """Return what lm-eval logged of a row's answer, 0 or 1; None if it logged nothing.
+    """Return the verdict that lm-eval logged for a row's answer, 0 or 1; None without one.
 
-    Raises NoConfidence if the value is no verdict.
+    Raises NoConfidence if the value is not a verdict.
     """
     value = row.get(metric)
     if value is None:
@@ -95,8 +97,8 @@ def verdict(row: dict[str, Any], metric: str, where: str) -> int | None:
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return int(value)
     raise NoConfidence(
-        f"{where}: {metric} is {value!r:.60}, not 0 or 1, so it is no verdict about the option of "
-        "the highest likelihood. Some tasks give a share of likelihood that name, as "
+        f"{where}: {metric} is {value!r:.60}, not 0 or 1, so it is not a verdict about the "
+        "likeliest option. Some tasks use that name for a share of likelihood, as "
         "truthfulqa_mc2 does: score truthfulqa_mc1 instead."
     )
 
@@ -112,7 +114,7 @@ def _asked(row: dict[str, Any], where: str) -> list[list[Any]]:
     else:
         found = []
     if not found or not all(found):
-        raise ValueError(f"{where} holds no 'arguments', so it does not say what was asked.")
+        raise ValueError(f"{where} has no 'arguments', so the questions are unknown.")
     return found
 
 
@@ -125,7 +127,7 @@ def _values(arguments: Any) -> list[Any]:
 def _replies(row: dict[str, Any], where: str) -> list[Any]:
     replies = row.get("filtered_resps")
     if not isinstance(replies, (list, tuple)) or not replies:
-        raise ValueError(f"{where} holds no 'filtered_resps', so it does not say what came back.")
+        raise ValueError(f"{where} has no 'filtered_resps', so the responses are unknown.")
     return list(replies)
 
 
@@ -137,5 +139,5 @@ def _number(value: Any, where: str) -> float:
         if number == math.inf:
             raise ValueError
     except (ValueError, OverflowError):
-        raise ValueError(f"{where}: {value!r:.60} stands where a log-likelihood belongs.") from None
+        raise ValueError(f"{where}: found {value!r:.60} instead of a log-likelihood.") from None
     return number

@@ -28,8 +28,8 @@ def read_tables(file: Path, fields: Sequence[str] = (), method: str = "") -> Ite
     """Yield a table for each method that a log of lm-eval holds.
 
     fields: of documents or records, which the tables will hold. method: the only one; "" for all.
-    Answers that nobody could grade are left out. Raises ValueError as `read_samples` does, for a
-    field that is not there, for another method, and if no answer is graded.
+    Answers without a grade are left out. Raises ValueError as `read_samples` does, for a field that
+    is not there, for another method, and if no answer is graded.
     """
     logged: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for row, record in read_samples(file):

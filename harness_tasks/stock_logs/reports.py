@@ -1,4 +1,4 @@
-"""The reports of a log: each method, a group's tasks pooled and on average, parts by a field."""
+"""The reports of a log: each method, a group's tasks pooled and averaged, parts by a field."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reports(
     those of `make_report`.
 
     Yields the report of all rows and those of the parts, whose last is the mean of the others.
-    Raises ValueError on bad input.
+    Raises ValueError for bad input.
     """
     if method and method not in table.columns:
         raise ValueError(
@@ -141,7 +141,7 @@ def _report(
     report = make_report(table.name, rows, plain, method=method, **options)
     scores, notes = report.scores, [*table.notes, *report.notes]
     if table.probabilities and table.columns[method].probabilities is not None and "acc" in scores:
-        # An accuracy says nothing of confidences, but which option is the answer it must say.
+        # An accuracy does not involve confidences, but needs to know which option is the answer.
         signature = f"{scores['acc'].signature}|answer:{method}"
         scores = {**scores, "acc": replace(scores["acc"], signature=signature)}
     if of_options := [name for name in metrics if name in OPTION_METRICS]:

@@ -1,4 +1,4 @@
-"""What a path or standard input gives to score: tables from logs, and files for other readers."""
+"""The tables to score in a path or standard input, and files for other readers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def find_tables(
 ) -> Iterator[Source | LogTable]:
     """Yield a table for each log, or for each group of tasks in a folder.
 
-    A file that is no log, and a log of a Calibench task, are yielded as they are: they have
+    A file that is not a log, and a log of a Calibench task, are yielded unchanged: they have
     readers of their own. method: the only one of an lm_eval log, "" for all. confidence, correct:
     names in logs of Inspect and HELM. left_out: in a folder, logs without confidences are left out
-    if there are others, and this is called with a sentence about each.
-    Raises ValueError as the readers do, FileNotFoundError for a folder without logs.
+    if there are others, and this is called with a sentence about each. Raises ValueError as the
+    readers do, FileNotFoundError for a folder without logs.
     """
     names = {"method": method, "confidence": confidence, "correct": correct}
     if isinstance(source, bytes) or source.is_file():

@@ -1,4 +1,4 @@
-"""What every log becomes: a row for each question, a column for each method."""
+"""The table that every log becomes: a row for each question, a column for each method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib_metrics.files import Rows
 
 @dataclass(frozen=True)
 class Column:
-    """What one method says about every question of a table.
+    """One method's values for every question of a table.
 
     confidence: NaN where there is none. correct: 0 or 1. probabilities: of all options of each
     question, and gold the place of the right one; both None where the log does not hold them.
@@ -51,7 +51,7 @@ class LogTable:
     keys: tuple[str, ...] = field(default=(), repr=False)
 
     def labels(self, name: str) -> list[str]:
-        """Return a field of all rows as text. Raises ValueError where a row lacks it."""
+        """Return a field of all rows as text. Raises ValueError if a row lacks it."""
         values = self.fields.get(name, [None])
         if any(value is None for value in values):
             there = [key for key, each in self.fields.items() if None not in each]
@@ -131,7 +131,7 @@ def _field(table: LogTable, name: str) -> list[Any]:
 
 
 def key_of(document: object) -> str:
-    """Return what tells a question apart: the beginning of the SHA-256 of its document."""
+    """Return the identifier of a question: the beginning of the SHA-256 of its document."""
     text = json.dumps(document, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -19,7 +19,7 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def plural(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its references under the name that says they are several."""
+    """The row with its references under the plural name."""
     return {("references" if key == "reference" else key): value for key, value in row.items()}
 
 
@@ -58,7 +58,7 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
     try:
         render = renderer(prompt)
     except TemplateSyntaxError as error:
-        raise ValueError(f"--prompt is no template: {str(error).rstrip('.')}.") from None
+        raise ValueError(f"--prompt is not a valid template: {str(error).rstrip('.')}.") from None
     names = dict.fromkeys(name for row in table for name in row if name != reference)
     whole, prompts = [], set()
     for number, (source, row) in enumerate(zip(table, rows, strict=True), start=1):
@@ -66,7 +66,7 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
         whole.append({**kept, **plural(row)})
         try:
             prompts.add(text := render(whole[-1]))
-        except Exception as error:  # what is in the user's template may raise anything
+        except Exception as error:  # a user's template may raise anything
             reason = str(error).rstrip(".") or "it takes too much memory"
             raise ValueError(
                 f"{data}, row {number}: the prompt cannot be filled in: {reason}."
@@ -75,7 +75,7 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
             raise ValueError(f"{data}, row {number}: the prompt is empty.")
     if len(prompts) < 2 <= len(rows):
         raise ValueError(
-            f"{data}: --prompt gives the same text for every row; name a column in it, such as "
+            f"{data}: --prompt gives the same text for every row; use a column in it, such as "
             f"{{{{{next(iter(names), 'question')}}}}}."
         )
     _check_types(whole, data)
@@ -83,7 +83,7 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON can hold; NaN is no value, a date or a decimal number becomes its text."""
+    """A value that JSON can hold; NaN becomes null, a date or a decimal number its text."""
     if isinstance(value, float) and value != value:
         return None
     known = (str, int, float, bool, list, dict, type(None))
@@ -91,7 +91,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check_types(rows: Rows, data: Path) -> None:
-    """A column of a data set has one type, nested or not; say which row breaks that."""
+    """Check that every column has one type, nested or not; name the row that breaks this."""
     for name in rows[0]:
         values = [row[name] for row in rows]
         if _is_one_type(values):
@@ -166,11 +166,11 @@ def metric_lines(names: Sequence[str]) -> dict[str, str]:
 
 def quoted(text: str) -> str:
     """A YAML scalar that is read as exactly `text`; all but control characters stay as they are."""
-    # JSON leaves some characters bare that YAML refuses or takes for the end of a line.
+    # JSON leaves some characters unescaped that YAML refuses or treats as line breaks.
     bare = json.dumps(text, ensure_ascii=False)
     return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", bare)
 
 
 def _escaped(text: str) -> str:
-    """Braces in a label must not become Jinja."""
+    """Escape braces in a label, so that they do not become Jinja."""
     return "{{" + json.dumps(text, ensure_ascii=False) + "}}" if re.search(r"[{}]", text) else text

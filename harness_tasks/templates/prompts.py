@@ -1,7 +1,7 @@
 """Rendering a user's prompt: in Jinja's sandbox, within limits of time and memory.
 
 A prompt may come from anywhere. Rendered as lm-eval renders it, it could run programs, loop without
-end or fill the memory. The result is that of lm-eval for every prompt that keeps to the sandbox.
+end or fill the memory. The result is lm-eval's for every prompt that the sandbox allows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def renderer(prompt: str) -> Callable[[Mapping[str, Any]], str]:
     `MemoryError` beyond `MEGABYTES` or `LONGEST`.
 
     Raises:
-        jinja2.TemplateSyntaxError: the prompt is no template.
+        jinja2.TemplateSyntaxError: the prompt is not a template.
     """
     from lm_eval.utils import regex_replace
 
@@ -52,7 +52,7 @@ def renderer(prompt: str) -> Callable[[Mapping[str, Any]], str]:
 
 @contextmanager
 def bounded(seconds: float, megabytes: int) -> Iterator[None]:
-    """Inside, Python code is stopped after `seconds`, and may take `megabytes` more of memory.
+    """Stop the Python code inside after `seconds`, or beyond `megabytes` more of memory.
 
     Where the system has no such limits (Windows, threads other than the main one) there are none.
 

@@ -24,7 +24,7 @@ class Column:
     """One column that a template reads.
 
     Attributes:
-        role: what it holds, and its default name in the file.
+        role: the role of its content, and its default name in the file.
         kind: ``text``, or ``texts`` for one or several: a list, or in a CSV cell a JSON list.
         required: whether it must be there; an optional column may be absent, or empty in a row.
         separator: splits a CSV cell into several texts, as in TruthfulQA's own table.
@@ -60,7 +60,7 @@ def select(
     """Take the columns of a template out of a table, checked, with an ``id`` for each row.
 
     Args:
-        rows: what `read_table` gave.
+        rows: the rows of `read_table`.
         columns: what the template reads; the result uses their roles as keys.
         names: the file's column for each role that has another name there.
         path: the file, for errors.

@@ -1,4 +1,4 @@
-"""Writes a task folder for a user's own data: YAML, data, the loader, a README with the command."""
+"""Write a task folder for a user's own data: YAML, data, the loader, a README with the command."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def write_task(
             f"another name than the folder with --name."
         )
     if not isinstance(yaml.safe_load(name), str):
-        raise ValueError(f"{name!r} cannot name a task: YAML takes it for a value; add a letter.")
+        raise ValueError(f"{name!r} cannot name a task: YAML reads it as a value; add a letter.")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output} exists already; delete it or choose another folder.")
     if (prompt is not None) != (template == "custom"):
@@ -169,14 +169,14 @@ def _judge_files(name: str) -> dict[str, str]:
 
 
 def _filled(source: str, values: Mapping[str, str]) -> str:
-    """A file beside this one with `values` in the places that are marked @name@."""
+    """A file beside this one, with `values` inserted at @name@."""
     text = (HERE / source).read_text(encoding="utf-8")
-    # All at once: what is filled in may itself look like a place to fill.
+    # All at once: an inserted value may itself look like @name@.
     return re.sub(r"@(\w+)@", lambda found: values[found[1]], text)
 
 
 def _write(output: Path, files: Mapping[str, str]) -> None:
-    """Write all files; the folder appears when all are there."""
+    """Write all files; the folder appears once all are there."""
     with whole_folder(output.resolve()) as folder:
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""TruthfulQA: generated answers beside true and false references, or before a judge."""
+"""TruthfulQA: generated answers against true and false references, or for a judge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness_tasks.elicitation.records import read_log
 
 TASKS = ("calib_truthfulqa_gen", "truthfulqa_gen")
 
-# The name that lm-eval gives a score, and the type of ROUGE that it is.
+# lm-eval's name of a score, and its type of ROUGE.
 ROUGE = {"rouge1": "rouge1", "rouge2": "rouge2", "rougeL": "rougeLsum"}
 
 

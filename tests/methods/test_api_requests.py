@@ -81,7 +81,7 @@ def test_a_server_that_does_not_sample_is_warned_about(caplog):
             return " Paris"
 
     run(Deaf(), methods=["sampling"], k=3)
-    assert "gave all 3 replies to each of 2 prompts alike" in caplog.text
+    assert "All 3 replies to each of 2 prompts were the same" in caplog.text
     caplog.clear()
     run(SeededApi(), methods=["sampling"], k=3)
     assert "alike" not in caplog.text

@@ -37,11 +37,11 @@ def score(tmp_path, results=None, **changes):
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
-    ({"doc_id": [1]}, "doc_id is [1], no number of a document"),
-    ({"doc_id": {"a": 1}}, "doc_id is {'a': 1}, no number of a document"),
-    ({"filter": ["none"]}, "the filter is ['none'], no name"),
-    ({"filter": {"a": 1}}, "the filter is {'a': 1}, no name"),
-    ({"filtered_resps": [[HUGE, "False"], ["-2", "False"]]}, "stands where a log-likelihood"),
+    ({"doc_id": [1]}, "doc_id is [1], not the number of a document"),
+    ({"doc_id": {"a": 1}}, "doc_id is {'a': 1}, not the number of a document"),
+    ({"filter": ["none"]}, "the filter is ['none'], not a name"),
+    ({"filter": {"a": 1}}, "the filter is {'a': 1}, not a name"),
+    ({"filtered_resps": [[HUGE, "False"], ["-2", "False"]]}, "instead of a log-likelihood"),
     ({"acc": HUGE}, "acc is 1000000000"),
     ({"target": HUGE}, "acc = 1"),
 ])  # fmt: skip

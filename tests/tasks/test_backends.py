@@ -167,7 +167,7 @@ def chat(server, refused, tmp_path_factory):
         capture_output=True, text=True, env=ONE_THREAD,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "gave all 4 replies" not in done.stderr  # the server does sample
+    assert "All 4 replies to each" not in done.stderr  # the server does sample
     return by_method_in(folder)
 
 

@@ -267,7 +267,7 @@ def test_two_at_once_make_it_once(tmp_path, small):
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path, small):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OSError, match="cannot be kept in .*file.*CALIBENCH_CACHE"):
+    with pytest.raises(OSError, match="cannot be stored in .*file.*CALIBENCH_CACHE"):
         ensure_model(cache_dir=tmp_path / "file")
 
 
@@ -295,6 +295,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, s
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache, "convert", full)
-    with pytest.raises(OSError, match="cannot be kept in .*No space left.*CALIBENCH_CACHE"):
+    with pytest.raises(OSError, match="cannot be stored in .*No space left.*CALIBENCH_CACHE"):
         ensure_model(cache_dir=tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]

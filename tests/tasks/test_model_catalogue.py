@@ -168,5 +168,5 @@ def test_every_model_is_pinned_and_has_a_repair():
 def test_a_tokenizer_unlike_the_published_one_is_refused(embedded_model_path):
     convert.check_tokens(SMOLLM2, embedded_model_path)
     other = replace(SMOLLM2, tokens=(("\n\n1", (1, 2, 3)),))
-    with pytest.raises(RuntimeError, match=r"otherwise than published.*\[1, 2, 3\]"):
+    with pytest.raises(RuntimeError, match=r"differently than published.*\[1, 2, 3\]"):
         convert.check_tokens(other, embedded_model_path)

@@ -39,11 +39,11 @@ def test_an_existing_folder_is_left_alone(tmp_path):
         ({"prompt": " "}, "row 1: the prompt is empty"),
         ({"prompt": "{{1 / 0}}"}, "row 1: the prompt cannot be filled in: division by zero"),
         ({"prompt": "{{prompt + 1}}"}, "row 1: the prompt cannot be filled in: can only concat"),
-        ({"prompt": "prompt"}, "same text for every row; name a column in it, such as {{prompt}}"),
+        ({"prompt": "prompt"}, "same text for every row; use a column in it, such as {{prompt}}"),
         ({"prompt": "{{prompt}}", "metrics": ["meteor"]}, "'meteor' is not one of exact_match"),
         ({"prompt": "{{prompt}}", "columns": {"answer": "x"}}, "no role 'answer' .* reference"),
         ({"prompt": "{{prompt}}", "name": "my task"}, "'my task' cannot name a task"),
-        ({"prompt": "{{prompt}}", "name": "2026-01-01"}, "'2026-01-01' .* YAML takes it for a"),
+        ({"prompt": "{{prompt}}", "name": "2026-01-01"}, "'2026-01-01' .* YAML reads it as a"),
         ({"prompt": "{{prompt}}", "name": "true"}, "'true' cannot name a task"),
     ],
 )
@@ -129,7 +129,7 @@ def test_one_role_cannot_be_given_two_columns(tmp_path):
     arguments += ["--column", "prompt=prompt", "--column", "prompt=reference"]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code
-    assert "one role is given two columns" in str(done.exception)
+    assert "a role has two columns" in str(done.exception)
 
 
 @given(st.text())

@@ -1,4 +1,4 @@
-"""The probability that the model itself gives to its answer."""
+"""The probability that the model itself assigns to its answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness_tasks.elicitation.settings import Settings
 
 
 class Likelihood:
-    """Probability that the model itself gives to the answer.
+    """Probability that the model itself assigns to the answer.
 
     Multiple choice: softmax over the options' log-likelihoods. Open-ended: the geometric mean of
     the token probabilities, exp(log p(answer) / tokens).

@@ -2,7 +2,7 @@
 
 This needs a back end with a trained head: ``calib-hf`` with ``probe=PATH``. It provides
 ``serves_probe`` and ``correctness(requests)``, the log-odds of being correct for requests of
-``(context, answer)``; this module uses nothing else of it.
+``(context, answer)``; this module uses nothing else from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROBE_CHECK = "probe_check"
 NO_PROBE = (
     "this back end has no probe to ask: run `calibench eval --model calib-hf --model_args "
     "pretrained=BASE,probe=PATH`, where PATH is what `calibench tune calibration_tuning_probe` "
-    "wrote, or take 'probe' out of 'methods'."
+    "wrote, or remove 'probe' from 'methods'."
 )
 
 

@@ -32,10 +32,10 @@ def parse_likelihood_term(text: str) -> Reading:
     """Read the likelihood term in a reply, as the middle of its range in ICD 203.
 
     The longest term counts ("very likely", not "likely"). Beside it there may be the words of
-    `stated_words` and, behind "that" or "because", any words without a denial. Unreadable are a
-    term under a word that the table does not have ("not likely", "extremely unlikely", "more
-    likely than not", "likely to be wrong"), terms of different ranges, and none at all. A question
-    states nothing.
+    `stated_words` and, behind "that" or "because", any words without a denial. A reply is
+    unreadable if a term is modified by a word that the table does not have ("not likely",
+    "extremely unlikely", "more likely than not", "likely to be wrong"), if terms have different
+    ranges, or if there is no term. A question states nothing.
 
     Returns:
         A `Reading` with one of the values of `LIKELIHOOD_TERMS`, or ``None`` and the reason.
@@ -82,7 +82,7 @@ def _terms(sentence: Sequence[Token]) -> set[float]:
 def parse_guesses(text: str) -> list[tuple[str, str | None]]:
     """Read lines "G1: guess", "P1: probability", "G2: ...", in the order of their numbers.
 
-    Of two texts under the same mark the first that is not empty counts.
+    If two texts have the same mark, the first that is not empty counts.
 
     Returns:
         ``(guess, text of its probability or None)`` for every guess that is not empty.

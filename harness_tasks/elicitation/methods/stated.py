@@ -73,7 +73,7 @@ from harness_tasks.elicitation.methods.stated_words import (
 from harness_tasks.elicitation.question import Reading
 
 _FENCE = re.compile(r"\A\s*```\w*\n|\n```\s*\Z")
-COMPLEMENT = "a probability of being wrong, read as the rest to 1"
+COMPLEMENT = "a probability of being wrong, read as 1 minus it"
 
 
 def parse_probability(text: str) -> Reading:
@@ -155,7 +155,7 @@ def _check_denials(sentence: Sequence[Token], question: bool) -> None:
     """
     words = [token.text for token in sentence if token.kind == "word"]
     if not question and any(_numeral(token) for token in sentence):
-        return  # left to the grammar of a statement
+        return  # the grammar of a statement handles these
     if WRONG & set(words) or (any(map(negates, words)) and SURE & set(words) - {"sure", "certain"}):
         raise Refused("a denial")
     if words and all(negates(word) or word in BOUNDS | DANGLING for word in words):
@@ -173,8 +173,8 @@ class _Statement:
         self.tokens = tokens
         self.found: list[Stated] = []
         self.words: list[str] = []  # all words of the sentence so far
-        self.behind: list[str] | None = None  # those behind the clause's value, once there is one
-        self.needed = False  # whether the words behind must say that it is a probability
+        self.behind: list[str] | None = None  # those after the clause's value, once there is one
+        self.needed = False  # whether the words after it must say that it is a probability
 
     def values(self) -> list[Stated]:
         """Every value that the sentence states; none if it holds no number.
@@ -263,7 +263,7 @@ class _Statement:
             raise Refused(f"{sign.text!r} beside the number, which is not understood,")
 
     def _complement(self) -> None:
-        """A word such as "wrong": understood as "a 10% chance of being wrong", else a denial."""
+        """A word such as "wrong": understood in "a 10% chance of being wrong", else a denial."""
         behind = self.behind or []
         sure = (LABELS | SURE) & set(behind) - {"correct", "right", "true", "accurate"}
         if not sure or behind[-1] not in ("being", "be", "is"):

@@ -11,15 +11,15 @@ from harness_tasks.elicitation.methods.stated_words import SMALL, TENS, UNITS
 
 MIDDLE = "a range, read as its middle"
 TOLERANCE = "a value with a tolerance, read as the value"
-ENDLESS = "a decimal that goes on, read as far as it was written"
-# Of what a fraction is understood; 9/11 or 12/25 is as likely a date.
+ENDLESS = "a decimal that continues, read as far as it was written"
+# Denominators that are read as fractions; 9/11 or 12/25 is as likely a date.
 WHOLES = {*range(2, 11), 20, 50, 100, 1000}
 _PERCENT = {"%", "percent", "pct"}
 _NOTHING = Token("end", "")
 
 
 class Refused(ValueError):
-    """Why a reply is not read, in words that ``in 'the reply'`` can follow."""
+    """Why a reply is not read; ``in 'the reply'`` is added to the words."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Quantity:
 
     def probability(self, marked: bool) -> float:
         if self.comma and not (self.marked or marked):
-            raise Refused("a comma that may part two numbers")
+            raise Refused("a comma that may separate two numbers")
         value = self.value if self.decimals and self.value <= 1 and not marked else self.value / 100
         if not 0 <= value <= 1:
             raise Refused("a number out of range")
@@ -212,7 +212,7 @@ class _Values:
         else:
             return None
         if whole is None:
-            return None  # "90% in total", left to the words
+            return None  # "90% in total": the words decide
         clock = self._token(first.end).text == ":" or self._linked(whole.end)
         marked = first.marked or whole.marked
         if whole.value == 0 or first.value > whole.value:

@@ -8,7 +8,7 @@ could change a number ("half", "minus", "unlikely"), except in the lists that sa
 
 from __future__ import annotations
 
-# What the number is a measure of. With one of these it needs no percent sign.
+# What the number measures. With one of these it needs no percent sign.
 LABELS = frozenset(
     "probability likelihood chance chances confidence certainty odds percentage p pr prob".split()
 )
@@ -23,7 +23,7 @@ HEDGES = frozenset(
     "about around approximately approx roughly circa maybe perhaps possibly probably exactly"
     " precisely just only somewhere anywhere say overall final".split()
 )
-# Beside these words alone a number without a sign is still the one that was asked for.
+# With only these words, a number without a sign is still the requested one.
 SPEAKING = frozenset("i i'd i'll would put give estimate estimated guess my a an the of".split())
 DEGREES = frozenset(
     "very highly quite fairly pretty extremely absolutely completely fully how".split()
@@ -43,10 +43,10 @@ KNOWN = (
         "e g times".split()
     )
 )
-# Words that may not be the last before a number, or the first behind it.
+# Words that may not be the last before a number, or the first after it.
 NOT_BEFORE = frozenset("being to in on and as for".split())
 NOT_BEHIND = frozenset("of to on and for".split())
-# A statement that ends so has lost its end.
+# A statement that ends like this was cut.
 DANGLING = frozenset(
     "a an the of to in on or and as for with at my i is are am be being that its your our"
     " about around approximately roughly say".split()
@@ -61,7 +61,7 @@ BOUNDS = frozenset(
     " higher lower greater fewer upwards upto min max exceeds exceeding within north".split()
 )
 BOUND_SIGNS = frozenset(["<", ">", "<=", ">=", "=>", "≤", "≥", "≦", "≧", "⩽", "⩾", "+"])
-# Behind one of these the rest of a sentence is free, so long as it holds no number or denial.
+# After one of these the rest of a sentence is free, as long as it holds no number or denial.
 REASONS = frozenset("because since given due based considering".split())
 
 _UNITS = "zero one two three four five six seven eight nine".split()

@@ -1,8 +1,9 @@
-"""Scores of the answer's own tokens, from the pass that made them: no question is asked.
+"""Scores of the answer's own tokens, from the model's probabilities: no question is asked.
 
-Each is mapped to [0, 1] so that more is surer; none is calibrated (`calib_metrics.recalibration`,
-`calibench combine`). With ``likelihood``, the length-normalised probability, they are the white-box
-baselines of Fadeeva et al., LM-Polygraph, EMNLP 2023 (demonstrations).
+Each is mapped to [0, 1] so that a higher score is surer; none is calibrated
+(`calib_metrics.recalibration`, `calibench combine`). With ``likelihood``, the length-normalised
+probability, they are the white-box baselines of Fadeeva et al., LM-Polygraph, EMNLP 2023
+(demonstrations).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
 
 GUESS_TOKENS = 32
-# How replies are read; another number where the same reply can give another confidence.
+# Version of the parser; raised when the same reply can give another confidence.
 READ = "read:2"
 
 
@@ -65,8 +65,8 @@ def _goes_on(line: str) -> bool:
 def _read_percent(reply: str, alone: bool) -> Reading:
     """The probability stated in `reply`; `alone` if the reply is all that the model wrote.
 
-    Then what follows the first number must not state another one. (Without a chat template models
-    go on with questions and answers of their own.)
+    If it is, what follows the first number must not state another one. (Without a chat template
+    models go on with questions and answers of their own.)
     """
     statement = _statement(reply)
     if isinstance(statement, Reading):
@@ -154,7 +154,7 @@ class CotVerbalized:
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         reasoning = requests[0].resps[0]
         extra = {"reasoning": reasoning.strip()}
-        if unfinished(reasoning):  # the number behind it is whole all the same
+        if unfinished(reasoning):  # the number after it is complete all the same
             extra["reasoning_cut"] = True
         alone = question.conversation.messages is not None
         reading = _read_percent(requests[1].resps[0], alone)
@@ -186,7 +186,7 @@ class VerbalizedTopK:
         extra = {"reply": reply}
         # Without a chat template the prompt itself ends with the first mark.
         begun = "" if question.conversation.messages is not None else "G1:"
-        # What a cut reply ends with may be the half of a guess or of its probability.
+        # A cut reply may end with half of a guess or of its probability.
         whole = begun + reply
         whole = whole.rpartition("\n")[0] if unfinished(reply) else whole
         guesses = parse_guesses(whole)[: self.guesses]

@@ -27,8 +27,8 @@ class ZeroShotClassifier:
     """P(yes) / (P(yes) + P(no)) for "Is the proposed answer correct?" (Kapoor et al. 2024).
 
     Under an adapter trained for this question the same read-out is Fine-Tuned. With ``yes_no:
-    first_token`` it is the same of the two words' first tokens; with ``yes_no: sampled`` it is the
-    share of "yes" among the replies that say "yes" or "no".
+    first_token`` it is the same ratio for the two words' first tokens; with ``yes_no: sampled`` it
+    is the share of "yes" among the replies that say "yes" or "no".
     """
 
     def __init__(self, settings: Settings):
@@ -119,7 +119,7 @@ class PIK(ZeroShotClassifier):
 def parse_yes_no(reply: str, wording: Wording) -> bool | None:
     """Whether `reply` begins with the word for yes (True) or for no (False); else ``None``.
 
-    Case and what stands before the word ("(ii)", "**Yes**") do not matter.
+    Case and marks before the word ("(ii)", "**Yes**") do not matter.
     """
     yes, no = (re.sub(r"\W", "", word).casefold() for word in (wording.yes, wording.no))
     found = re.match(r"[\W_]*([^\W_]+)", reply.casefold())
