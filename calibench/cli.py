@@ -15,7 +15,7 @@ from calibench import ask, combine, data, publish, recalibrate, score, train
 from calibench.options import CONTEXT
 
 FAULT = 70  # EX_SOFTWARE of sysexits.h
-# What the extra `all` brings, as it is imported.
+# The packages of the extra `all`, by their import names.
 IN_ALL = frozenset(
     "lm_eval torch transformers peft accelerate datasets jinja2 markupsafe huggingface_hub "
     "evaluate sklearn sacrebleu rouge_score pydantic yaml gguf filelock safetensors tqdm".split()
@@ -66,9 +66,9 @@ for command in (
 def main() -> None:
     """Run the command.
 
-    An error of the user's files or options is one sentence and exit status 1 (2 for a wrong command
-    line, and all that `gate` cannot decide), an interruption 130, a lack of memory 2. A traceback
-    shows a fault of calibench; its exit status is `FAULT`.
+    An error in the user's files or options prints one sentence and exits with status 1 (2 for a
+    wrong command line and for anything that `gate` cannot decide), an interruption with 130, a lack
+    of memory with 2. A traceback means a bug in calibench; its exit status is `FAULT`.
     """
     try:
         cli(standalone_mode=False)

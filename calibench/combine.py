@@ -14,18 +14,18 @@ CORRECT = click.option(
     default="correct",
     show_default=True,
     metavar="COLUMN",
-    help="Of a table: whether the answer is correct.",
+    help="Column of a table: whether the answer is correct.",
 )
 ID = click.option(
     "--id",
     metavar="COLUMN",
-    help="Of a table: what tells the questions apart, so that fitted ones are recognised.",
+    help="Column of a table that identifies the questions, so that fitted ones are recognised.",
 )
 
 
 @click.group()
 def combine() -> None:
-    """Make one confidence out of several methods'.
+    """Combine the confidences of several methods into one.
 
     \b
     Example:
@@ -55,32 +55,31 @@ def combine() -> None:
 @click.option(
     "--by",
     metavar="FIELD",
-    help="Cross-validate over the values of this field, such as relation or subject: what the "
-    "combination brings on values that it has not seen.",
+    help="Cross-validate over the values of this field, such as relation or subject: shows how "
+    "the combination does on values that it has not seen.",
 )
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(2, 1000))
-@click.option("--seed", default=0, show_default=True, help="Of folds and resamples.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the folds and resamples.")
 @click.option(
     "--clip",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
-    help="Count confidences below this as this, and those above 1 minus this as that. Needed "
-    "where some are 0 or 1.",
+    help="Clip confidences to the range from this to 1 minus this. Needed where some are 0 or 1.",
 )
 @click.option(
     "--resamples",
     default=1000,
     show_default=True,
     type=MANY,
-    help="For the intervals; 0 leaves them out.",
+    help="Resamples for the intervals; 0 leaves them out.",
 )
 @CORRECT
 @ID
 def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -> None:
     """Fit a logistic model on the logits of several methods' confidences.
 
-    SOURCES are folders of lm_eval runs (made with --log_samples), which hold the methods of the
-    same answers, or one table with a column for each method. Prints the scores of each method
-    alone and, cross-validated, of all together.
+    SOURCES are folders of lm_eval runs (made with --log_samples) whose methods judge the same
+    answers, or one table with a column for each method. Prints the scores of each method alone and,
+    cross-validated, of all together.
 
     \b
     Examples:
@@ -104,16 +103,16 @@ def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -
     "output",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder for the combined run; of a table, a file that ends in .csv or .jsonl.",
+    help="Folder for the combined run; for a table, a file that ends in .csv or .jsonl.",
 )
 @CORRECT
 @ID
 def apply(fit: Path, sources: tuple[Path, ...], output: Path, correct: str, id: str | None) -> None:
-    """Combine the confidences of other questions than those of the fit.
+    """Combine the confidences of questions that the fit has not seen.
 
-    FIT is what `calibench combine fit` wrote, SOURCES are as there. Runs become a run with the
-    method `combined`, which `calibench score`, `leaderboard` and `gate` read like any other; a
-    table becomes the same with the column `combined`. Questions of the fit are refused.
+    FIT is a file from `calibench combine fit`, SOURCES are as for that command. Runs become a run
+    with the method `combined`, which `calibench score`, `leaderboard` and `gate` read like any
+    other; a table gets a column `combined`. Questions of the fit are refused.
 
     \b
     Examples:

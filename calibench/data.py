@@ -54,7 +54,7 @@ def grade(results: tuple[Path, ...], output: Path, method: str) -> None:
     "columns",
     multiple=True,
     metavar="ROLE=NAME",
-    help="The file's column for a role that has another name there. Can be repeated.",
+    help="The file's own name for a role's column. Can be repeated.",
 )
 @click.option(
     "--prompt", help="custom: what the model is shown, a Jinja template over the columns."
@@ -102,7 +102,7 @@ def template(
         raise ValueError(f"--column {wrong[0]}: write ROLE=NAME, such as reference=Answer.")
     named = {role: column for role, _, column in pairs}
     if len(named) < len(pairs):
-        raise ValueError("--column: one role is given two columns; give each role one.")
+        raise ValueError("--column: a role has two columns; give each role one.")
     chosen = [metric.strip() for metric in metrics.split(",")]
     count = write_task(kind, data, output, name=name, columns=named, prompt=prompt, metrics=chosen)
     click.echo(f"{output}: {count} rows; {output / 'README.md'} has the command that runs it.")
@@ -114,7 +114,7 @@ def template(
     nargs=-1,
     required=True,
     metavar="SOURCE...",
-    shell_complete=lambda context, parameter, begun: task_names(begun),
+    shell_complete=lambda context, parameter, incomplete: task_names(incomplete),
 )
 @output_option("Folder for the data set.")
 @click.option(
@@ -127,11 +127,12 @@ def template(
 @click.option(
     "--shares",
     metavar="ROLE=SHARE,...",
-    help="Where rows are divided. Default: train=0.5,validation=0.1,calibration=0.1,test=0.3 for "
-    "tasks, train=0.9,validation=0.1 for records.",
+    help="Shares of the splits where rows are divided. Default: "
+    "train=0.5,validation=0.1,calibration=0.1,test=0.3 for tasks, train=0.9,validation=0.1 "
+    "for records.",
 )
 @click.option(
-    "--redivide", is_flag=True, help="Divide the split a task is scored on; use no other."
+    "--redivide", is_flag=True, help="Divide the split that a task is scored on, and use no other."
 )
 @click.option(
     "--limit",
@@ -145,13 +146,13 @@ def template(
     "columns",
     multiple=True,
     metavar="COLUMN=NAME",
-    help="A file's name for a column that is called otherwise there. Can be repeated.",
+    help="A file's own name for a column. Can be repeated.",
 )
 @click.option(
     "--delimiter",
     default=" ",
     show_default=True,
-    help="Between a prompt and a completion that have no white space between them.",
+    help="Text between a prompt and a completion that no white space separates.",
 )
 @click.option("--drop_unusable", is_flag=True, help="Leave out and count unusable records.")
 @click.option(
@@ -159,13 +160,14 @@ def template(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with lm-eval tasks of your own.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the division and of --limit.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the division and of --limit.")
 @click.option(
     "--model_args",
     default="",
     metavar="KEY=VALUE,...",
-    help="With which the model will be asked, as in lm-eval: tokenizer, add_bos_token, revision "
-    "and others that decide its tokens are recorded, and `calibench tune` trains with them.",
+    help="Arguments that the model will be asked with, as in lm-eval: tokenizer, add_bos_token, "
+    "revision and others that decide its tokens are recorded, and `calibench tune` trains "
+    "with them.",
 )
 def prepare(
     sources: tuple[str, ...],
@@ -176,7 +178,7 @@ def prepare(
     columns: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Make a data set to fine-tune on, of tasks, files and data sets on the Hub.
+    """Make a data set to fine-tune on from tasks, files and data sets on the Hub.
 
     \b
     SOURCE is one of
@@ -211,7 +213,7 @@ def prepare(
 @click.command("self-instruct")
 @click.argument("seeds", metavar="SEEDS")
 @output_option("Folder for the data set.")
-@click.option("--rows", required=True, type=COUNT, help="Tasks with answers that are wanted.")
+@click.option("--rows", required=True, type=COUNT, help="Number of tasks with answers to write.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
 @click.option("--model_args", default="", help="Its arguments, as in lm-eval.")
 @click.option("--batch_size", default="1", show_default=True)
@@ -229,23 +231,31 @@ def prepare(
     default=0.9,
     show_default=True,
     type=SHARE,
-    help="It draws from the likeliest words that together have this probability.",
+    help="Sample from the likeliest words that together have this probability.",
 )
 @click.option(
-    "--max_tokens", default=400, show_default=True, type=COUNT, help="Per reply of the teacher."
+    "--max_tokens",
+    default=400,
+    show_default=True,
+    type=COUNT,
+    help="Most tokens per reply of the teacher.",
 )
 @click.option(
-    "--prompts", default=8, show_default=True, type=COUNT, help="For new tasks, per round."
+    "--prompts", default=8, show_default=True, type=COUNT, help="Prompts for new tasks per round."
 )
 @click.option(
     "--novelty",
     default=0.7,
     show_default=True,
     type=SHARE,
-    help="Only tasks whose ROUGE-L to every other is below this are kept.",
+    help="Keep only tasks whose ROUGE-L to every other task is below this.",
 )
 @click.option(
-    "--max_answer_words", default=300, show_default=True, type=COUNT, help="In an answer."
+    "--max_answer_words",
+    default=300,
+    show_default=True,
+    type=COUNT,
+    help="Most words in an answer.",
 )
 @click.option("--seed", default=0, show_default=True)
 def self_instruct(
@@ -262,8 +272,8 @@ def self_instruct(
 ) -> None:
     """Let a teacher model write instruction data, starting from SEEDS.
 
-    SEEDS is a file, or a data set on the Hub, with the columns instruction, output, [input]. Run
-    again after an interruption: the teacher goes on after its last finished round.
+    SEEDS is a file, or a data set on the Hub, with the columns instruction, output, [input]. After
+    an interruption, run the command again: it continues after the last finished round.
 
     \b
     Example:

@@ -25,7 +25,7 @@ _TASK = re.compile(r"^(?:task|group): *([\w-]+)", re.MULTILINE)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 COUNT = click.IntRange(1)
-# More bins or resamples than anybody needs would take all time or memory.
+# Limits that nobody needs to exceed, and beyond which time or memory runs out.
 MANY = click.IntRange(max=1_000_000)
 SHARE = click.FloatRange(0, 1, min_open=True)
 
@@ -49,9 +49,9 @@ def output_option(help: str, default: str | None = None) -> Callable[[Any], Any]
 def starting() -> Iterator[None]:
     """Import large libraries without garbage collection, which their objects do not need.
 
-    That search takes a quarter of the time of importing torch, transformers and lm-eval, and a
-    second again when the process ends. A process that has them already has garbage of its own.
-    What they say to each other is left out.
+    Garbage collection takes a quarter of the time of importing torch, transformers and lm-eval, and
+    another second when the process ends. A process that has imported them already keeps collecting
+    its own garbage. Messages among these libraries are hidden.
     """
     hush()
     if "torch" in sys.modules:
@@ -65,14 +65,14 @@ def starting() -> Iterator[None]:
         gc.enable()
 
 
-def task_names(begun: str) -> list[str]:
-    """Names of our tasks that a shell may complete `begun` to, the last of a list with commas.
+def task_names(incomplete: str) -> list[str]:
+    """Return our tasks that `incomplete`, the last of a list with commas, may be completed to.
 
-    lm-eval's own are not among them: to read its files takes seconds.
+    lm-eval's own are not among them: reading its files takes seconds.
     """
     import harness_tasks
 
-    before, comma, last = begun.rpartition(",")
+    before, comma, last = incomplete.rpartition(",")
     files = Path(str(harness_tasks.__file__)).parent.glob("*/*.yaml")
     found = {name for file in files for name in _TASK.findall(file.read_text(encoding="utf-8"))}
     return [f"{before}{comma}{name}" for name in sorted(found) if name.startswith(last)]
@@ -81,7 +81,7 @@ def task_names(begun: str) -> list[str]:
 def key_values(
     option: str, given: Iterable[str], kind: Callable[[str], Any] = str
 ) -> dict[str, Any]:
-    """The values of an option that is written KEY=VALUE."""
+    """Parse the values of an option of the form KEY=VALUE."""
     pairs: dict[str, Any] = {}
     for pair in given:
         key, separator, value = pair.strip().partition("=")

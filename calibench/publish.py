@@ -1,6 +1,6 @@
 """The commands `calibench gate` and `calibench leaderboard`.
 
-What they need is imported inside the functions, so that ``calibench --help`` stays instant.
+Packages are imported inside the functions, so that ``calibench --help`` stays instant.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 from calibench.options import EXISTING, FOLDER, MANY, output_option
 
 WRITTEN = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
-REPLACE = click.option("--replace", is_flag=True, help="Put new entries in the place of old ones.")
+REPLACE = click.option("--replace", is_flag=True, help="Let new entries replace existing ones.")
 ADAPTERS = click.option(
     "--adapter",
     "adapters",
@@ -21,7 +21,9 @@ ADAPTERS = click.option(
     type=EXISTING,
     help="Adapter that the runs used; the sha256 of its weights is recorded. Can be repeated.",
 )
-NOTE = click.option("--note", help="What readers of the scores have to know, shown beside them.")
+NOTE = click.option(
+    "--note", help="What readers of the scores need to know; shown beside the scores."
+)
 STORE = click.option(
     "--store",
     default="leaderboards/results",
@@ -37,11 +39,13 @@ STORE = click.option(
 @click.option("--update", is_flag=True, help="Write BASELINE from RESULTS instead of testing.")
 @click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
 @click.option("--level", default=0.05, show_default=True, help="Chance of a false alarm.")
-@click.option("--correction", default="holm", show_default=True, help="Of the p: holm or none.")
 @click.option(
-    "--resamples", default=5000, show_default=True, type=MANY, help="For p and intervals."
+    "--correction", default="holm", show_default=True, help="Correction of the p: holm or none."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
+@click.option(
+    "--resamples", default=5000, show_default=True, type=MANY, help="Resamples for p and intervals."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the resamples.")
 @click.option("--junit", type=WRITTEN, help="Also write JUnit XML; - is standard output.")
 @click.option("--json", "json_file", type=WRITTEN, help="Also write JSON; - is standard output.")
 @click.option(
@@ -65,7 +69,7 @@ def gate(
     RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
 
     Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
-    was made in another way, or a file cannot be read), 130 interrupted, 70 a fault of calibench.
+    was made differently, or a file cannot be read), 130 interrupted, 70 a fault of calibench.
 
     \b
     Examples:
@@ -75,7 +79,7 @@ def gate(
     from calib_leaderboards.gate import command
 
     if samples and not update:
-        raise click.UsageError("--samples goes with --update.")
+        raise click.UsageError("--samples needs --update.")
     if update and (junit or json_file):
         raise click.UsageError("--junit and --json report a test: leave out --update.")
     if update:
@@ -99,7 +103,7 @@ def leaderboard() -> None:
 @click.option(
     "--graded",
     type=EXISTING,
-    help="Graded dataset; adds the sanity row that always says the train accuracy (with RESULTS).",
+    help="Graded dataset; adds a sanity row that always states the train accuracy (with RESULTS).",
 )
 @click.pass_context
 def build(
@@ -111,9 +115,9 @@ def build(
 ) -> None:
     """Publish the entries of a store: README, CSV, Parquet, LaTeX and a site.
 
-    With RESULTS, lm_eval output folders (made with --log_samples): the same of these runs alone,
-    for a look, and a figure of each task. They may be of a part of the questions (--limit), which
-    all pages then say.
+    With RESULTS, lm_eval output folders (made with --log_samples): the same for these runs alone,
+    as a preview, and a figure of each task. The runs may cover only some of the questions
+    (--limit); all pages then say so.
 
     \b
     Examples:
@@ -125,7 +129,7 @@ def build(
     given = context.get_parameter_source
     if not results:
         if graded is not None:
-            raise click.UsageError("--graded goes with RESULTS.")
+            raise click.UsageError("--graded needs RESULTS.")
         click.echo(build_store(store, output))
         return
     if given("store") is not click.core.ParameterSource.DEFAULT:
@@ -171,8 +175,8 @@ def add(
 ) -> None:
     """Add lm_eval output folders (whole runs, made with --log_samples) to a store of entries.
 
-    Every score is recomputed from the samples and held against the one that lm_eval printed. Prints
-    the file of each entry: one per model, task and setting.
+    Every score is recomputed from the samples and compared with the one that lm_eval printed.
+    Prints the file of each entry: one per model, task and setting.
 
     \b
     Examples:
@@ -188,7 +192,7 @@ def add(
 @leaderboard.command()
 @STORE
 def check(store: Path) -> None:
-    """Recompute every score of a store from its kept samples, and say what differs.
+    """Recompute every score of a store from its kept samples, and report differences.
 
     For entries that somebody else made: a difference, or an entry without samples, is an error.
 
@@ -198,7 +202,7 @@ def check(store: Path) -> None:
     """
     from calib_leaderboards.store.check import check as run
 
-    click.echo(f"{run(store):,} entries: their samples give every score.")
+    click.echo(f"{run(store):,} entries: every score agrees with its samples.")
 
 
 @leaderboard.command()
@@ -242,8 +246,8 @@ def submit(
 def rescore(store: Path) -> None:
     """Add scores that older versions did not compute to the entries of a store.
 
-    Each is computed from the samples that were kept. What the entries already say stays, and is
-    checked against the samples. Prints the files that changed.
+    Each is computed from the samples that were kept. Existing scores stay, and are checked against
+    the samples. Prints the files that changed.
 
     \b
     Example:
@@ -267,6 +271,6 @@ def read_train_accuracy(graded: Path) -> float:
         return float(json.loads(path.read_text(encoding="utf-8"))["splits"]["train"]["accuracy"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"'{path}' states no accuracy of a train split ({error!r}); "
-            "make it again with `calibench grade`."
+            f"'{path}' does not state the accuracy of a train split ({error!r}); make it again "
+            "with `calibench grade`."
         ) from error

@@ -1,6 +1,6 @@
 """Hide messages of libraries that no user can act on, each by its exact origin and text.
 
-Everything else of the same origin is still said.
+Everything else of the same origin is still shown.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import logging
 import re
 import warnings
 
-# By the logger; a message is left out if it is all of one of these.
+# By logger; a message is hidden if one of these matches all of it.
 LOGGED: dict[str, tuple[str, ...]] = {
-    # A part of the questions has wider intervals, and is marked where it is published.
+    # Scores of only some questions have wider intervals, and are marked where they are published.
     "lm_eval.config.evaluate_config": (
         r"--limit SHOULD ONLY BE USED FOR TESTING\. "
         r"REAL METRICS SHOULD NOT BE COMPUTED USING LIMIT\.",
     ),
-    # Said of every task that makes its own rows, also if --metadata is given.
+    # Shown for every task that makes its own rows, even if --metadata is given.
     "lm_eval.api.task": (
         r"\S+: Custom kwargs can be passed to `--metadata` in console .*\n"
         r"For example --metadata=.* For details see task Readme\.",
     ),
-    # Of one library to the other.
+    # From one library to the other.
     "transformers.utils.generic": (
         r"`past_key_values`/`cache_params` are deprecated\. Use `cache` instead\.",
     ),
@@ -30,7 +30,7 @@ LOGGED: dict[str, tuple[str, ...]] = {
 WARNED: tuple[tuple[str, type[Warning], str], ...] = (
     ("`is_gradient_checkpointing` is deprecated", FutureWarning, r"transformers\.modeling_utils"),
     ("`past_key_values` is deprecated", FutureWarning, r"torch\.nn\.modules\.module"),
-    # An adapter names its base model by a name, which is no place to look for the vocabulary.
+    # An adapter states its base model by a name, where no vocabulary can be looked up.
     ("Unable to fetch remote file due to the following error", UserWarning, r"peft\.utils\.other"),
     ("Could not find a config file in ", UserWarning, r"peft\.utils\.save_and_load"),
 )  # fmt: skip

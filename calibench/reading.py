@@ -23,7 +23,7 @@ def read_tables(
 ) -> Iterator[LogTable]:
     """Yield the tables in a file, a folder or a pipe; `-` is standard input.
 
-    kind: the format, if it was given. method: the only one, "" for all. columns: the names of
+    kind: the format, if given. method: the only one to read, "" for all. columns: the names of
     "confidence", "correct" and "group", a column of labels or None. by: another column of labels,
     or None. scale: that of the numbers; those of logs are probabilities.
     Raises ValueError as the readers do.

@@ -33,13 +33,13 @@ WRITTEN = click.Path(dir_okay=False, path_type=Path)
     default="temperature",
     show_default=True,
     type=click.Choice(["temperature", "platt", "beta", "isotonic", "histogram"]),
-    help="What is fitted.",
+    help="Map to fit.",
 )
 @click.option(
     "--rows",
     metavar="COLUMN",
-    help="Names each row, or the question it answers: a row of APPLY that is one of FIT is refused "
-    "by it. It is kept in the new table.",
+    help="Column with the id of each row, or of its question: rows of APPLY that are also in FIT "
+    "are refused. The new table keeps it.",
 )
 @click.option("--confidence", default="confidence", show_default=True, metavar="COLUMN")
 @click.option("--correct", default="correct", show_default=True, metavar="COLUMN")
@@ -48,20 +48,20 @@ WRITTEN = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(["probability", "percent", "ten"]),
     default="probability",
     show_default=True,
-    help="What the numbers are, as in `score`; the new ones are probabilities.",
+    help="Scale of the numbers, as in `score`; the new ones are probabilities.",
 )
 @click.option(
     "--format", "form", help="csv, tsv, jsonl or parquet. Default: by content and suffix."
 )
-@click.option("--method", default="", help="In a log of several methods: the one to take.")
+@click.option("--method", default="", help="Method to use in a log of several.")
 @click.option(
     "--clip",
     type=float,
-    help="temperature, platt, beta: count confidences below this as this, and those above 1 minus "
-    "it likewise. Without it, they refuse 0 and 1 in FIT.",
+    help="temperature, platt, beta: clip confidences to the range from this to 1 minus this. "
+    "Without it, they refuse 0 and 1 in FIT.",
 )
 @click.option("--bins", default=10, show_default=True, type=MANY, help="Of histogram.")
-@click.option("--save", type=WRITTEN, help="Also keep the fitted map in this JSON file.")
+@click.option("--save", type=WRITTEN, help="Also save the fitted map to this JSON file.")
 def recalibrate(
     fitted: Path,
     applied: Path,
@@ -77,12 +77,12 @@ def recalibrate(
     bins: int,
     save: Path | None,
 ) -> None:
-    """Fit a map of the confidences in FIT, and write those of APPLY through it.
+    """Fit a map to the confidences in FIT, and apply it to those in APPLY.
 
-    Both are tables or logs that `calibench score` reads, of one method. The new table has a row for
-    each of APPLY, in the same order: confidence, before, correct, and the column of --rows. FIT is
-    a validation split, APPLY the test: scores of rows that the map was fitted on are too good, and
-    are refused. Without --rows only a table with the same confidences throughout is recognised.
+    Both are tables or logs that `calibench score` reads, with one method. The new table has a row
+    for each of APPLY, in the same order: confidence, before, correct, and the column of --rows. FIT
+    is a validation split, APPLY the test: scores of rows that the map was fitted on are too good,
+    and are refused. Without --rows, only a table with exactly the same confidences is recognised.
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def _rows_of(
     ]
     if len(found) > 1:
         listed = ", ".join(f"{name or 'confidence'} in {table.source}" for table, name in found)
-        raise ValueError(f"{file} holds {listed}: choose by --method, or give one file.")
+        raise ValueError(f"{file} holds {listed}: choose one with --method, or give a single file.")
     if not found:
         raise ValueError(f"{file}: there is no method '{method}'.")
     (table, name) = found[0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
-    """Print all metrics and exit. Not in the help text, which must not wait for NumPy."""
+    """Print all metrics and exit. They are not in the help text, which must not wait for NumPy."""
     if not wanted or ctx.resilient_parsing:
         return
     from calib_metrics import multiclass
@@ -47,14 +47,14 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     default="confidence",
     show_default=True,
     metavar="COLUMN",
-    help="Confidences from 0 to 1; an empty cell: none was given.",
+    help="Column of confidences from 0 to 1; an empty cell means that none was given.",
 )
 @click.option(
     "--correct",
     default="correct",
     show_default=True,
     metavar="COLUMN",
-    help="Whether the answer is correct: 1 and 0, or true and false.",
+    help="Column that says whether the answer is correct: 1 and 0, or true and false.",
 )
 @click.option(
     "--group",
@@ -72,7 +72,7 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     type=click.Choice(["probability", "percent", "ten", "rank"]),
     default="probability",
     show_default=True,
-    help="What the numbers are: percent, ratings from 0 to ten, or scores such as "
+    help="Scale of the numbers: probabilities, percent, ratings from 0 to ten, or scores such as "
     "log-probabilities that only rank the answers (higher: more confident). With rank, only "
     "metrics of the order are computed.",
 )
@@ -99,22 +99,26 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     callback=_list_metrics,
     help="Print every metric, with the direction that is better, and exit.",
 )
-@click.option("--bins", default=10, show_default=True, type=MANY, help="Bins of ece, rms and mce.")
-@click.option("--strategy", default="width", show_default=True, help="Bins: width, mass or sweep.")
+@click.option(
+    "--bins", default=10, show_default=True, type=MANY, help="Number of bins of ece, rms and mce."
+)
+@click.option(
+    "--strategy", default="width", show_default=True, help="Kind of bins: width, mass or sweep."
+)
 @click.option("--norm", default="l1", show_default=True, help="ece's norm: l1, l2 or max.")
 @click.option(
     "--missing",
     default="exclude",
     show_default=True,
-    help="Rows without a confidence: exclude and count them, error, or worst_case for the scores "
+    help="Rows without a confidence: exclude (and count) them, error, or worst_case, the scores "
     "if they had the worst confidences.",
 )
 @click.option(
     "--clip_rounding",
     "clip",
     is_flag=True,
-    help="Take confidences that miss 0 to 1 by rounding, such as 1.00000003, as 0 and 1; a note "
-    "and the signatures say how many.",
+    help="Clip confidences that rounding put just outside 0 to 1, such as 1.00000003; a note and "
+    "the signatures say how many.",
 )
 @click.option(
     "--interval", default="percentile", show_default=True, help="Bootstrap: percentile or bca."
@@ -124,9 +128,9 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     default=1000,
     show_default=True,
     type=MANY,
-    help="For the intervals; 0 leaves them out.",
+    help="Resamples for the intervals; 0 leaves them out.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the resamples.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the resamples.")
 @click.option(
     "--validation",
     metavar="FILE|SHARE",
@@ -173,11 +177,11 @@ def score(
     answer, also packed (.gz, .zst, .bz2) or piped; a log or a folder of logs; or - for standard
     input.
 
-    A log is a samples_*.jsonl of lm_eval. In one of a Calibench task every method is scored. In one
-    of any other multiple-choice task, of lm_eval 0.4.0 or newer, the options' likelihoods are the
-    confidence: of the answer that acc takes, and of that of acc_norm. In a folder, the tasks of a
-    group are pooled, and their mean is given too. Logs of Inspect and HELM are read where they hold
-    a probability.
+    A log is a samples_*.jsonl of lm_eval. For a Calibench task, every method is scored. For any
+    other multiple-choice task, of lm_eval 0.4.0 or newer, the confidence comes from the options'
+    likelihoods: for the answer that acc takes, and for that of acc_norm. In a folder, the tasks of
+    a group are pooled, and their mean is given too. Logs of Inspect and HELM are read where they
+    hold a probability.
 
     Time grows with rows x resamples: 1,000 resamples of a million rows take about half a minute.
     --resamples 0 gives the values alone, within seconds for ten million rows.
@@ -215,7 +219,7 @@ def score(
             for report, parts in logs.reports(
                 table, names, method=method, group=group, by=by, **options
             ):
-                # Methods of one table may well be alike: they are read from the same numbers.
+                # Methods of one table may well be equal: they are read from the same numbers.
                 if report.method == next(iter(table.columns)):
                     name = f"{report.method or confidence} in {table.source}"
                     confidences[name] = report.rows.confidence
@@ -226,8 +230,8 @@ def score(
                 drawn.append(report)
     for alike in equal_columns(confidences):
         click.echo(
-            f"\n{' and '.join(alike)}: the same confidences in every row, to the last bit. Have "
-            f"they been asked of different models, by different methods?"
+            f"\n{' and '.join(alike)}: the same confidences in every row, to the last bit. Check "
+            "that they come from different models or methods."
         )
     if output:
         reporting.write_json(output, reports)

@@ -10,19 +10,19 @@ import click
 from calibench.options import EXISTING, output_option, starting
 
 
-def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """Names of recipes that a shell may complete `begun` to."""
+def _recipe_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the recipes whose names begin with `incomplete`, for shell completion."""
     from calib_adapters import shipped_folder
 
     names = sorted(path.stem for path in shipped_folder("recipes").glob("*.yaml"))
-    return [name for name in names if name.startswith(begun)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @click.command()
 @click.argument("recipe", shell_complete=_recipe_names)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--model", "base", required=True, help="Base model: a folder or a Hub id.")
-@click.option("--data", required=True, type=EXISTING, help="From `grade` or `prepare`.")
+@click.option("--data", required=True, type=EXISTING, help="Data set from `grade` or `prepare`.")
 @output_option("Folder for the adapter.")
 @click.option(
     "--log",
@@ -34,7 +34,7 @@ def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str
     "--checkpoint_every",
     type=click.IntRange(1),
     metavar="STEPS",
-    help="Write checkpoints within epochs too; there is one after every epoch in any case.",
+    help="Steps between checkpoints; there is one after every epoch in any case.",
 )
 @click.option(
     "--push_to_hub", "push_to", metavar="REPO", help="Upload the result to this model repository."
@@ -42,9 +42,9 @@ def _recipe_names(context: click.Context, parameter: click.Parameter, begun: str
 def tune(
     recipe: str, overrides: tuple[str, ...], base: str, data: Path, output: Path, **options: Any
 ) -> None:
-    """Fine-tune an adapter by RECIPE, a file or the name of one that ships with calibench.
+    """Fine-tune an adapter with RECIPE, a file or the name of one that ships with calibench.
 
-    Run again after an interruption: training goes on from the last checkpoint.
+    After an interruption, run the command again: training continues from the last checkpoint.
 
     \b
     Examples:

@@ -125,7 +125,7 @@ def test_a_log_of_lm_eval_is_read_by_its_method(tmp_path, tables):
     ]  # fmt: skip
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = (tables[0], log, "--rows", "id", "-o", tmp_path / "o.csv")
-    assert "choose by --method" in str(run(*words).exception)
+    assert "choose one with --method" in str(run(*words).exception)
     assert run(*words, "--method", "verbalized").exit_code == 0
     assert list(read_rows(tmp_path / "o.csv", group="id").groups) == [f"x{i}" for i in range(40)]
 
