@@ -1,4 +1,4 @@
-"""What fits keep: the ids of the rows that they have used, by which they know them again."""
+"""The ids of the rows that a fit has used, by which it recognises them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def fit_logistic(features: Floats, correct: Floats, names: Sequence[str]) -> tup
     center, scale = features.mean(axis=0), features.std(axis=0)
     if not scale.all():
         constant = names[int(np.argmin(scale))]
-        raise ValueError(f"{constant} says the same of every answer: leave it out.")
+        raise ValueError(f"{constant} is the same for every answer: leave it out.")
     columns = np.column_stack([(features - center) / scale, np.ones(n)])
     _check_unique(columns[:, :-1], names)
     signed = np.where(correct[:, None] == 1, columns, -columns)

@@ -1,4 +1,4 @@
-"""Quotes in CSV: rows are lost in silence where one is opened and never closed.
+"""Quotes in CSV: a quote that is never closed silently swallows rows.
 
 pyarrow reads such a cell to the next quote, or to the end of the file, with all rows in between.
 """
@@ -13,7 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 _BLOCK = 1 << 24  # bytes
-_LONGEST = (1 << 31) - 1  # characters of a cell; what the csv module can be told everywhere
+# Characters of a cell; the largest limit that the csv module takes everywhere.
+_LONGEST = (1 << 31) - 1
 _QUOTE = ord('"')
 
 

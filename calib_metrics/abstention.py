@@ -52,13 +52,13 @@ def abstention_score(
 
     An answer is given if its confidence is above t. A right answer that is given counts 1, a wrong
     one -t / (1 - t), one that is withheld 0. Whoever knows the probability of being right gets the
-    most points by doing as told, so that the score rewards confidences that are both calibrated
-    around t and apart from each other.
+    most points by following the rule, so the score rewards confidences that are both calibrated
+    around t and well separated.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. threshold: t, in (0, 1). cutoff: another
     limit than t above which answers are given, such as `best_cutoff` finds; it may be infinite.
-    Returns a value in [-t / (1 - t), accuracy]; 0 is what always abstaining gives.
-    Raises ValueError on bad input.
+    Returns a value in [-t / (1 - t), accuracy]; always abstaining gives 0. Raises ValueError on bad
+    input.
     Source: Kalai et al., Why Language Models Hallucinate, 2025 (arXiv:2509.04664).
 
     >>> abstention_score([0.9, 0.8, 0.6], [1, 0, 0], threshold=0.75)  # (1 - 3 + 0) / 3
@@ -72,8 +72,8 @@ def abstention_score(
 def best_cutoff(confidence: ArrayLike, correct: ArrayLike, *, threshold: float = 0.75) -> Cutoff:
     """The cutoff on the confidence that gets the most points in these rows.
 
-    Where a confidence is not a probability, or is no calibrated one, the best limit above which to
-    answer is not t. Fit it on one split and score it on another: on these rows it is too good.
+    Where confidences are not calibrated probabilities, the best cutoff is not t. Fit it on one
+    split and score it on another: on these rows its score is too good.
 
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. threshold: t, in (0, 1), which sets the
     price of a wrong answer. Between two confidences the cutoff lies halfway; of equally good ones

@@ -1,4 +1,4 @@
-"""Combination: one confidence from several methods', fitted on one split and applied to another.
+"""Combine the confidences of several methods into one: fitted on one split, applied to another.
 
     combination = fit({"likelihood": a, "sampling": b}, correct, rows=ids)
     score(combination.apply({"likelihood": c, "sampling": d}, rows=other_ids), other_correct)
@@ -143,7 +143,7 @@ def fit(
     odds = _log_odds(columns, methods, clip)
     there = ~np.isnan(odds).any(axis=1)
     if not there.any():
-        raise ValueError(f"in none of {len(odds)} rows is there a confidence by every method.")
+        raise ValueError(f"none of the {len(odds)} rows has a confidence by every method.")
     weights, intercept = fit_logistic(odds[there], graded[there], methods)
     return Combination(
         methods=methods,
@@ -170,8 +170,8 @@ def cross_validate(
 ) -> Floats:
     """Combined confidences, (n,), each from a fit on the folds that the row is not in.
 
-    Scored, they say what a combination brings on rows that its fit has not seen; with `groups`, on
-    rows of groups that it has not seen.
+    Their scores estimate how a combination does on rows that its fit has not seen; with `groups`,
+    on rows of groups that it has not seen.
 
     groups: (n,) labels; rows with the same label are in the same fold. folds: how many. seed:
     shuffles the groups before the largest are put, one after the other, into the fold with the

@@ -47,7 +47,7 @@ def compare(
     """
     metrics = check_metrics(metrics)
     if "answered" in metrics:
-        raise ValueError('"answered" is not compared: give both sides their own score() for it.')
+        raise ValueError('"answered" is not compared: call score() for each side.')
     for method in (method_a, method_b):
         check_method(method)
     settings = Options(**options)

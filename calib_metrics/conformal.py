@@ -1,11 +1,11 @@
-"""Conformal sets for multiple choice: sets of options that hold the right one as often as promised.
+"""Conformal sets for multiple choice: sets of options with a guaranteed rate of right ones.
 
     conformal = fit_conformal(calibration_probabilities, calibration_gold, score="lac", alpha=0.1)
     conformal.sets(probabilities)                         # which options, for each question
     conformal_scores(conformal, probabilities, gold)      # coverage, size, UAcc with intervals
 
 If the calibration questions and those of the sets are exchangeable, a set holds the right option
-with a probability of at least 1 - alpha, whatever the model. That is a promise on average over all
+with a probability of at least 1 - alpha, whatever the model. The guarantee is an average over all
 questions, not for each subject: score the parts.
 """
 
@@ -66,7 +66,7 @@ def fit_conformal(
     """Find the threshold on the options' scores from calibration questions.
 
     With n questions it is the k-th smallest score of a right option, k = ceil((n + 1)(1 - alpha)),
-    and inf if k is above n, so that the promise also holds after few questions.
+    and inf if k is above n, so that the guarantee also holds after few questions.
 
     score: "lac" takes 1 - p (Sadinle et al., JASA 2019): the smallest sets on average. "aps" takes
     the sum of all probabilities of at least p (Romano et al., NeurIPS 2020, without their random

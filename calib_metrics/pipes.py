@@ -1,4 +1,4 @@
-"""Reading what is not a regular file: pipes with a writer, and nothing that never ends."""
+"""Read files that are not regular: pipes with a writer, but no devices, which may never end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_source(file: Path) -> Path | bytes:
         return file
     if not stat.S_ISFIFO(mode):
         raise ValueError(f"{file} is a device or a socket: give a file, a folder or a pipe.")
-    # Without O_NONBLOCK, opening would wait for a writer for ever.
+    # Without O_NONBLOCK, opening would wait forever for a writer.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as pipe:
         if not select.select([pipe], [], [], PATIENCE)[0]:

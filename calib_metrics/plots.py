@@ -320,7 +320,7 @@ def _reliability(axes: Axes, table: ReliabilityBins, strategy: str) -> None:
         label="95 % Wilson interval",
     )
     for part in whiskers.get_children():
-        part.set_clip_on(False)  # what lies at 0 or 1 is drawn whole
+        part.set_clip_on(False)  # markers at 0 or 1 are not clipped
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_ylabel("Share of answers that are correct")

@@ -1,4 +1,4 @@
-"""A table whose confidences went through a recalibration that was fitted on another table."""
+"""Recalibrate the confidences of a table with a map that was fitted on another table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Recalibrated:
     check: Check | None
 
     def describe(self) -> str:
-        """What was fitted, and whether it helped, in two or three sentences."""
+        """Describe the fit, and whether it helped, in two or three sentences."""
         found = self.recalibration
         lines = [f"{found.method}, fitted on {found.n} rows{self._parameters()}."]
         if self.left_out:
@@ -75,7 +75,9 @@ def recalibrated(
 def check_output(path: Path) -> None:
     """Raise ValueError unless the suffix of `path` is that of a table that `write_table` writes."""
     if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"'{path}' is the name of no table: end it in {', '.join(_SUFFIXES)}.")
+        raise ValueError(
+            f"'{path}' does not have the suffix of a table: use {', '.join(_SUFFIXES)}."
+        )
 
 
 def write_table(path: Path, result: Recalibrated, ids: str | None = None) -> None:
@@ -94,7 +96,9 @@ def write_table(path: Path, result: Recalibrated, ids: str | None = None) -> Non
     }
     if ids is not None and rows.groups is not None:
         if ids in columns:
-            raise ValueError(f"the column of --rows is called '{ids}', as one of the new table.")
+            raise ValueError(
+                f"the column of --rows is called '{ids}', like a column of the new table."
+            )
         columns = {ids: pa.array(rows.groups, pa.string()), **columns}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

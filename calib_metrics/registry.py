@@ -27,7 +27,7 @@ _DECLARED = (
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for each in _DECLARED for metric in each}
-# Without the definitions of others, such as "ece:guo17".
+# Without other libraries' definitions, such as "ece:guo17".
 NAMES = tuple(name for name in METRICS if ":" not in name)
 
 

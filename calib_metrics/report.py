@@ -114,7 +114,7 @@ def make_report(
         )
     floor = None
     answered = np.count_nonzero(~np.isnan(rows.confidence))
-    # An ECE that assumes the worst of other rows too is not to be held against these.
+    # An ECE that also assumes the worst of other rows cannot be compared with these.
     comparable = "ece" in scores and scores["ece"].n == answered and rows.groups is None
     if comparable and resamples and answered:
         names = ("bins", "strategy", "norm", "seed")

@@ -21,9 +21,9 @@ def to_confidence(values: ArrayLike, scale: str) -> NDArray[np.float64]:
     scale: "probability" changes nothing. "percent" and "ten" divide by 100 and by 10; values
     outside 0 to 100 or 0 to 10 are errors. "rank" keeps only the order: of k distinct values, the
     i-th from below (from 1) becomes i / (k + 1). Any numbers will do, infinite ones too. Higher
-    must mean more confident, so negate entropies and losses first. Only metrics of the order
-    (`check_order_metrics`) mean something then.
-    Raises ValueError for another scale, and for values that the scale does not have.
+    must mean more confident, so negate entropies and losses first. Then only metrics of the order
+    (`check_order_metrics`) are meaningful. Raises ValueError for another scale, and for values that
+    the scale does not have.
 
     >>> to_confidence([-2.5, 0.1, None, -2.5, 7], "rank")
     array([0.25, 0.5 ,  nan, 0.25, 0.75])
@@ -36,7 +36,7 @@ def to_confidence(values: ArrayLike, scale: str) -> NDArray[np.float64]:
     if scale == "probability":
         return numbers
     given = numbers[~np.isnan(numbers)]
-    # Rounding is for the check of confidences to judge, and for --clip_rounding.
+    # Rounding errors are left to the check of confidences, and to --clip_rounding.
     slack = 1e-3 * divisor
     if given.size and not (given.min() >= -slack and given.max() <= divisor + slack):
         raise ValueError(

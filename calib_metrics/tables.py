@@ -33,14 +33,14 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_SEPARATORS = (",", ";", "\t")  # at equal counts the first
+_SEPARATORS = (",", ";", "\t")  # the first wins at equal counts
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _AS_CSV = "save the table as CSV"
 _NO_TABLES = {
     b"PK\x03\x04": ("a workbook or an archive (ZIP)", "save the sheet as CSV, or unpack it"),
     b"PK\x05\x06": ("an empty archive (ZIP)", _AS_CSV),
-    b"\xd0\xcf\x11\xe0": ("a workbook of an older Excel", "save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": ("a workbook of an old version of Excel", "save the sheet as CSV"),
     b"\xfd7zXZ": ("packed with xz", "unpack it first"),
     b"7z\xbc\xaf": ("a 7z archive", "unpack it first"),
     b"Rar!": ("a RAR archive", "unpack it first"),
@@ -54,7 +54,7 @@ _NO_TABLES = {
     b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
 }
 _HEAD = 1 << 16
-_WHOLE = 1 << 26  # bytes of a file that is looked at as a whole to explain why it cannot be read
+_WHOLE = 1 << 26  # bytes of a file that is examined as a whole to explain why it cannot be read
 
 Source = str | os.PathLike[str] | bytes  # a file or a pipe, or its content
 
@@ -137,7 +137,7 @@ def _kind(head: bytes, suffix: str, format: str | None) -> str:
         if not found:
             found = "jsonl" if start.startswith((b"{", b"[")) else "csv"
         if found != "parquet" and b"\0" in head:
-            raise ValueError(f"the file is binary data and no text: {_AS_CSV}.")
+            raise ValueError(f"the file is binary data, not text: {_AS_CSV}.")
         if found != "parquet" and start[:14].lower().startswith((b"<!doctype html", b"<html")):
             raise ValueError("the file is a web page, as a failed download leaves: download again.")
         if found == "jsonl" and start.startswith(b"["):

@@ -24,7 +24,7 @@ def plain_value(name: str, confidence: Floats, correct: Floats, options: Options
     if not metric.all_rows:
         given = confidence.size - int(
             np.count_nonzero(np.isnan(confidence))
-        )  # the missing come last
+        )  # missing confidences come last
         confidence, correct = confidence[:given], correct[:given]
         if given == 0:
             warnings.warn(f"{name} is undefined (NaN): no row has a confidence.", stacklevel=4)

@@ -20,7 +20,7 @@ class Case:
     inputs: the metric's columns (null is a missing confidence), or "batches" of them, or for
     recalibration the rows to "fit" and the confidences to "apply" it to.
     options: bins, strategy and the like. expected: a number, a list of numbers, "nan", "inf", or
-    "error" where the input must be refused. also: answers as good, such as those of another
+    "error" where the input must be refused. also: other right answers, such as those of another
     sound convention. tolerance: absolute. why: how the expected value follows.
     """
 

@@ -1,8 +1,8 @@
-"""Puts every case to every installed library, each library in a process of its own.
+"""Run every case on every installed library, each library in a process of its own.
 
-    python -m calib_metrics.conformance                      the table, for what is installed here
-    python -m calib_metrics.conformance --json here.json     keep the answers
-    python -m calib_metrics.conformance --merge there.json --readme
+    python -m calib_metrics.conformance the table, for the libraries installed here python -m
+    calib_metrics.conformance --json here.json keep the answers python -m calib_metrics.conformance
+    --merge there.json --readme
                                         add the answers of another environment, rewrite README.md
 
 Some libraries cannot share an environment (they demand different NumPy versions): run each where it
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that this module's docstring describes."""
     parser = argparse.ArgumentParser(
         prog="python -m calib_metrics.conformance",
-        description="Put golden calibration cases to the installed libraries; print who is right.",
+        description="Run golden calibration cases on the installed libraries; print who is right.",
     )
     parser.add_argument("--library", action="append", choices=NAMES, help="only this; repeatable")
     parser.add_argument("--json", type=Path, help="also write the answers to this file")
@@ -77,9 +77,9 @@ def ask_in_a_process(name: str) -> dict:
                 capture_output=True,
                 text=True,
             )
-            problem = f"its process ended with status {done.returncode}: {done.stderr[-300:]}"
+            problem = f"its process exited with status {done.returncode}: {done.stderr[-300:]}"
         except subprocess.TimeoutExpired:
-            problem = f"it had not finished after {_PATIENCE} s"
+            problem = f"it did not finish within {_PATIENCE} s"
         if path.exists():
             return json.loads(path.read_text(encoding="utf-8"))
     return {"version": None, "reason": problem, "answers": {}}
@@ -101,7 +101,7 @@ def ask(name: str) -> dict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = import_module(library.MODULE)
-    except Exception as error:  # whatever a broken installation raises
+    except Exception as error:  # a broken installation may raise anything
         return {"version": None, "reason": f"{type(error).__name__}: {error}", "answers": {}}
     version = getattr(module, "__version__", None) or metadata.version(library.DISTRIBUTION)
     answers = {case.id: _answer(library.ADAPTERS, case) for case in load_cases()}

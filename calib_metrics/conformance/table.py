@@ -1,4 +1,4 @@
-"""The answers as Markdown: who gets these right."""
+"""The answers as Markdown: which library gets which case right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _START, _END = "<!-- written by python -m calib_metrics.conformance --readme -->
 
 
 def rewrite_readme(text: str, results: dict) -> str:
-    """Return `text` with what stands between its two marks replaced by today's tables.
+    """Return `text` with the part between its two marks replaced by the current tables.
 
     Raises ValueError when the marks are missing.
     """

@@ -3,7 +3,7 @@
     evaluate.load(calib_metrics.modules.path("ece"))
 
 `evaluate` copies a module's file into its cache and runs it there, so the files hold names and
-citations, and what they share is here. Nothing of it needs the network.
+citations, and their common code is here. None of it needs the network.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def path(name: str) -> str:
 
 
 def info(description: str, citation: str, url: str) -> evaluate.MetricInfo:
-    """Describe a module: what every one takes, beside what is its own."""
+    """Describe a module: its own description, and the inputs that all modules share."""
     import datasets
     import evaluate
 

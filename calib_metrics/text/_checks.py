@@ -1,4 +1,4 @@
-"""What every text score demands of its input, with errors that say what to change."""
+"""Input checks shared by all text scores, with errors that say what to change."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def signature(
 
 
 def choose_tokenizer(texts: Sequence[str]) -> str:
-    """Return what "auto" stands for, given an answer's references."""
+    """Return the tokenizer that "auto" stands for, given an answer's references."""
     return "default" if script_of(texts) == "latin" else "unicode"
 
 

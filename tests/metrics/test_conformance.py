@@ -142,7 +142,7 @@ def test_a_library_that_cannot_be_imported_is_listed_as_such(monkeypatch):
 
 def test_a_process_that_dies_is_a_result():
     result = run.ask_in_a_process("no_such_library")
-    assert result["version"] is None and "ended with status 1" in result["reason"]
+    assert result["version"] is None and "exited with status 1" in result["reason"]
 
 
 def test_the_table_tells_right_wrong_and_otherwise_documented(monkeypatch):

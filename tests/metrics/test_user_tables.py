@@ -110,7 +110,7 @@ def a_zip():
 
 NO_TABLES = [
     (a_zip(), "a workbook or an archive .ZIP.: save the sheet as CSV, or unpack it"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "older Excel"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old version of Excel"),
     (b"%PDF-1.7 ...", "a PDF"),
     (b"\xfd7zXZ\x00\x00", "packed with xz: unpack"),
     (b"SQLite format 3\x00", "an SQLite database"),

@@ -1,4 +1,4 @@
-"""How the cases are put to lm-eval."""
+"""Adapters that run the cases on lm-eval."""
 
 from __future__ import annotations
 

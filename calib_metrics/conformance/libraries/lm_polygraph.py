@@ -1,4 +1,4 @@
-"""How the cases are put to lm-polygraph, whose metrics take uncertainty: minus the confidence."""
+"""Adapters that run the cases on lm-polygraph, which takes uncertainty: minus the confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cases are put to netcal."""
+"""Adapters that run the cases on netcal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cases are put to calib_metrics: each metric's public function, called as documented."""
+"""Adapters that run the cases on calib_metrics, by its public functions."""
 
 from __future__ import annotations
 

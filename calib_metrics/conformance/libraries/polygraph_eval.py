@@ -1,4 +1,4 @@
-"""How the cases are put to lm-polygraph's command `polygraph_eval`, in which ECE is rescaled."""
+"""Adapters that run the cases on lm-polygraph's `polygraph_eval`, where ECE is rescaled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cases are put to relplot."""
+"""Adapters that run the cases on relplot."""
 
 from __future__ import annotations
 

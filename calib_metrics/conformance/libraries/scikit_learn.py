@@ -1,4 +1,4 @@
-"""How the cases are put to scikit-learn."""
+"""Adapters that run the cases on scikit-learn."""
 
 from __future__ import annotations
 

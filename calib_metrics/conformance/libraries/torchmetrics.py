@@ -1,4 +1,4 @@
-"""How the cases are put to torchmetrics."""
+"""Adapters that run the cases on torchmetrics."""
 
 from __future__ import annotations
 

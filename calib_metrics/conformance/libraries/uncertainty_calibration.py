@@ -1,4 +1,4 @@
-"""How the cases are put to uncertainty-calibration."""
+"""Adapters that run the cases on uncertainty-calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cases are put to uqlm."""
+"""Adapters that run the cases on uqlm."""
 
 from __future__ import annotations
 
