@@ -56,7 +56,7 @@ def without_method(results):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (limited, r"asked 24 of the 24 questions of calib_nq_open \(--limit 24\.0\).*only complete"),
+        (limited, r"asked 24 of the 24 questions of \S+ \(--limit 24\.0\).*only complete"),
         (sampled, r"asked 24 of the 3610 questions of calib_nq_open \(--samples\)"),
         (uncounted, "does not say how many questions calib_nq_open has"),
         (overstated, "has samples of 24 questions, but .* says that 30 were asked"),
