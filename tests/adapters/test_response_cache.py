@@ -183,5 +183,5 @@ def test_nothing_is_read_for_a_model_that_does_not_say_what_it_is(tmp_path, capl
         model.hidden = object()
         rows = confidences(model, tmp_path / "db", methods=["verbalized"])
         assert model.prompts, word
-    assert "does not say what it is" in caplog.text
+    assert "cannot be identified" in caplog.text
     assert rows

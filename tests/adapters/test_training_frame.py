@@ -271,7 +271,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, tiny, graded, u
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that nobody may write to")
 def test_a_folder_that_may_not_be_written_to_is_a_sentence(tiny, graded):
-    with pytest.raises(OSError, match="may not be .*written; choose another output folder"):
+    with pytest.raises(OSError, match="cannot be .*written; choose another output folder"):
         tune(RECIPE, tiny, graded, Path("/sys/adapter"), PLAIN)
 
 

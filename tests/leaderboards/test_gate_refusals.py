@@ -36,7 +36,7 @@ def renamed(rows):
         (rows_of_model(), {"shots": 5}, "few-shot examples of .* is 5 in the run and 3"),
         (rows_of_model(), {"limit": 300.0}, "--limit of .* is 300 in the run and not set"),
         (rows_of_model(), {"chat_template": "ab"}, "chat template of .* is ab in the run and none"),
-        (rows_of_model(signature="wording:true_false"), {}, "asked for in another way"),
+        (rows_of_model(signature="wording:true_false"), {}, "asked for differently"),
         (rows_of_model(context="Answer:"), {}, "prompts of .* worded differently"),
         (renamed(rows_of_model()), {}, "600 questions of .* only one of baseline"),
         (list(rows_of_model())[:-1], {}, "1 questions of .* \\(300\\) and run \\(299\\)"),
@@ -128,7 +128,7 @@ def test_kept_samples_that_changed_are_refused(baseline, tmp_path):
     code, said = run_gate(baseline, tmp_path / "base")
     assert code == 2 and "its sha256 differs" in said
     kept.unlink()
-    assert "are not there" in run_gate(baseline, tmp_path / "base")[1]
+    assert "are missing" in run_gate(baseline, tmp_path / "base")[1]
     kept.write_bytes(content)
     edit(baseline, lambda data: data["tasks"][0]["metrics"][1].update(value=0.3))
     code, said = run_gate(baseline, tmp_path / "base")
@@ -139,7 +139,7 @@ def test_kept_samples_that_changed_are_refused(baseline, tmp_path):
     "text, sentence",
     [
         ("a: [", "is not YAML"),
-        ("[]", "is no baseline"),
+        ("[]", "is not a baseline"),
         ("model_name: x\ntasks: []", "tasks: List should have at least 1 item"),
         ("model_name: x\ntask: []", "task: there is no such entry"),
         ("model_name: x\ntasks: [{name: t, metrics: [{name: acc, value: .nan}]}]", "finite number"),

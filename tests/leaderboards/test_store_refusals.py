@@ -121,7 +121,7 @@ def test_a_duplicate_is_refused_unless_it_replaces(ours, tmp_path):
 def test_two_runs_of_one_entry_are_refused(ours, tmp_path):
     again = shutil.copytree(ours, tmp_path / "again")
     change_results(again, lambda r: r["config"].update(batch_size=7))
-    with pytest.raises(ValueError, match="both give the entry 'org__tiny/main/calib_nq_open--5"):
+    with pytest.raises(ValueError, match="both make the entry 'org__tiny/main/calib_nq_open--5"):
         add([ours, again], tmp_path / "store", **FEW)
     assert not (tmp_path / "store").exists()
 

@@ -70,7 +70,7 @@ def test_what_is_submitted_passes_the_check_of_the_one_who_receives_it(evaluated
 
 def test_a_refused_submission_leaves_neither_branch_nor_work_tree(evaluated, clone, tmp_path):
     submit([evaluated], clone, branch="mine")
-    with pytest.raises(ValueError, match="has a branch 'mine' already"):
+    with pytest.raises(ValueError, match="already has a branch 'mine'"):
         submit([evaluated], clone, branch="mine")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError):
@@ -102,11 +102,11 @@ def stored(evaluated, folder, change):
         (lambda e: e["scores"][0]["metrics"]["brier_skill"].update(high=0.99), "brier_skill is"),
         (lambda e: e["scores"][0].update(n_missing=7), "n_missing is 7 instead of 24"),
         (lambda e: e["scores"][0].update(label="Fine-Tuned by Us"), "the label 'Fine-Tuned by Us'"),
-        (lambda e: charted(e)["reliability"]["count"].__setitem__(0, 99), "reliability is not"),
+        (lambda e: charted(e)["reliability"]["count"].__setitem__(0, 99), "reliability differs from"),
         (lambda e: charted(e)["risk_coverage"]["risk"].__setitem__(0, 0.123), "risk_coverage"),
         (
             lambda e: e["scores"][0]["metrics"].update(magic=e["scores"][0]["metrics"]["ece"]),
-            "magic is no score that can be recomputed",
+            "magic is not a score that can be recomputed",
         ),
         (lambda e: e["samples"].update(file=None, sha256=None), "its samples were not kept"),
     ],

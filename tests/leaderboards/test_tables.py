@@ -298,7 +298,7 @@ def test_a_table_says_which_methods_have_the_same_confidences():
     (note,) = notes(table_rows([base, other, copied]))
     assert note.startswith(
         "Zero-Shot Classifier of org/one (3-shot); Zero-Shot Classifier of org/one with tuned "
-        "(3-shot): the same confidences in every answer, to the last bit. Have they been asked"
+        "(3-shot): the same confidences in every answer, to the last bit. Check that each"
     )
     assert notes(table_rows([base, other])) == []
 

@@ -280,7 +280,7 @@ def test_a_log_that_is_cut_or_of_another_run_is_an_error(run_folder):
     with pytest.raises(ValueError, match="samples of 29 questions, but 'results_.* says that 30"):
         run(file)
     write_rows(file, [*rows, rows[3]])
-    with pytest.raises(ValueError, match="line 31: document 3 is there twice"):
+    with pytest.raises(ValueError, match="line 31: document 3 occurs twice"):
         run(file)
     write_rows(file, rows)
     (beside,) = run_folder.glob("results_*.json")

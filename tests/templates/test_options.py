@@ -35,7 +35,7 @@ def test_an_existing_folder_is_left_alone(tmp_path):
     [
         ({"prompt": None}, "needs one"),
         ({"prompt": "{{prompt}} {{colour}}"}, "row 1: .* 'colour' is undefined"),
-        ({"prompt": "{{prompt"}, "--prompt is no template: unexpected end of template"),
+        ({"prompt": "{{prompt"}, "--prompt is not a valid template: unexpected end of template"),
         ({"prompt": " "}, "row 1: the prompt is empty"),
         ({"prompt": "{{1 / 0}}"}, "row 1: the prompt cannot be filled in: division by zero"),
         ({"prompt": "{{prompt + 1}}"}, "row 1: the prompt cannot be filled in: can only concat"),
