@@ -145,7 +145,9 @@ def _text(value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:  # JSON can write what UTF-8 cannot
-        raise ValueError("the text has half a character (\\ud800 to \\udfff); mend it.") from None
+        raise ValueError(
+            "the text has half of a surrogate pair (\\ud800 to \\udfff); correct it."
+        ) from None
     return value
 
 

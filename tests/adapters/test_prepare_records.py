@@ -95,7 +95,7 @@ def test_files_of_one_folder_that_are_called_by_their_role_are_one_task(tmp_path
 BAD = [
     ({"prompt": "p", "completion": " "}, "row 2: the completion is empty"),
     ({"prompt": 5, "completion": "c"}, "row 2: the prompt is 5; it must be a text"),
-    ({"prompt": "p \ud800", "completion": "c"}, "row 2: the prompt has half a character"),
+    ({"prompt": "p \ud800", "completion": "c"}, "row 2: the prompt has half of a surrogate pair"),
     ({"messages": "hello"}, "row 2: the messages are neither a list nor JSON"),
     ({"messages": [{"role": "user", "content": "q"}]}, "must be a list of at least a question and"),
     (

@@ -131,7 +131,7 @@ def test_a_log_of_lm_eval_is_read_by_its_method(tmp_path, tables):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("-o", "o.xlsx"), "'o.xlsx' is the name of no table: end it in .csv"),
+    (("-o", "o.xlsx"), "'o.xlsx' does not have the suffix of a table: use .csv"),
     (("-o", "o.csv", "--clip", "0.9"), "give a number between 0 and 0.5"),
     (("-o", "o.csv", "--map", "isotonic", "--clip", "0.1"), "leave clip out"),
     (("-o", "o.csv", "--rows", "nothing"), "there is no column 'nothing'"),

@@ -126,7 +126,7 @@ def test_the_gate_holds_it_and_knows_another_fit(runs, combined, tmp_path):
         *("-o", tmp_path / "other"),
     )
     code, output = run_gate(baseline, tmp_path / "other")
-    assert code == 2 and "asked for in another way" in output
+    assert code == 2 and "asked for differently" in output
 
 
 def test_score_reads_it(combined):

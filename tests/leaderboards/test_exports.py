@@ -118,7 +118,9 @@ def test_the_dataset_folder_loads_with_datasets(store, tmp_path, monkeypatch):
 
 
 def test_an_unknown_format_and_an_empty_store_are_named(store, tmp_path):
-    with pytest.raises(ValueError, match="'xml' is no format.*eee, model-index, dataset"):
+    with pytest.raises(
+        ValueError, match="'xml' is not an export format.*eee, model-index, dataset"
+    ):
         export(store, "xml", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="has no entries"):

@@ -102,7 +102,7 @@ def stored(evaluated, folder, change):
         (lambda e: e["scores"][0]["metrics"]["brier_skill"].update(high=0.99), "brier_skill is"),
         (lambda e: e["scores"][0].update(n_missing=7), "n_missing is 7 instead of 24"),
         (lambda e: e["scores"][0].update(label="Fine-Tuned by Us"), "the label 'Fine-Tuned by Us'"),
-        (lambda e: charted(e)["reliability"]["count"].__setitem__(0, 99), "reliability differs from"),
+        (lambda e: charted(e)["reliability"]["count"].__setitem__(0, 99), "reliability differs"),
         (lambda e: charted(e)["risk_coverage"]["risk"].__setitem__(0, 0.123), "risk_coverage"),
         (
             lambda e: e["scores"][0]["metrics"].update(magic=e["scores"][0]["metrics"]["ece"]),

@@ -123,7 +123,7 @@ def test_certain_confidences_need_a_clip():
         ({"m": [0.8, 0.7, 0.2, 0.1]}, [0, 0, 1, 1], "separate"),
         ({"m": [0.1, 0.5, 0.5, 0.8]}, [0, 0, 1, 1], "separate"),  # but for a tie
         ({"m": [0.1, 0.2, 0.7, 0.8]}, [1, 1, 1, 1], "all 4 answers are right"),
-        ({"m": [0.3, 0.3, 0.3, 0.3]}, [0, 1, 0, 1], "m says the same"),
+        ({"m": [0.3, 0.3, 0.3, 0.3]}, [0, 1, 0, 1], "m is the same"),
         ({"m": [0.1, 0.4, 0.7], "n": [0.1, 0.4, 0.7]}, [1, 0, 1], "n says nothing that m"),
         ({"m|n": [0.1, 0.4, 0.7]}, [1, 0, 1], "leave out"),
         ({"m": [0.1, 0.4], "n": [0.1]}, [1, 0], "m has 2 values and n has 1"),

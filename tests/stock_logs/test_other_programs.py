@@ -137,7 +137,9 @@ def test_an_inspect_verdict_that_is_partly_right_is_refused(tmp_path):
     with pytest.raises(ValueError, match="sample 0: the verdict is 'P', neither right"):
         run(write_eval(tmp_path / "log.eval", samples))
     samples = samples_of(lambda c, y: {"value": "C", "metadata": {"confidence": "very"}})
-    with pytest.raises(ValueError, match="sample 0: the confidence is 'very', which is no number"):
+    with pytest.raises(
+        ValueError, match="sample 0: the confidence is 'very', which is not a number"
+    ):
         run(write_eval(tmp_path / "log.eval", samples))
 
 

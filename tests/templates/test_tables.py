@@ -147,8 +147,8 @@ def test_half_a_character_is_named_before_it_breaks_the_file(tmp_path):
         tmp_path,
         [{"prompt": "\ud83c", "reference": "x"}, {"id": "\udf0d", "prompt": "a", "reference": "y"}],
     )
-    assert "row 1, column 'prompt': the text has half a character" in cell
-    assert "row 2, column 'id': the text has half a character" in id
+    assert "row 1, column 'prompt': the text has half of a surrogate pair" in cell
+    assert "row 2, column 'id': the text has half of a surrogate pair" in id
 
 
 def test_rows_that_differ_in_nothing_but_the_id_are_the_same(tmp_path):
