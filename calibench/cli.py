@@ -102,7 +102,7 @@ def _end(sentence: str, status: int) -> NoReturn:
 def _fault() -> NoReturn:
     traceback.print_exc()
     _end(
-        "calibench: this is a fault of calibench, not yours. Please report it to its maintainers, "
-        "with the command and all lines from 'Traceback' on.",
+        "calibench: this is a bug in calibench, not your mistake. Please report it to its "
+        "maintainers, with the command and all lines from 'Traceback' on.",
         FAULT,
     )

@@ -215,16 +215,16 @@ def prepare(
 @output_option("Folder for the data set.")
 @click.option("--rows", required=True, type=COUNT, help="Number of tasks with answers to write.")
 @click.option("--model", default="hf", show_default=True, help="The teacher's back end in lm-eval.")
-@click.option("--model_args", default="", help="Its arguments, as in lm-eval.")
+@click.option("--model_args", default="", help="The back end's arguments, as in lm-eval.")
 @click.option("--batch_size", default="1", show_default=True)
-@click.option("--device", help="For back ends that take one.")
+@click.option("--device", help="Device, for back ends that take one.")
 @click.option("--chat", is_flag=True, help="Show prompts as a user's turn in a chat template.")
 @click.option(
     "--temperature",
     default=0.7,
     show_default=True,
     type=click.FloatRange(0),
-    help="0: always the likeliest word.",
+    help="Temperature of the samples; 0 takes the likeliest word.",
 )
 @click.option(
     "--top_p",
@@ -238,7 +238,7 @@ def prepare(
     default=400,
     show_default=True,
     type=COUNT,
-    help="Most tokens per reply of the teacher.",
+    help="Maximum number of tokens per reply of the teacher.",
 )
 @click.option(
     "--prompts", default=8, show_default=True, type=COUNT, help="Prompts for new tasks per round."
@@ -255,7 +255,7 @@ def prepare(
     default=300,
     show_default=True,
     type=COUNT,
-    help="Most words in an answer.",
+    help="Maximum number of words in an answer.",
 )
 @click.option("--seed", default=0, show_default=True)
 def self_instruct(

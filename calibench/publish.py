@@ -69,7 +69,7 @@ def gate(
     RESULTS is a folder that lm_eval wrote with --log_samples, BASELINE a YAML file of one model.
 
     Exit status: 0 no regression, 1 a regression, 2 cannot decide (a task or score is missing, or
-    was made differently, or a file cannot be read), 130 interrupted, 70 a fault of calibench.
+    was made differently, or a file cannot be read), 130 interrupted, 70 a bug in calibench.
 
     \b
     Examples:
@@ -141,14 +141,17 @@ def build(
 
 
 @leaderboard.command()
-@click.argument("form", type=click.Choice(["eee", "model-index", "dataset"]))
+@click.argument("form", metavar="FORMAT", type=click.Choice(["eee", "model-index", "dataset"]))
 @STORE
 @output_option("Folder for the files.")
 def export(form: str, store: Path, output: Path) -> None:
     """Write the entries of a store in another format.
 
-    eee: one JSON file per entry in the schema of Every Eval Ever. model-index: YAML for the head of
-    a model card. dataset: a folder that `datasets` reads and the Hugging Face Hub shows.
+    \b
+    FORMAT is one of
+      eee           one JSON file per entry in the schema of Every Eval Ever
+      model-index   YAML for the head of a model card
+      dataset       a folder that `datasets` reads and the Hugging Face Hub shows
 
     \b
     Example:

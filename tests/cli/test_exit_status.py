@@ -43,7 +43,7 @@ def test_a_fault_of_calibench_shows_its_traceback_and_asks_for_a_report(monkeypa
     ended = ends(monkeypatch, capsys, KeyError("filter"))
     assert ended.code == calibench.cli.FAULT
     assert "Traceback" in ended.said and "KeyError: 'filter'" in ended.said
-    assert ended.said.strip().splitlines()[-1].startswith("calibench: this is a fault of calibench")
+    assert ended.said.strip().splitlines()[-1].startswith("calibench: this is a bug in calibench")
 
 
 @pytest.fixture
