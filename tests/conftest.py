@@ -34,21 +34,26 @@ def pytest_collection():
 
 # The longest first, so that workers which take a file at a time end together.
 LONGEST = (
-    "cli/test_end_to_end.py", "adapters/test_fast_tasks.py", "adapters/test_fast_backend.py",
-    "adapters/test_backend.py", "adapters/test_training_frame.py",
+    "cli/test_end_to_end.py", "adapters/test_fast_tasks.py", "adapters/test_fast_samples.py",
+    "adapters/test_fast_fallback.py", "adapters/test_backend.py", "adapters/test_training_frame.py",
     "adapters/test_response_cache.py", "adapters/test_resume.py", "adapters/test_early_errors.py",
-    "adapters/test_tune.py", "leaderboards/test_leaderboard.py", "adapters/test_cogcalib.py",
-    "faults/test_faults.py", "leaderboards/test_site.py", "adapters/test_lower_layers.py",
+    "adapters/test_tune.py", "adapters/test_cogcalib.py", "adapters/test_fast_backend.py",
+    "faults/test_faults.py", "methods/test_api_requests.py", "leaderboards/test_site_pages.py",
+    "leaderboards/test_leaderboard.py", "adapters/test_lower_layers.py",
     "metrics/test_bootstrap.py", "tasks/test_files.py", "adapters/test_supervised.py",
-    "tasks/test_late_requests.py", "adapters/test_prepare.py", "methods/test_requests.py",
+    "tasks/test_late_requests.py",
+    "tasks/test_embedded_tokenizer.py", "adapters/test_prepare.py",
     "adapters/test_calibration_heads.py", "leaderboards/test_store_hostile.py",
-    "adapters/test_token_statistics.py", "text/test_labels.py",
+    "leaderboards/test_leaderboard_files.py", "adapters/test_token_statistics.py",
+    "text/test_labels.py",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
     """Put the files of `LONGEST` in front, in this order."""
     place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    if gone := [str(path) for path in place if not path.is_file()]:
+        raise pytest.UsageError(f"LONGEST names files that do not exist: {', '.join(gone)}")
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
