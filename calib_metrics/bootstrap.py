@@ -18,14 +18,14 @@ from calib_metrics.cells import Cells, Drawn, divide
 Floats = NDArray[np.float64]
 
 
-def known(cells: Cells) -> tuple[Floats, Floats]:
+def answered_cells(cells: Cells) -> tuple[Floats, Floats]:
     """Return confidence and correct of the cells that have a confidence."""
     return cells.confidence[: cells.answered], cells.correct[: cells.answered]
 
 
-def known_rows(cells: Cells) -> tuple[Floats, Floats]:
+def answered_rows(cells: Cells) -> tuple[Floats, Floats]:
     """Return confidence and correct of the sample's rows that have a confidence."""
-    confidence, correct = known(cells)
+    confidence, correct = answered_cells(cells)
     size = cells.size[: cells.answered]
     return np.repeat(confidence, size), np.repeat(correct, size)
 
@@ -36,7 +36,7 @@ def resampled_mean(
     """Return the `resampled` function of a metric that is a mean over rows."""
 
     def resampled(cells: Cells) -> Callable[[Drawn], Floats]:
-        value = row_values(*known(cells))
+        value = row_values(*answered_cells(cells))
         infinite = np.isinf(value)  # 0 draws of an infinite loss are 0, not NaN
         finite = np.where(infinite, 0.0, value)
 

@@ -12,7 +12,7 @@ from scipy.special import erf
 
 from calib_metrics._checks import check_choice, check_count, check_rows, check_unsorted
 from calib_metrics.bins import STRATEGIES, bin_index, bin_sums
-from calib_metrics.bootstrap import known, known_rows, resampled_mean, totals_by_bin
+from calib_metrics.bootstrap import answered_cells, answered_rows, resampled_mean, totals_by_bin
 from calib_metrics.cells import Cells, Drawn
 from calib_metrics.metric import BINNING, Metric, Resampled
 
@@ -161,8 +161,8 @@ def debiased_norm(
 
 
 def _resampled_ece(cells: Cells, bins: int, strategy: str, norm: str, debias: bool) -> Resampled:
-    confidence, correct = known(cells)
-    rows, outcomes = known_rows(cells)
+    confidence, correct = answered_cells(cells)
+    rows, outcomes = answered_rows(cells)
     index = bin_index(rows, bins, strategy, outcomes)[cells.first[: cells.answered]]
     columns = [correct - confidence, np.ones(index.size)] + [correct] * debias
     totals = totals_by_bin(index, np.stack(columns, axis=1))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_choice, check_rows
 from calib_metrics.bins import run_starts
-from calib_metrics.bootstrap import known_rows, totals_by_bin
+from calib_metrics.bootstrap import answered_rows, totals_by_bin
 from calib_metrics.cells import Cells, Drawn
 from calib_metrics.metric import Metric, Resampled
 
@@ -189,7 +189,7 @@ def _divide(over: Floats, under: NDArray[Any]) -> Floats:
 
 
 def _resampled(cells: Cells, mode: str) -> Resampled:
-    gap, index, reduce = prepare(*known_rows(cells), mode)  # rows are cells here: see make_cells
+    gap, index, reduce = prepare(*answered_rows(cells), mode)  # rows are cells here: see make_cells
     totals = totals_by_bin(index, np.stack([gap, np.ones(gap.size)], axis=1))
 
     def calibration_error(drawn: Drawn) -> Floats:

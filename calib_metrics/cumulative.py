@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from calib_metrics._checks import check_rows
 from calib_metrics.bins import run_starts
-from calib_metrics.bootstrap import known
+from calib_metrics.bootstrap import answered_cells
 from calib_metrics.cells import Cells, Drawn, divide
 from calib_metrics.metric import Floats, Metric, Resampled
 
@@ -35,7 +35,7 @@ def ks_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def _resampled(cells: Cells) -> Resampled:
-    confidence, correct = known(cells)
+    confidence, correct = answered_cells(cells)
     start = run_starts(confidence)
 
     def largest_drift(drawn: Drawn) -> Floats:

@@ -66,7 +66,7 @@ def find(name: str) -> Asked:
     return Asked(METRICS[kind], float(share) if at else None)
 
 
-def meant(name: str) -> Metric | None:
+def find_or_none(name: str) -> Metric | None:
     """Return the metric that a name means, whatever follows "@" or ":"; None if there is none."""
     return METRICS.get(re.split("[@:]", name)[0])
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib_metrics._checks import check_rows
-from calib_metrics.bootstrap import known
+from calib_metrics.bootstrap import answered_cells
 from calib_metrics.cells import Cells, Drawn, divide
 from calib_metrics.metric import Metric, Resampled
 
@@ -60,7 +60,7 @@ def _check_rate(base_rate: float | None) -> None:
 
 
 def _resampled_skill(cells: Cells, base_rate: float | None) -> Resampled:
-    confidence, correct = known(cells)
+    confidence, correct = answered_cells(cells)
     squares = (confidence - correct) ** 2
 
     def skill(drawn: Drawn) -> NDArray[np.float64]:

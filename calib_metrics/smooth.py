@@ -10,7 +10,7 @@ from scipy.fft import dct, idct
 
 from calib_metrics._checks import check_rows
 from calib_metrics.bins import run_starts
-from calib_metrics.bootstrap import known, known_rows
+from calib_metrics.bootstrap import answered_cells, answered_rows
 from calib_metrics.cells import Cells, Drawn, divide
 from calib_metrics.metric import Metric, Resampled
 
@@ -123,8 +123,8 @@ def _residual_sums(
 
 
 def _resampled(cells: Cells) -> Resampled:
-    confidence, correct = known(cells)
-    bandwidth = smooth_ece_bandwidth(*known_rows(cells))
+    confidence, correct = answered_cells(cells)
+    bandwidth = smooth_ece_bandwidth(*answered_rows(cells))
     points = grid_size(bandwidth)
     cell, upper = to_grid(confidence, points)
     start = run_starts(cell)

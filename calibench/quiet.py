@@ -45,5 +45,5 @@ def hush() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    said = record.getMessage()
-    return not any(re.fullmatch(words, said) for words in LOGGED.get(record.name, ()))
+    message = record.getMessage()
+    return not any(re.fullmatch(words, message) for words in LOGGED.get(record.name, ()))

@@ -30,12 +30,12 @@ from calib_adapters.training.curves import draw_curves, training_log
 from calib_adapters.training.disk_errors import writing_to
 from calib_adapters.training.hub import check_hub, push
 from calib_adapters.training.job import Job, TrainingContext
-from calib_adapters.training.precision import settled
+from calib_adapters.training.precision import resolve_dtype
 from calib_adapters.training.processes import first_with_all_threads, process_state
 from calib_adapters.training.provenance import describe_machine, describe_versions, peak_memory
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.schema import Recipe
-from calib_adapters.training.sharding import gathered
+from calib_adapters.training.sharding import whole_weights
 from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
 
 METHODS: Mapping[str, Callable[[TrainingContext], Job]] = {
@@ -86,7 +86,7 @@ def tune(
     """
     output = output.absolute()  # checkpoints name each other by their paths
     state = process_state()
-    settings = settled(load_recipe(recipe, overrides), state.device)
+    settings = resolve_dtype(load_recipe(recipe, overrides), state.device)
     fingerprint, asked = data_fingerprint(data), read_asked_with(data)
     identity = _identity(settings, model, fingerprint, asked)
     if push_to:
@@ -183,7 +183,7 @@ def _train(
         },
         "versions": describe_versions(),
     }
-    with gathered(trainer):
+    with whole_weights(trainer):
         if state.is_main_process:
             curves = training_log(trainer.state.log_history)
             _publish(job, settings, calibration, training, curves, work, output)

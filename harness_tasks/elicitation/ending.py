@@ -75,7 +75,7 @@ def ended(
     until: Sequence[str],
     limit: int,
     count: Callable[[str], int] | None,
-    told: bool | None = None,
+    reported: bool | None = None,
 ) -> bool | None:
     r"""Whether `text` ended before its `limit` of tokens.
 
@@ -84,7 +84,7 @@ def ended(
         until: the stop strings.
         limit: maximum number of tokens of the reply.
         count: returns the number of tokens of a text; ``None`` without a tokenizer.
-        told: what the server reports; ``None`` if nothing.
+        reported: what the server reports; ``None`` if nothing.
 
     Returns:
         True if it ended by itself, False if it was cut, ``None`` if unknown.
@@ -96,8 +96,8 @@ def ended(
     """
     if any(stop in text for stop in until if stop):
         return True
-    if told is not None:
-        return told
+    if reported is not None:
+        return reported
     if count is not None:
         return count(text) < limit - limit // SLACK
     return True if len(text.encode()) < limit else None
@@ -170,8 +170,8 @@ def with_endings(lm: LM, replies: Sequence[str], requests: Sequence[Instance]) -
         text, thinking = without_thought(reply, each.args[0])
         # A stop string in the thought did not end the reply.
         stopped = any(stop in text for stop in until if stop)
-        told = True if stopped else getattr(reply, "ended", None)
-        over = False if thinking else ended(reply, [], limit, count, told)
+        reported = True if stopped else getattr(reply, "ended", None)
+        over = False if thinking else ended(reply, [], limit, count, reported)
         found.append(Reply(cut_at_stops(text, until), over, limit, thinking))
         asked[each.task_name, limit] += 1
         cut[each.task_name, limit] += over is False

@@ -165,8 +165,8 @@ def _why_none(error: Exception) -> str | None:
     status = getattr(response, "status_code", None) or getattr(error, "status", None)
     if status not in REFUSED:
         return None
-    said = " ".join((getattr(response, "text", "") or str(error)).split())[:200]
-    return f" (it refuses with status {status}: {said})"
+    answer = " ".join((getattr(response, "text", "") or str(error)).split())[:200]
+    return f" (it refuses with status {status}: {answer})"
 
 
 def _raised_in(error: Exception) -> str:

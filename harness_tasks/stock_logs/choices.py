@@ -151,8 +151,8 @@ def _columns(
             texts = [text.removeprefix(delimiter) for text in question.continuations]
             scores = _scores(question.loglikelihoods, name, texts)
             chosen = int(np.argmax(scores))
-            said = logged[name][place] if name in logged else None
-            correct[place] = _correct(question, name, chosen, gold, said)
+            in_log = logged[name][place] if name in logged else None
+            correct[place] = _correct(question, name, chosen, gold, in_log)
             shares = _softmax(scores)
             confidence[place] = shares[chosen]
             right[place] = _right(chosen, gold, correct[place] == 1, len(texts))
@@ -183,7 +183,7 @@ def _gold(question: Question, delimiter: str, *, as_text: bool) -> frozenset[int
 
 
 def _correct(
-    question: Question, name: str, chosen: int, gold: frozenset[int] | None, said: int | None
+    question: Question, name: str, chosen: int, gold: frozenset[int] | None, in_log: int | None
 ) -> int:
     """Return whether the chosen option is right, as the log says too."""
     taken = _taken(question.row)
@@ -193,18 +193,18 @@ def _correct(
             f"but the log says that lm_eval took number {taken}."
         )
     if gold is None:
-        if said is None:
+        if in_log is None:
             raise _Disagrees(
                 f"{question.where} says neither which option is right (target: "
                 f"{question.row.get('target')!r}) nor whether the answer is correct."
             )
-        return said
+        return in_log
     correct = int(chosen in gold)
-    if said is not None and said != correct:
+    if in_log is not None and in_log != correct:
         places = ", ".join(map(str, sorted(gold))) or "none"
         raise _Disagrees(
             f"{question.where}: {name} chooses option {chosen} (from 0) and the right one is "
-            f"{places}, but the log says {name} = {said}. The file was changed, or its task "
+            f"{places}, but the log says {name} = {in_log}. The file was changed, or its task "
             "scores answers in its own way, so that the likelihoods do not tell how sure the "
             "answer is."
         )

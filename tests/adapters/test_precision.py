@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from calib_adapters.serving.evaluate import OURS
 from calib_adapters.serving.model import CalibHFLM
-from calib_adapters.training.precision import native_dtype, settled
+from calib_adapters.training.precision import native_dtype, resolve_dtype
 from calib_adapters.training.recipe import load_recipe, shipped_recipes
 from calib_adapters.tune import tune
 from helpers.adapters_common import RECIPE
@@ -106,12 +106,13 @@ def suits(monkeypatch, dtype):
 @pytest.mark.parametrize("native", ["bfloat16", "float32"])
 def test_a_recipe_is_settled_once_by_the_device_unless_it_says_what_it_wants(monkeypatch, native):
     suits(monkeypatch, native)
-    assert settled(load_recipe(RECIPE), CPU).dtype == native
+    assert resolve_dtype(load_recipe(RECIPE), CPU).dtype == native
     for given in ("bfloat16", "float32"):
-        assert settled(load_recipe(RECIPE, [f"dtype={given}"]), CPU).dtype == given
+        assert resolve_dtype(load_recipe(RECIPE, [f"dtype={given}"]), CPU).dtype == given
     # Steps of training are too small for weights in bfloat16.
-    assert settled(load_recipe("sft", ["lora=null"]), CPU).dtype == "float32"
-    assert settled(load_recipe("calibration_tuning_probe"), CPU).dtype == native  # base is frozen
+    assert resolve_dtype(load_recipe("sft", ["lora=null"]), CPU).dtype == "float32"
+    # The base of a probe is frozen.
+    assert resolve_dtype(load_recipe("calibration_tuning_probe"), CPU).dtype == native
 
 
 def test_what_was_trained_says_its_dtype_everywhere(monkeypatch, tiny, graded, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import calib_metrics
 from calib_metrics import lm_eval_hooks, score, worst_case
 from calib_metrics._checks import sort_rows
-from calib_metrics.registry import METRICS, NAMES, find, meant
+from calib_metrics.registry import METRICS, NAMES, find, find_or_none
 from calib_metrics.signature import SIGNATURE_VERSION
 
 OF_CONFIDENCES = [name for name in NAMES if not METRICS[name].all_rows]
@@ -133,8 +133,8 @@ def test_the_docs_name_every_metric():
 def test_a_name_is_found_with_what_follows_it():
     assert find("selective_accuracy@0.7") == (METRICS["selective_accuracy"], 0.7)
     assert find("selective_accuracy") == (METRICS["selective_accuracy"], None)
-    assert meant("ece:nonsense") is METRICS["ece"]
-    assert meant("acc_norm") is None
+    assert find_or_none("ece:nonsense") is METRICS["ece"]
+    assert find_or_none("acc_norm") is None
 
 
 def test_the_packages_version_is_not_the_signatures():

@@ -95,13 +95,13 @@ def collate_replies(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
     ``reply_*`` as in `collate`, without the last token, which is only predicted; ``reply_rows``,
     ``reply_columns`` and ``reply_tokens`` (P,): where which token of a reply is predicted.
     """
-    told = [(row["input_ids"], [row[r], *row[f"{r}_tail"]]) for r in ("yes", "no") for row in rows]
-    limits = [len(ids) - 1 for ids, _ in told]
-    replies = pad_rows([ids + reply[:-1] for ids, reply in told], limits, pad)
+    texts = [(row["input_ids"], [row[r], *row[f"{r}_tail"]]) for r in ("yes", "no") for row in rows]
+    limits = [len(ids) - 1 for ids, _ in texts]
+    replies = pad_rows([ids + reply[:-1] for ids, reply in texts], limits, pad)
     batch = {f"reply_{name}": value for name, value in replies.items()}
     places = [
         (i, len(ids) - 1 + k, token)
-        for i, (ids, reply) in enumerate(told)
+        for i, (ids, reply) in enumerate(texts)
         for k, token in enumerate(reply)
     ]
     for name, values in zip(("rows", "columns", "tokens"), zip(*places, strict=True), strict=True):

@@ -32,7 +32,7 @@ def native_dtype(device: torch.device) -> Literal["bfloat16", "float32"]:
     return "bfloat16" if native else "float32"
 
 
-def settled(recipe: Recipe, device: torch.device) -> Recipe:
+def resolve_dtype(recipe: Recipe, device: torch.device) -> Recipe:
     """`recipe` with a dtype in place of ``auto``; weights that are all trained are float32."""
     if recipe.dtype != "auto":
         return recipe

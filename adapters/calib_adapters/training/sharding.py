@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor
 
 
 @contextmanager
-def gathered(trainer: transformers.Trainer) -> Iterator[None]:
+def whole_weights(trainer: transformers.Trainer) -> Iterator[None]:
     """Inside this context, every process holds the trainer's model whole, ready to be saved.
 
     All processes have to enter. FSDP's model cannot be trained on after that.

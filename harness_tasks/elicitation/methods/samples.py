@@ -70,9 +70,9 @@ class DistinctAnswers:
         extra = {"samples": texts}
         if reason := too_few(question, texts, at_least=2):
             return Reading(None, reason, extra)
-        said = readable(question, texts)
-        distinct = len(group(said, lambda one, other: same_answer(question, one, other)))
-        return Reading(1 - (distinct - 1) / (len(said) - 1), extra=extra)
+        legible = readable(question, texts)
+        distinct = len(group(legible, lambda one, other: same_answer(question, one, other)))
+        return Reading(1 - (distinct - 1) / (len(legible) - 1), extra=extra)
 
 
 def ask_for_samples(question: Question, k: int, weighted: bool) -> list[Instance]:
@@ -118,11 +118,11 @@ def too_few(
     question: Question, texts: Sequence[str], at_least: int = 1, what: str = "sampled answers"
 ) -> str | None:
     """The reason if fewer than half of `texts`, or than `at_least`, can be read; else ``None``."""
-    said = len(readable(question, texts))
-    if said >= max(at_least, len(texts) / 2):
+    legible = len(readable(question, texts))
+    if legible >= max(at_least, len(texts) / 2):
         return None
     does = "name an option" if question.labels else "say anything"
-    return f"only {said} of {len(texts)} {what} {does}"
+    return f"only {legible} of {len(texts)} {what} {does}"
 
 
 def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
@@ -132,11 +132,11 @@ def weigh(question: Question, k: int, weighted: bool) -> Mapping[str, float]:
     underflow. Empty if no text has a probability above zero.
     """
     texts = sampled_texts(question, k)
-    said = readable(question, texts)
+    legible = readable(question, texts)
     if not weighted:
-        return Counter(said)
+        return Counter(legible)
     scored = zip(texts, question.shared[LOGPROBS], strict=True)
-    logprobs = {text: request.resps[0][0] for text, request in scored if text in said}
+    logprobs = {text: request.resps[0][0] for text, request in scored if text in legible}
     top = max(logprobs.values(), default=-math.inf)
     if top == -math.inf:
         return {}

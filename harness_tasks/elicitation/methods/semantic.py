@@ -105,8 +105,8 @@ class SemanticEntropy(SemanticClusters):
         return too_few(question, texts, at_least=2)
 
     def _confidence(self, question, clusters, masses, same) -> float:
-        said = readable(question, sampled_texts(question, self.k))
-        return max(0.0, 1 - entropy(masses) / math.log(len(said)))
+        legible = readable(question, sampled_texts(question, self.k))
+        return max(0.0, 1 - entropy(masses) / math.log(len(legible)))
 
 
 def alike(one: str, other: str) -> bool:

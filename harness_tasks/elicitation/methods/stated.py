@@ -203,12 +203,12 @@ class _Statement:
             return
         if self.behind is not None:
             raise Refused("several numbers")
-        before, said = self.tokens[at - 1] if at else None, set(self.words)
+        before, words = self.tokens[at - 1] if at else None, set(self.words)
         if before is not None and before.text in NOT_BEFORE - ({"and"} if self.found else set()):
             raise Refused(f"{before.text!r} before the number")
-        if not (stated.marked or LABELS & said or said <= HEDGES | SPEAKING):
+        if not (stated.marked or LABELS & words or words <= HEDGES | SPEAKING):
             raise Refused("a number without a percent sign, which may be about something else")
-        self.needed = bool(ANSWERS & said) and not (LABELS | SURE) & said
+        self.needed = bool(ANSWERS & words) and not (LABELS | SURE) & words
         self.found.append(stated)
         self.behind = []
 

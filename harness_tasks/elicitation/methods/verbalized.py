@@ -185,9 +185,9 @@ class VerbalizedTopK:
         reply = requests[0].resps[0]
         extra = {"reply": reply}
         # Without a chat template the prompt itself ends with the first mark.
-        begun = "" if question.conversation.messages is not None else "G1:"
+        opening = "" if question.conversation.messages is not None else "G1:"
         # A cut reply may end with half of a guess or of its probability.
-        whole = begun + reply
+        whole = opening + reply
         whole = whole.rpartition("\n")[0] if unfinished(reply) else whole
         guesses = parse_guesses(whole)[: self.guesses]
         if not guesses:

@@ -170,7 +170,7 @@ def _check_same_answers(one: Log, other: Log) -> None:
             f"'{one.path}' and '{other.path}' are not about the same questions "
             f"({len(one.ids)} and {len(other.ids)}); ask all methods about the same ones."
         )
-    if one.said != other.said:
+    if one.answers_fingerprint != other.answers_fingerprint:
         raise ValueError(f"'{one.path}' and '{other.path}' hold different answers. {_FREEZE}")
     if not np.array_equal(one.correct, other.correct, equal_nan=True):  # type: ignore[arg-type]
         raise ValueError(

@@ -18,7 +18,7 @@ from calib_leaderboards.gate.evidence import (
 from calib_leaderboards.gate.runs import CannotDecide
 from calib_leaderboards.gate.samples import Column
 from calib_metrics import score
-from calib_metrics.registry import check_metrics, find, meant
+from calib_metrics.registry import check_metrics, find, find_or_none
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +118,7 @@ def _per_question(name: str, column: Column) -> Floats | None:
 
 def _of_confidences(name: str, column: Column) -> bool:
     """Whether calib_metrics defines the score; otherwise it is a mean of logged values."""
-    if column.confidence is None or meant(name) is None:
+    if column.confidence is None or find_or_none(name) is None:
         return False
     check_metrics([name])
     return True

@@ -10,7 +10,7 @@ from calib_leaderboards.gate.baseline import Baseline, Metric, Task
 from calib_leaderboards.gate.measure import definition
 from calib_leaderboards.gate.runs import CannotDecide, TaskRun
 from calib_leaderboards.gate.samples import Column, Samples
-from calib_metrics.registry import meant
+from calib_metrics.registry import find_or_none
 
 _UPDATE = "Evaluate it as the baseline was, or update the baseline."
 
@@ -125,7 +125,7 @@ def higher_is_better(metric: Metric, column: Column, tested: TaskRun) -> bool:
     """Which way is better: by the baseline, else by the metric's definition or the task."""
     if metric.direction is not None:
         return metric.direction == "higher"
-    if column.confidence is not None and (known := meant(metric.name)):
+    if column.confidence is not None and (known := find_or_none(metric.name)):
         return known.higher_is_better
     if metric.name in tested.task.directions:
         return tested.task.directions[metric.name]

@@ -70,7 +70,7 @@ def samples_of_log(log: Log) -> Samples:
         keys = [f"{id} {document}" for id, document in zip(log.ids, documents, strict=True)]
         prompts = log.contexts
     else:
-        keys = _told_apart(documents, log.ids)
+        keys = _distinguish(documents, log.ids)
         prompts = log.prompts
     order = sorted(range(len(keys)), key=keys.__getitem__)
     asked = [prompts[place] for place in order]
@@ -82,7 +82,7 @@ def samples_of_log(log: Log) -> Samples:
     )
 
 
-def _told_apart(documents: list[str], numbers: tuple[str, ...]) -> list[str]:
+def _distinguish(documents: list[str], numbers: tuple[str, ...]) -> list[str]:
     """Distinguish equal documents without ids by their positions in the data."""
     keys, seen = [""] * len(documents), Counter()
     for place in sorted(range(len(documents)), key=lambda place: int(numbers[place])):

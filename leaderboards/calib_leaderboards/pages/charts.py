@@ -137,12 +137,12 @@ def reliability(bins: Reliability, title: str) -> str:
         f'<text class="soft end" x="{left - 6}" y="{base + 54}">n</text>',
         _numbers(left, base + 70, size),
     ]
-    told = "; ".join(
+    description = "; ".join(
         f"confidence {mean:.2f}: accuracy {share:.2f} of {count}"
         for mean, share, count in zip(bins.confidence, bins.accuracy, bins.count, strict=True)
         if mean is not None and share is not None
     )
-    return _svg(284, 334, f"{title}. {told}", parts)
+    return _svg(284, 334, f"{title}. {description}", parts)
 
 
 def risk_coverage(curve: RiskCoverage, title: str) -> str:
@@ -160,10 +160,10 @@ def risk_coverage(curve: RiskCoverage, title: str) -> str:
         f'<text class="soft mid" transform="translate(12,{base - size / 2})rotate(-90)">Risk'
         "</text>",
     ]
-    told = "; ".join(
+    description = "; ".join(
         f"the most confident {c:.0%}: {r:.0%} wrong" for c, r in pairs[:: max(len(pairs) // 5, 1)]
     )
-    return _svg(284, 282, f"{title}. {told}", parts)
+    return _svg(284, 282, f"{title}. {description}", parts)
 
 
 def _svg(width: float, height: float, title: str, parts: Iterable[str], alone: bool = False) -> str:

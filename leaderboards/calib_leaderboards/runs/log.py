@@ -68,7 +68,7 @@ class Log:
         return list(self.values)
 
     @property
-    def said(self) -> str | None:
+    def answers_fingerprint(self) -> str | None:
         """The fingerprint of ids and answers; None for tasks without confidences."""
         if self.answers is None:
             return None

@@ -69,9 +69,9 @@ def make_all(
     rates: dict[tuple[str, str | None], float] = {}
     for run in ordered:
         for task in run.tasks:
-            said = constant if bearers[task.name] is run else None
+            own_constant = constant if bearers[task.name] is run else None
             entry, packed = _checked(
-                run, task, adapters or {}, said, rates, note, preview, resamples, seed
+                run, task, adapters or {}, own_constant, rates, note, preview, resamples, seed
             )
             if entry is None:
                 continue
@@ -121,11 +121,11 @@ def _make(
     log = load_log(run, task)
     if log.correct is not None:
         if constant is not None:
-            rates[task.name, log.said] = constant
+            rates[task.name, log.answers_fingerprint] = constant
             always = np.full(len(log.ids), constant)
             log = replace(log, confidence={**log.confidence, CONSTANT: always})
         costs = requests_per_question(task.name, task.form, task.metadata)
-        rate = rates.get((task.name, log.said))
+        rate = rates.get((task.name, log.answers_fingerprint))
         scores = confidence_scores(run, task, log, costs, rate, resamples, seed)
     else:
         scores, left_out = stock_scores(run, task, log, resamples, seed)
@@ -186,7 +186,7 @@ def _fields(
             **describe(run, task, stock=not ours),
             "prompts_sha256": log.asked,
             "data_fingerprint": log.data,
-            "answers_fingerprint": log.said,
+            "answers_fingerprint": log.answers_fingerprint,
             "samples": {
                 # A task's name, and so its log's, may have characters that a file name on a page
                 # may not.

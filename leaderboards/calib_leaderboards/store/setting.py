@@ -84,8 +84,8 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
     parts += ["one-turn"] if chat and shots and not run.multiturn else []
     parts += [f"system-{_digest(system)}"] if system else []
     frozen = task.answers == "frozen"
-    parts += [f"frozen-{(log.said or log.data)[:8]}"] if frozen else []
-    for key, value in (_options(task) if log.said else {}).items():
+    parts += [f"frozen-{(log.answers_fingerprint or log.data)[:8]}"] if frozen else []
+    for key, value in (_options(task) if log.answers_fingerprint else {}).items():
         text = last_part(str(value))  # some are paths
         short = re.fullmatch(r"\w{1,20}", text, re.ASCII)
         parts.append(f"{key}-{text if short else _digest(text)}")

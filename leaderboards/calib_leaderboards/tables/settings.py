@@ -41,11 +41,11 @@ def is_default(entry: Entry, default: str, entries: Sequence[Entry]) -> bool:
         return False
     if entry.setting.answers == "own":
         return True
-    said = entry.provenance.answers_fingerprint
+    fingerprint = entry.provenance.answers_fingerprint
     givers = [
         other
         for other in entries
-        if other.setting.answers == "own" and other.provenance.answers_fingerprint == said
+        if other.setting.answers == "own" and other.provenance.answers_fingerprint == fingerprint
     ]
     return not givers or any(_way(giver) == default for giver in givers)
 

@@ -225,12 +225,12 @@ def _messages(record: Record, delimiter: str) -> dict[str, Any]:
 
 
 def _conversation(before: Turns, reply: str) -> dict[str, Any]:
-    said = [turn["content"] for turn in before if turn["role"] != "system"]
+    contents = [turn["content"] for turn in before if turn["role"] != "system"]
     return {
         "prompt": before[-1]["content"],
         "completion": reply,
         "messages": (*before, {"role": "assistant", "content": reply}),
-        "subject": "\n".join(said),
+        "subject": "\n".join(contents),
     }
 
 
