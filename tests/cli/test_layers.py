@@ -14,6 +14,7 @@ PACKAGES = {  # and their layers
     "calib_leaderboards": (ROOT / "leaderboards" / "calib_leaderboards", 2),
     "calibench": (ROOT / "calibench", 3),
 }
+OF_DATA = {"tables.py", "works.py"}  # of the builders of WorldFacts
 
 
 def module_name(package, folder, file):
@@ -75,3 +76,14 @@ def test_no_test_imports_a_test():
         if set(name.split(".")) & (set(tests.values()) - {file.stem})
     ]
     assert len(tests) > 100 and wrong == []
+
+
+def test_no_file_is_longer_than_350_lines():
+    folders = (*(folder for folder, _ in PACKAGES.values()), ROOT / "tests", ROOT / "benchmarks")
+    lines = {
+        file: len(file.read_text(encoding="utf-8").splitlines())
+        for folder in folders
+        for file in folder.rglob("*.py")
+        if file.name not in OF_DATA or file.parent.parent.name != "builders"
+    }
+    assert [(file.name, n) for file, n in lines.items() if n > 350] == []
