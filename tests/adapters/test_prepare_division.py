@@ -83,7 +83,7 @@ def test_a_limit_takes_a_sample_that_a_larger_limit_contains():
     ("choices", "message"),
     [
         (Choices(shares={"train": 0.5, "validation": 0.2}), "must be fractions that add up to 1"),
-        (Choices(shares={"train": 1}), "give validation a part"),
+        (Choices(shares={"train": 1}), "give validation a share"),
         (Choices(shares={"train": 0.5, "dev": 0.5}), "'dev' is not one of train"),
         (Choices(limits={"train": 0}), "at least one row"),
         (Choices(splits={"train": "a"}, redivide=True), "give one of them"),

@@ -100,7 +100,7 @@ BAD = [
     ({"messages": [{"role": "user", "content": "q"}]}, "must be a list of at least a question and"),
     (
         {"messages": [{"role": "human", "content": "q"}, {"role": "assistant", "content": "a"}]},
-        "message 1 has the role 'human'; known are system, user, assistant",
+        "message 1 has the role 'human'; it must be one of system, user, assistant",
     ),
     (
         {"messages": [{"role": "assistant", "content": "q"}, {"role": "user", "content": "a"}]},
