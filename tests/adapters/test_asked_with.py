@@ -91,7 +91,9 @@ def test_runs_that_were_asked_in_two_ways_are_refused(tmp_path):
     (results,) = two.glob("results_*.json")
     given = {"pretrained": "/models/base", "add_bos_token": True}
     results.write_text(json.dumps({"config": {"model_args": given}}))
-    with pytest.raises(ValueError, match="add_bos_token=True, another file with the model's own"):
+    with pytest.raises(
+        ValueError, match="add_bos_token=True, that of another file with the model's own"
+    ):
         grade([one, two], tmp_path / "graded")
 
 
@@ -101,7 +103,7 @@ def test_answers_of_an_adapted_model_are_not_trained_on(tmp_path):
     given = {"pretrained": "/models/base", "peft": "adapter"}
     results.write_text(json.dumps({"config": {"model_args": given}}))
     grade([run], tmp_path / "graded")
-    with pytest.raises(ValueError, match="asked with peft=adapter.*Merge"):
+    with pytest.raises(ValueError, match="loaded with peft=adapter.*Merge"):
         read_asked_with(tmp_path / "graded")
 
 
