@@ -139,14 +139,18 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     """``generate_until`` for requests that are repeated to be sampled.
 
     lm-eval sends the same seed with every request to an API, and an API that uses it gives the same
-    reply K times; such requests get their own seeds. If all replies to every prompt are still the
-    same, a warning says that the API may not sample at all.
+    reply K times; such requests get their own seeds. So do those to vLLM, whose samples would else
+    depend on what was sampled before them in the process. If all replies of an API to every prompt
+    are still the same, a warning says that it may not sample at all.
     """
     note_lengths(lm, requests)
     model = lm.lm if isinstance(lm, CachingLM) else lm
+    if any(kind.__name__ == "VLLM" for kind in type(model).__mro__):
+        return generate(lm, _seeded(requests, model.model_args["seed"]))
     if not hasattr(model, "_create_payload"):  # only API models have it
         return generate(lm, requests)
-    replies = generate(lm, _seeded(model, requests))
+    together = getattr(model, "_concurrent", 1) * getattr(model, "_batch_size", 1)
+    replies = generate(lm, _seeded(requests, model._seed, together))
     different: dict[int, set[str]] = {}
     for each, reply in zip(requests, replies, strict=True):
         different.setdefault(id(each), set()).add(reply)
@@ -161,22 +165,21 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     return replies
 
 
-def _seeded(model: LM, requests: list[Instance]) -> list[Instance]:
-    """The repeated requests of an API `model`, each repetition with a seed of its own.
+def _seeded(requests: list[Instance], first: int, together: int = 1) -> list[Instance]:
+    """Repeated requests, each repetition with a seed of its own, from `first` on.
 
     If all prompts shared their seeds, their random draws would be correlated, and a mean over many
-    questions would be no more certain than one question. lm-eval sends only requests with the same
-    seed at the same time, so as many neighbours share a seed as the user wants to send at a time:
-    with ``num_concurrent=1``, the default, none do.
+    questions would be no more certain than one question. To an API, lm-eval sends only requests
+    with the same seed at the same time, so as many neighbours share a seed as the user wants to
+    send `together`: with ``num_concurrent=1``, the default, none do.
     """
-    together = getattr(model, "_concurrent", 1) * getattr(model, "_batch_size", 1)
     places: dict[int, int] = {}
     drawn: Counter[int] = Counter()
     seeded = []
     for each in requests:
         context, generation = each.args
         place = places.setdefault(id(each), len(places))
-        seed = model._seed + place // together * each.repeats + drawn[place]
+        seed = first + place // together * each.repeats + drawn[place]
         drawn[place] += 1
         seeded.append(
             request(

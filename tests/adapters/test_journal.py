@@ -150,7 +150,7 @@ def test_arguments_that_json_cannot_express_are_asked_again(tmp_path):
 
 
 def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, caplog):
-    def full(self, key, value):
+    def full(self, entries):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Journal, "add", full)
@@ -244,7 +244,7 @@ def test_processes_with_parts_of_the_weights_keep_nothing(cache, caplog):
 def written(path, *values):
     journal = Journal(path)
     for number, value in enumerate(values):
-        journal.add(f"key {number}", value)
+        journal.add({f"key {number}": value})
     journal.close()
 
 

@@ -138,8 +138,8 @@ def test_calibench_eval_goes_on(tiny, cache, monkeypatch, caplog, tmp_path):
             "--output_path", str(tmp_path / "out"),
         ])  # fmt: skip
 
-    def add(journal, key, values):
-        whole(journal, key, values)
+    def add(journal, entries):
+        whole(journal, entries)
         if journal.size == 5:
             raise Killed
 

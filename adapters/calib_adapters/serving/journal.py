@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -58,17 +58,17 @@ class Journal:
             self._lock.release()
             raise
 
-    def add(self, key: str, values: list) -> None:
-        """Append an entry.
+    def add(self, entries: Mapping[str, list]) -> None:
+        """Append entries at once: a kill leaves all of them or none.
 
         Raises:
-            OSError: it could not be written.
-            TypeError, ValueError: JSON cannot express the `values`.
+            OSError: they could not be written.
+            TypeError, ValueError: JSON cannot express the values.
         """
-        line = json.dumps([key, values]).encode("ascii") + b"\n"
-        if self._file.write(line) != len(line):
+        lines = b"".join(json.dumps(entry).encode("ascii") + b"\n" for entry in entries.items())
+        if self._file.write(lines) != len(lines):
             raise OSError("the disk is full")
-        self.size += 1
+        self.size += len(entries)
 
     def close(self) -> None:
         """Close the file, so that another process can open it."""

@@ -227,6 +227,11 @@ class CalibHFLM(HFLM):
             return self._head(states).tolist()
 
     @property
+    def numbers_samples(self) -> bool:
+        """Whether a sample depends on its number among those of its prompt, not on those before."""
+        return self._fast is not None and self._fast.serves
+
+    @property
     def serves_probe(self) -> bool:
         """Whether `correctness` is available."""
         return self._head is not None
