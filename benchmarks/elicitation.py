@@ -39,6 +39,7 @@ from importlib import metadata
 from pathlib import Path
 
 from elicitation_forms import FORMS, METHODS, measure, prompts
+from measurements import Measurements
 
 DTYPES = ("float32", "bfloat16")
 # What another form's seconds must be at least, or at most, as multiples of ours.
@@ -62,56 +63,44 @@ SETTINGS = (
 )
 
 
-class Measurements:
-    """Measurements made so far, with their settings; in a file, if there is one."""
+def measurements(given: argparse.Namespace) -> Measurements:
+    """Those of the file, and the way to make others."""
 
-    def __init__(self, given: argparse.Namespace):
-        self._given, self._used = given, set()
-        text = given.log.read_text("utf-8") if given.log and given.log.is_file() else ""
-        self._made = [json.loads(line) for line in text.splitlines()]
+    def timed(options: dict) -> dict:
+        found = in_a_process(options)
+        return {**found, "seconds": found[given.clock]}
 
-    def get(self, form: str, dtype: str, **changes) -> dict:
-        """One that was not asked for before: an earlier one of this kind, or a new one."""
-        options = {**vars(self._given), "form": form, "dtype": dtype, **changes}
-        settings = {name: options[name] for name in SETTINGS}
-        for i, made in enumerate(self._made):
-            if i not in self._used and made["settings"] == settings:
-                self._used.add(i)
-                return made
-        made = {"settings": settings, **in_a_process(options)}
-        made["seconds"] = made[self._given.clock]
-        self._used.add(len(self._made))
-        self._made.append(made)
-        print(json.dumps(made), file=sys.stderr, flush=True)
-        if self._given.log:
-            with self._given.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(made) + "\n")
-        return made
+    return Measurements(given, SETTINGS, timed)
 
-    def best_size(self, form: str, dtype: str) -> str:
-        """The batch size with which a quarter of the questions take the form least time."""
-        if form not in SIZED:
-            return "auto"
-        few = max(8, self._given.questions // 4)
-        sizes = map(str, self._given.sizes)
-        seconds = {
-            size: self.get(form, dtype, batch_size=size, questions=few)["seconds"] for size in sizes
-        }
-        return min(seconds, key=seconds.get)
+
+def best_size(made: Measurements, given: argparse.Namespace, form: str, dtype: str) -> str:
+    """The batch size with which a quarter of the questions take the form least time."""
+    if form not in SIZED:
+        return "auto"
+    few = max(8, given.questions // 4)
+    seconds = {
+        size: made.get(form=form, dtype=dtype, batch_size=size, questions=few)["seconds"]
+        for size in map(str, given.sizes)
+    }
+    return min(seconds, key=seconds.get)
+
+
+def command_of(options: dict, prompts: str) -> list[str]:
+    """The command that measures one form, with the file of `prompts_file`."""
+    python = options["polygraph_python"] if options["form"] == "polygraph" else sys.executable
+    command = [python, __file__, "--one", options["form"], "--prompts", prompts]
+    names = ("dtype", "questions", "k", "shots", "batch_size", "threads", "rows", "model")
+    command += [part for name in names for part in (f"--{name}", str(options[name]))]
+    command += ["--methods", *options["methods"]]
+    return command + (["--adapter", options["adapter"]] if options["adapter"] else [])
 
 
 def in_a_process(options: dict) -> dict:
     """`measure` in a process of its own."""
-    python = options["polygraph_python"] if options["form"] == "polygraph" else sys.executable
-    command = [python, __file__, "--one", options["form"]]
-    names = ("dtype", "questions", "k", "shots", "batch_size", "threads", "rows", "model")
-    command += [part for name in names for part in (f"--{name}", str(options[name]))]
-    command += ["--methods", *options["methods"]]
-    command += ["--adapter", options["adapter"]] if options["adapter"] else []
     environment = {**os.environ, "OMP_NUM_THREADS": str(options["threads"])}
     with prompts_file(options) as file:
         done = subprocess.run(
-            [*command, "--prompts", file], capture_output=True, text=True, env=environment
+            command_of(options, file), capture_output=True, text=True, env=environment
         )
     if done.returncode:
         raise SystemExit(f"{options['form']}, {options['dtype']}: {done.stderr[-2000:]}")
@@ -145,14 +134,14 @@ def verdict(form: str, ours: dict, other: dict) -> str:
 
 def compare(given: argparse.Namespace) -> None:
     """All forms side by side: prints the table."""
-    made = Measurements(given)
+    made = measurements(given)
     rows = []
     for dtype in given.dtype:
-        sizes = {form: made.best_size(form, dtype) for form in given.only}
+        sizes = {form: best_size(made, given, form, dtype) for form in given.only}
         runs: dict[str, list[dict]] = {form: [] for form in given.only}
         for _ in range(given.repeats):
             for form in given.only:
-                runs[form].append(made.get(form, dtype, batch_size=sizes[form]))
+                runs[form].append(made.get(form=form, dtype=dtype, batch_size=sizes[form]))
         middle = {
             form: {
                 key: statistics.median(one[key] for one in found) for key in ("seconds", "memory")
@@ -183,14 +172,14 @@ def compare(given: argparse.Namespace) -> None:
 
 def scale(given: argparse.Namespace) -> None:
     """Milliseconds per question as one quantity grows: prints a table and draws a plot."""
-    made, name, dtype = Measurements(given), given.scale, given.dtype[0]
+    made, name, dtype = measurements(given), given.scale, given.dtype[0]
     points: dict[str, list[tuple[int, float]]] = {form: [] for form in given.only}
     print(f"| {name} | form | ms per question | outside the model | peak MB |")
     print("|--:|---|--:|--:|--:|")
     for form, found in points.items():
-        size = made.best_size(form, dtype)
+        size = best_size(made, given, form, dtype)
         for value in given.values or SCALES[name]:
-            one = made.get(form, dtype, **{"batch_size": size, name: value})
+            one = made.get(form=form, dtype=dtype, batch_size=size, **{name: value})
             number = value if name == "questions" else given.questions
             found.append((value, 1000 * one["seconds"] / number))
             outside = one["found"].get("outside_model")
@@ -218,7 +207,7 @@ def scale(given: argparse.Namespace) -> None:
 
 def costs(given: argparse.Namespace) -> None:
     """What each method costs beside the answer, as a multiple of answering alone: a table."""
-    made, dtype = Measurements(given), given.dtype[0]
+    made, dtype = measurements(given), given.dtype[0]
     asked = {"answer alone": ["likelihood"]}
     asked |= {name: ["likelihood", name] for name in given.methods if name != "likelihood"}
     runs: dict[str, list[float]] = {name: [] for name in asked}
@@ -228,7 +217,7 @@ def costs(given: argparse.Namespace) -> None:
         for name, found in runs.items():
             tuned = name == "Fine-Tuned"
             one = made.get(
-                "ours", dtype, adapter=given.adapter if tuned else None,
+                form="ours", dtype=dtype, adapter=given.adapter if tuned else None,
                 methods=["likelihood", "zero_shot_classifier"] if tuned else asked[name],
             )  # fmt: skip
             found.append(one["seconds"])
