@@ -33,6 +33,7 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+
 from elicitation import command_of, prompts_file
 from elicitation_forms import METHODS, TASK
 from least_work import least_operations, peak
@@ -79,7 +80,7 @@ def evaluation(options: dict, folder: str) -> list[str]:
 
 
 def watched(command: list[str], environment: dict[str, str]) -> dict:
-    """Run a command; seconds of the wall and the processor, peak bytes, its whole tree of processes.
+    """Run a command: seconds of the wall and the processor, peak bytes, of its tree of processes.
 
     Raises:
         SystemExit: the command failed; with the end of what it printed.
