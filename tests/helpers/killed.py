@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from helpers import processes
@@ -43,7 +44,11 @@ def evaluate(cache, output, model, model_args, *options, entries=None, forked=Tr
     else:
         paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": paths}
-        code = subprocess.call([sys.executable, "-m", "helpers.killed", *call], env=environment)
+        command = [sys.executable, "-m", "helpers.killed", *call]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        code = process.wait()
+        with suppress(ProcessLookupError):  # vLLM's engine lives on
+            os.killpg(process.pid, signal.SIGKILL)
     return code, _written(output), log.read_text()
 
 
