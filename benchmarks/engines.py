@@ -123,6 +123,7 @@ def compare(given: argparse.Namespace) -> None:
     head = ("model | dtype | engine | batch | seconds | processor | ms per question | "
             "times calib-hf | start | peak MB | of the machine")  # fmt: skip
     print(f"| {head} |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    tops = []
     for model in given.models:
         for dtype in given.dtype:
             top = peak(dtype, given.threads, given.clock)
@@ -156,7 +157,8 @@ def compare(given: argparse.Namespace) -> None:
                     f"{cost / reference:.2f}" if reference else "",
                     f"{start[given.clock]:.1f}", f"{memory / 1e6:.0f}", share,
                 )) + " |")  # fmt: skip
-            print(f"\n{model}, {dtype}: a large product runs at {top / 1e9:.0f} GFLOP/s.\n")
+            tops.append(f"{model}, {dtype}: a large product runs at {top / 1e9:.0f} GFLOP/s.")
+    print("", *tops, "", sep="\n")
     names = ("torch", "transformers", "lm_eval")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     print(
