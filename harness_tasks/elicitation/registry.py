@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness_tasks.elicitation.methods.likelihood import Likelihood
+from harness_tasks.elicitation.methods.order_agreement import OrderAgreement
 from harness_tasks.elicitation.methods.probe import Probe
 from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
 from harness_tasks.elicitation.methods.self_consistency import SelfConsistency
@@ -41,5 +42,6 @@ METHODS: dict[MethodName, type[Method]] = {
     "semantic_clusters": SemanticClusters,
     "semantic_entropy": SemanticEntropy,
     "self_consistency": SelfConsistency,
+    "order_agreement": OrderAgreement,
     "probe": Probe,
 }

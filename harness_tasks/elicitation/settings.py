@@ -36,13 +36,17 @@ MethodName = Literal[
     "semantic_clusters",
     "semantic_entropy",
     "self_consistency",
+    "order_agreement",
     "probe",
 ]
 METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
 # Scores of the answer's own tokens, most of which only ``hf`` and ``calib-hf`` can give.
 OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
-# What ``methods: all`` means: every method that needs nothing but the model, on any back end.
-UNTRAINED = tuple(name for name in METHOD_NAMES if name not in ("probe", *OF_TOKENS))
+# What ``methods: all`` means: every method that needs nothing but the model, on any back end and in
+# any task.
+UNTRAINED = tuple(
+    name for name in METHOD_NAMES if name not in ("order_agreement", "probe", *OF_TOKENS)
+)
 # They compare samples with each other, so one sample is not enough.
 COMPARING = ("distinct_answers", "semantic_entropy")
 
@@ -71,6 +75,9 @@ class Settings(BaseModel):
     answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
     stated_threshold: float | None = Field(
         None, gt=0, lt=1, description="answer only if surer than this, says the prompt"
+    )
+    permute_options: int = Field(
+        1, ge=1, description="cyclic orders of the options over which probabilities are averaged"
     )
     split: str | None = Field(None, description="split to ask about instead of the task's own")
 
@@ -123,6 +130,11 @@ class Settings(BaseModel):
             raise ValueError(
                 "with 'yes_no': 'first_token' the reply is a single token, the first one "
                 "of a thought; leave 'thinking_tokens' out, or use 'yes_no': 'sampled'"
+            )
+        if self.permute_options < 2 and "order_agreement" in self.methods:
+            raise ValueError(
+                "order_agreement compares answers over the orders of the options: set "
+                "'permute_options' to at least 2, such as 4"
             )
         if self.k < 2 and (comparing := set(COMPARING) & set(self.methods)):
             raise ValueError(f"{_listed(comparing)} need 'k' to be at least 2, but it is {self.k}")

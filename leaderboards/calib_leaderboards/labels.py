@@ -21,6 +21,7 @@ _LABELS = {
     "semantic_clusters": "Semantic Clusters",
     "semantic_entropy": "Semantic Entropy",
     "self_consistency": "Self-Consistency",
+    "order_agreement": "Agreement over Orders",
     "probe": "Probe",
     "question_only": "Question only",
     COMBINED: "Combined",
