@@ -15,7 +15,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from harness_tasks.elicitation.abstention import abstains
-from harness_tasks.elicitation.checks import check_documents
+from harness_tasks.elicitation.checks import check_documents, check_options
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
 from harness_tasks.elicitation.ending import unfinished, with_thought
@@ -73,6 +73,8 @@ MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, STATISTICS_CHECK, PROM
 class ConfidenceTask(ConfigurableTask):
     """An lm-eval task that scores confidences. See ``harness_tasks/README.md`` for its options."""
 
+    in_one_turn = False  # whether its prompt asks for a confidence beside the answer
+
     def __init__(self, config: dict[str, Any]):
         config = {key: value for key, value in config.items() if key != "class"}
         metadata = config.get("metadata") or {}
@@ -86,11 +88,7 @@ class ConfidenceTask(ConfigurableTask):
         config = with_threshold(config, self.settings.stated_threshold)
         config = with_orders(config, self.settings.permute_options)
         super().__init__(config=config)
-        if self.settings.weighting == "likelihood" and self._is_multiple_choice:
-            raise ValueError(
-                f"{config['task']}: weighting 'likelihood' is for open-ended tasks; the options "
-                f"of a multiple-choice question are weighed by the method 'likelihood'."
-            )
+        check_options(config["task"], self.settings, self._is_multiple_choice, self.in_one_turn)
         self._methods = {name: METHODS[name](self.settings) for name in self.settings.methods}
         path = self.settings.answers
         self._frozen = None if path is None else read_answers(path, config["task"])
@@ -230,11 +228,13 @@ class ConfidenceTask(ConfigurableTask):
         roomy = with_thought(generation, self.settings.thinking_tokens)
         asked = request(ANSWER, (conversation.context, roomy), instance)
 
-        def answer() -> str:
-            reply = asked.resps[0]
-            return "" if getattr(reply, "thinking", False) else self.extract(reply)
+        def reply() -> str:
+            return asked.resps[0]
 
-        question = Question(answer=answer, answered_by=ANSWER, **shared)
+        def answer() -> str:
+            return "" if getattr(reply(), "thinking", False) else self.extract(reply())
+
+        question = Question(answer=answer, answered_by=ANSWER, reply=reply, **shared)
         return [asked], question
 
     def _multiple_choice(

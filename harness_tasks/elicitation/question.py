@@ -35,6 +35,7 @@ class Question:
         by_order: probabilities of the options in each order that they were shown in; of one, none.
         shared: requests that several methods read, by name; see `share`.
         wanted: names of the shared requests that the method at work wants.
+        reply: gives the whole reply that the answer was found in, where the model wrote it.
         thinking: tokens that each generated reply may take for a thought before it.
     """
 
@@ -50,6 +51,7 @@ class Question:
     by_order: Callable[[], Sequence[Mapping[str, float]]] = list
     shared: dict[str, list[Instance]] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
+    reply: Callable[[], str] | None = None
     thinking: int = 0
 
     @property

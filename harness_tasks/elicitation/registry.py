@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness_tasks.elicitation.methods.likelihood import Likelihood
+from harness_tasks.elicitation.methods.one_turn import OneTurn
 from harness_tasks.elicitation.methods.order_agreement import OrderAgreement
 from harness_tasks.elicitation.methods.probe import Probe
 from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
@@ -37,6 +38,7 @@ METHODS: dict[MethodName, type[Method]] = {
     "verbalized_top_k": VerbalizedTopK,
     "linguistic": Linguistic,
     "cot_verbalized": CotVerbalized,
+    "one_turn": OneTurn,
     "sampling": Sampling,
     "distinct_answers": DistinctAnswers,
     "semantic_clusters": SemanticClusters,

@@ -31,6 +31,7 @@ MethodName = Literal[
     "verbalized_top_k",
     "linguistic",
     "cot_verbalized",
+    "one_turn",
     "sampling",
     "distinct_answers",
     "semantic_clusters",
@@ -44,9 +45,8 @@ METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
 OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
 # What ``methods: all`` means: every method that needs nothing but the model, on any back end and in
 # any task.
-UNTRAINED = tuple(
-    name for name in METHOD_NAMES if name not in ("order_agreement", "probe", *OF_TOKENS)
-)
+OF_SOME = ("one_turn", "order_agreement", "probe", *OF_TOKENS)
+UNTRAINED = tuple(name for name in METHOD_NAMES if name not in OF_SOME)
 # They compare samples with each other, so one sample is not enough.
 COMPARING = ("distinct_answers", "semantic_entropy")
 

@@ -16,6 +16,7 @@ _LABELS = {
     "verbalized_top_k": "Verbalized Top-k",
     "linguistic": "Linguistic",
     "cot_verbalized": "Reasoned, then Verbalized",
+    "one_turn": "Verbalized with the Answer",
     "sampling": "Sampling",
     "distinct_answers": "Distinct Answers",
     "semantic_clusters": "Semantic Clusters",
