@@ -9,6 +9,14 @@ from harness_tasks.elicitation.methods.probe import Probe
 from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
 from harness_tasks.elicitation.methods.self_consistency import SelfConsistency
 from harness_tasks.elicitation.methods.semantic import SemanticClusters, SemanticEntropy
+from harness_tasks.elicitation.methods.similarity import (
+    CocoaMSP,
+    CocoaMTE,
+    CocoaPPL,
+    DegreeMatrix,
+    LaplacianEigenvalues,
+    SemanticDensity,
+)
 from harness_tasks.elicitation.methods.token_scores import (
     MinTokenProbability,
     SequenceProbability,
@@ -43,6 +51,12 @@ METHODS: dict[MethodName, type[Method]] = {
     "distinct_answers": DistinctAnswers,
     "semantic_clusters": SemanticClusters,
     "semantic_entropy": SemanticEntropy,
+    "degree_matrix": DegreeMatrix,
+    "laplacian_eigenvalues": LaplacianEigenvalues,
+    "semantic_density": SemanticDensity,
+    "cocoa_msp": CocoaMSP,
+    "cocoa_ppl": CocoaPPL,
+    "cocoa_mte": CocoaMTE,
     "self_consistency": SelfConsistency,
     "order_agreement": OrderAgreement,
     "probe": Probe,

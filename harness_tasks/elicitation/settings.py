@@ -36,6 +36,12 @@ MethodName = Literal[
     "distinct_answers",
     "semantic_clusters",
     "semantic_entropy",
+    "degree_matrix",
+    "laplacian_eigenvalues",
+    "semantic_density",
+    "cocoa_msp",
+    "cocoa_ppl",
+    "cocoa_mte",
     "self_consistency",
     "order_agreement",
     "probe",
@@ -43,12 +49,17 @@ MethodName = Literal[
 METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
 # Scores of the answer's own tokens, most of which only ``hf`` and ``calib-hf`` can give.
 OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
+# Similarities of samples, alone and by the probability of texts.
+BY_PROBABILITY = ("semantic_density", "cocoa_msp", "cocoa_ppl", "cocoa_mte")
+OF_SIMILARITIES = ("degree_matrix", "laplacian_eigenvalues", *BY_PROBABILITY)
 # What ``methods: all`` means: every method that needs nothing but the model, on any back end and in
 # any task.
-OF_SOME = ("one_turn", "order_agreement", "probe", *OF_TOKENS)
+OF_SOME = ("one_turn", "order_agreement", "probe", *OF_TOKENS, *OF_SIMILARITIES)
 UNTRAINED = tuple(name for name in METHOD_NAMES if name not in OF_SOME)
 # They compare samples with each other, so one sample is not enough.
-COMPARING = ("distinct_answers", "semantic_entropy")
+COMPARING = (
+    "distinct_answers", "semantic_entropy", "degree_matrix", "laplacian_eigenvalues",
+)  # fmt: skip
 
 
 class Settings(BaseModel):
