@@ -6,6 +6,9 @@ COMBINED = "combined"  # a fit on several methods' confidences (`calibench combi
 CONSTANT = "constant"  # the method that always says the accuracy in training
 _LABELS = {
     "likelihood": "Likelihood",
+    "acc": "Likelihood (acc)",
+    "acc_norm": "Likelihood (acc_norm)",
+    "acc_bytes": "Likelihood (acc_bytes)",
     "sequence_probability": "Sequence Probability",
     "min_token_probability": "Least Token Probability",
     "token_entropy": "Token Entropy",
