@@ -186,9 +186,43 @@ def test_another_method_asks_about_the_answer_alone():
     _, records, prompts = worldfacts(answering, ["one_turn", "verbalized"])
     confidences = {record["method"]: record["confidence"] for record in records}
     assert confidences == {"one_turn": 0.2, "verbalized": 0.6}
-    second = prompts[-1].split("\n\n", 1)[1]
-    assert "\nAnswer: Lima\n\nHow likely" in second
-    assert "Explanation: x" not in second and "20%" not in second
+    question = prompts[0].rsplit("Question: ", 1)[1]
+    start = f"Question: {question}\nAnswer: Lima\n\nHow likely"
+    assert prompts[2].startswith(start)
+
+
+class Chat(Counting):
+    """Writes messages out; the form is asked for in the system message."""
+
+    tokenizer_name = "chat"
+
+    def chat_template(self, name):
+        return ""
+
+    def apply_chat_template(self, messages, add_generation_prompt=True):
+        return "".join(f"<{m['role']}>{m['content']}</>" for m in messages) + "<assistant>"
+
+
+@pytest.mark.parametrize("system", [None, "Be kind."])
+def test_under_a_chat_template_the_form_is_a_system_message_of_the_first_turn_alone(system):
+    model = Chat(lambda prompt: "60%" if "How likely" in prompt else answering(prompt))
+    metadata = {"methods": ["one_turn", "verbalized"]}
+    options = {"system_instruction": system} if system else {}
+    evaluate(
+        "calib_worldfacts_one_turn",
+        model,
+        TASKS / "worldfacts",
+        metadata,
+        limit=1,
+        num_fewshot=0,
+        apply_chat_template=True,
+        **options,
+    )
+    first, second = model.prompts
+    assert first.startswith("<system>" + (f"{system}\n\n" if system else "") + FORM)
+    question = first.split("<user>")[1].split("</>")[0]
+    kept = f"<system>{system}</>" if system else ""
+    assert second.startswith(f"{kept}<user>{question}</><assistant>Lima</><user>How likely")
 
 
 def test_an_unfinished_reply_is_missing():
