@@ -40,11 +40,9 @@ def whole_words(reply: str) -> str:
     """
     if unfinished(reply) is None or "\n" in reply.lstrip():
         return first_line(reply)
-    return (
-        ""
-        if getattr(reply, "thinking", False)
-        else re.sub(r"\w+\W*\Z", "", first_line(reply)).strip()
-    )
+    if getattr(reply, "thinking", False):
+        return ""
+    return re.sub(r"\w+\W*\Z", "", first_line(reply)).strip()
 
 
 def option_question(

@@ -52,10 +52,10 @@ OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "
 # Similarities of samples, alone and by the probability of texts.
 BY_PROBABILITY = ("semantic_density", "cocoa_msp", "cocoa_ppl", "cocoa_mte")
 OF_SIMILARITIES = ("degree_matrix", "laplacian_eigenvalues", *BY_PROBABILITY)
-# What ``methods: all`` means: every method that needs nothing but the model, on any back end and in
-# any task.
-OF_SOME = ("one_turn", "order_agreement", "probe", *OF_TOKENS, *OF_SIMILARITIES)
-UNTRAINED = tuple(name for name in METHOD_NAMES if name not in OF_SOME)
+# They need training, some tasks or some back ends, or are variants of others.
+APART = ("one_turn", "order_agreement", "probe", *OF_TOKENS, *OF_SIMILARITIES)
+# What ``methods: all`` means: every other method, which any back end and task will do for.
+UNTRAINED = tuple(name for name in METHOD_NAMES if name not in APART)
 # They compare samples with each other, so one sample is not enough.
 COMPARING = (
     "distinct_answers", "semantic_entropy", "degree_matrix", "laplacian_eigenvalues",
