@@ -24,11 +24,15 @@ Items = Sequence[Sequence[float | None]]
 def __getattr__(name: str) -> Callable[[Items], float]:
     """Return `NAME` or `NAME_stderr` for a metric of the rows with a confidence.
 
+    Of ECE as other code computes it (`calib_metrics.compat`) the name is that of the mode.
+
     The value is that of `calib_metrics.score` with its defaults (10 bins of equal width). The
     standard error comes from its bootstrap (1,000 resamples, seed 0).
     """
     kind, stderr = name.removesuffix("_stderr"), name.endswith("_stderr")
-    if kind not in NAMES or METRICS[kind].all_rows:
+    if f"ece:{kind}" in METRICS:
+        kind = f"ece:{kind}"
+    elif kind not in NAMES or METRICS[kind].all_rows:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _stderr_of(kind) if stderr else _value_of(kind)
 

@@ -15,15 +15,13 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from harness_tasks.elicitation.abstention import abstains
-from harness_tasks.elicitation.checks import check_documents
+from harness_tasks.elicitation.checks import check_documents, check_options
 from harness_tasks.elicitation.compiled import compiled_once
 from harness_tasks.elicitation.context_window import PROMPT_FIT
 from harness_tasks.elicitation.ending import unfinished, with_thought
 from harness_tasks.elicitation.first_turn import (
     NEXT_QUESTION,
-    generation_of,
-    softmax,
-    whole_words,
+    option_question,
 )
 from harness_tasks.elicitation.frozen import (
     CUT_ANSWER,
@@ -46,7 +44,15 @@ from harness_tasks.elicitation.late import ANSWER
 from harness_tasks.elicitation.lengths import outside_window
 from harness_tasks.elicitation.logprobs import LOGPROBS_CHECK, check_logprobs
 from harness_tasks.elicitation.methods.probe import PROBE_CHECK, check_probe
-from harness_tasks.elicitation.options import choose
+from harness_tasks.elicitation.option_orders import (
+    ask_in_orders,
+    flipped,
+    in_orders,
+    order_answers,
+    orders,
+    report_flips,
+    with_orders,
+)
 from harness_tasks.elicitation.prompts import Conversation
 from harness_tasks.elicitation.question import Asked, Method, Question, Reading
 from harness_tasks.elicitation.records import Record
@@ -67,6 +73,8 @@ MEASURED = (TOKENIZER_CHECK, LOGPROBS_CHECK, PROBE_CHECK, STATISTICS_CHECK, PROM
 class ConfidenceTask(ConfigurableTask):
     """An lm-eval task that scores confidences. See ``harness_tasks/README.md`` for its options."""
 
+    in_one_turn = False  # whether its prompt asks for a confidence beside the answer
+
     def __init__(self, config: dict[str, Any]):
         config = {key: value for key, value in config.items() if key != "class"}
         metadata = config.get("metadata") or {}
@@ -78,12 +86,9 @@ class ConfidenceTask(ConfigurableTask):
         if self.settings.grading.startswith(JUDGE):
             config["metric_list"] = [*config["metric_list"], GRADED]
         config = with_threshold(config, self.settings.stated_threshold)
+        config = with_orders(config, self.settings.permute_options)
         super().__init__(config=config)
-        if self.settings.weighting == "likelihood" and self._is_multiple_choice:
-            raise ValueError(
-                f"{config['task']}: weighting 'likelihood' is for open-ended tasks; the options "
-                f"of a multiple-choice question are weighed by the method 'likelihood'."
-            )
+        check_options(config["task"], self.settings, self._is_multiple_choice, self.in_one_turn)
         self._methods = {name: METHODS[name](self.settings) for name in self.settings.methods}
         path = self.settings.answers
         self._frozen = None if path is None else read_answers(path, config["task"])
@@ -169,15 +174,16 @@ class ConfidenceTask(ConfigurableTask):
             read[method] = [*requests[method], *shared]
         options = [conversation.delimiter + label for label in question.labels]
         room = 0 if options else question.generation.get("max_gen_toks", 0) + question.thinking
-        fit = request(PROMPT_FIT, (ctx, options, room), instance)
+        contexts = dict.fromkeys((ctx, *(each.args[0] for each in first)))
+        fits = [request(PROMPT_FIT, (each, options, room), instance) for each in contexts]
         check = check_tokenizer(instance)
         check += check_logprobs(first, requests, self.settings, conversation, instance)
         check += [*check_probe(requests, instance), *check_statistics(requests, instance)]
-        everything = [*check, *first, *(r for added in requests.values() for r in added), fit]
+        everything = [*check, *first, *(r for added in requests.values() for r in added), *fits]
         for position, each in enumerate(everything):
             each.idx = position
         answer = first[0] if first and first[0].request_type == ANSWER else None
-        self._asked[doc_id_of(instance)] = Asked(question, requests, read, answer, fit)
+        self._asked[doc_id_of(instance)] = Asked(question, requests, read, answer, fits)
         return everything
 
     def extract(self, text: str) -> str:
@@ -222,42 +228,34 @@ class ConfidenceTask(ConfigurableTask):
         roomy = with_thought(generation, self.settings.thinking_tokens)
         asked = request(ANSWER, (conversation.context, roomy), instance)
 
-        def answer() -> str:
-            reply = asked.resps[0]
-            return "" if getattr(reply, "thinking", False) else self.extract(reply)
+        def reply() -> str:
+            return asked.resps[0]
 
-        question = Question(answer=answer, answered_by=ANSWER, **shared)
+        def answer() -> str:
+            return "" if getattr(reply(), "thinking", False) else self.extract(reply())
+
+        question = Question(answer=answer, answered_by=ANSWER, reply=reply, **shared)
         return [asked], question
 
     def _multiple_choice(
         self, conversation: Conversation, instance: dict[str, Any]
     ) -> tuple[list[Instance], Question]:
         labels = self.doc_to_choice(instance["doc"])
-        context, delimiter = conversation.context, conversation.delimiter
-        scored = [
-            request("loglikelihood", (context, delimiter + label), instance) for label in labels
-        ]
-
-        def options() -> dict[str, float]:
-            return dict(zip(labels, softmax([each.resps[0][0] for each in scored]), strict=True))
-
-        def likeliest() -> str:
-            return max(options().items(), key=lambda item: item[1])[0]
-
+        number = self.settings.permute_options
+        listed = orders(self, instance["doc"], conversation.context, number)
+        scored, by_order = ask_in_orders(listed, labels, conversation.delimiter, instance)
         frozen = None if self._frozen is None else self._frozen[doc_hash(instance["doc"])]
-        question = Question(
-            conversation=conversation,
-            answer=likeliest if frozen is None else lambda: frozen,
-            answered_by="loglikelihood" if frozen is None else None,
-            agrees=lambda text, label: choose(text, labels) == label,
-            options=options,
-            labels=labels,
-            generation=generation_of(labels, self.config.num_fewshot),
-            instance=instance,
-            thinking=self.settings.thinking_tokens,
-            extract=whole_words,
+        question = option_question(
+            conversation,
+            instance,
+            labels,
+            by_order,
+            frozen=frozen,
+            settings=self.settings,
+            num_fewshot=self.config.num_fewshot,
         )
-        return (scored if frozen is None or "likelihood" in self._methods else []), question
+        needed = frozen is None or number > 1 or "likelihood" in self._methods
+        return (scored if needed else []), question
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -270,12 +268,13 @@ class ConfidenceTask(ConfigurableTask):
         }
         put_filtered(self.instances, found, self._methods)
         warn_of_other_replies(self.task_name, found.values())
+        report_flips(self.task_name, found.values())
 
     def _record(self, asked: Asked, name: str, method: Method) -> Record:
         question = asked.question
         doc = question.instance["doc"]
         answer = question.answer()
-        if reason := outside_window([asked.fit, *asked.read[name]]):
+        if reason := outside_window([*asked.fits, *asked.read[name]]):
             reading = Reading(None, reason)
         else:
             reading = method.read(question, asked.requests[name])
@@ -297,6 +296,7 @@ class ConfidenceTask(ConfigurableTask):
             confidence=reading.confidence,
             reason=reading.reason,
             signature=f"{self._signature(method)}|grading:{self._grading}",
+            **order_answers(question.by_order()),
             **(reading.extra or {}),
         )
 
@@ -314,7 +314,7 @@ class ConfidenceTask(ConfigurableTask):
     @property
     def _grading(self) -> str:
         if self._is_multiple_choice:
-            return "option"
+            return "option" + in_orders(self.settings.permute_options)
         by = "judge" if self._verdicts is not None else self.settings.grading
         return by + stated(self.settings.stated_threshold)
 
@@ -341,7 +341,7 @@ class ConfidenceTask(ConfigurableTask):
     def _values(self, doc: dict, record: Record) -> dict[str, Any]:
         """By metric name, what is aggregated, where that is not (confidence, correct)."""
         answered = int(record["confidence"] is not None)
-        of_rule = points(record, self.settings.stated_threshold)
+        of_rule = {**points(record, self.settings.stated_threshold), **flipped(record)}
         return {"acc": record["correct"], "answered": answered, "graded": 1, **of_rule}
 
 

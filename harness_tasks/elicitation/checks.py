@@ -7,7 +7,41 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
+from harness_tasks.elicitation.settings import Settings
+
 SHOWN = 5
+
+
+def check_options(task: str, settings: Settings, by_option: bool, in_one_turn: bool) -> None:
+    """Check that the options of `task` fit its form.
+
+    Args:
+        task: its name.
+        settings: its options.
+        by_option: whether it is multiple choice.
+        in_one_turn: whether its prompt asks for the confidence beside the answer.
+
+    Raises:
+        ValueError: naming the option, and what to do instead.
+    """
+    if settings.weighting == "likelihood" and by_option:
+        raise ValueError(
+            f"{task}: weighting 'likelihood' is for open-ended tasks; the options of a "
+            f"multiple-choice question are weighed by the method 'likelihood'."
+        )
+    if "one_turn" not in settings.methods:
+        return
+    if not in_one_turn:
+        raise ValueError(
+            f"{task}: one_turn reads the confidence in the reply that holds the answer, and this "
+            f"task does not ask for one there: take calib_worldfacts_one_turn or calib_hle, or "
+            f"make a task that includes one_turn_template_yaml."
+        )
+    if settings.answers is not None:
+        raise ValueError(
+            f"{task}: one_turn reads the reply that holds the answer, and frozen answers come "
+            f"without their replies: leave out 'answers' or one_turn."
+        )
 
 
 def check_documents(task: ConfigurableTask, docs: Iterable[tuple[int, dict[str, Any]]]) -> None:

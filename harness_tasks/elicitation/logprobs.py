@@ -24,12 +24,13 @@ from harness_tasks.elicitation.first_token import (
 from harness_tasks.elicitation.harness import request, task_of
 from harness_tasks.elicitation.late import add_request_type
 from harness_tasks.elicitation.prompts import Conversation
-from harness_tasks.elicitation.settings import OF_TOKENS, Settings
+from harness_tasks.elicitation.settings import BY_PROBABILITY, OF_TOKENS, Settings
 
 LOGPROBS_CHECK = "logprobs_check"
 MULTIPLE_CHOICE = (
     "The answer to a multiple-choice question is its likeliest option; ask an open-ended task."
 )
+PROBABILITIES = ("likelihood", *OF_TOKENS, *BY_PROBABILITY)
 YES_NO = ("zero_shot_classifier", "question_only", "p_ik")
 # HTTP's "the request cannot be served"; other statuses (401, 404, 500) have other causes.
 REFUSED = (400, 422, 501)
@@ -94,7 +95,7 @@ def _way_out(settings: Settings, yes_no: str) -> str:
     """The options that need no scored replies, ready to paste."""
     kept = settings.model_fields_set - {"weighting", "temperature"}
     options = settings.model_dump(include=kept)
-    methods = [name for name in settings.methods if name not in ("likelihood", *OF_TOKENS)]
+    methods = [name for name in settings.methods if name not in PROBABILITIES]
     options["methods"] = methods or ["zero_shot_classifier"]
     read = [name for name in options["methods"] if name in YES_NO]
     if read:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from harness_tasks.elicitation.methods.likelihood import Likelihood
+from harness_tasks.elicitation.methods.one_turn import OneTurn
+from harness_tasks.elicitation.methods.order_agreement import OrderAgreement
 from harness_tasks.elicitation.methods.probe import Probe
 from harness_tasks.elicitation.methods.samples import DistinctAnswers, Sampling
 from harness_tasks.elicitation.methods.self_consistency import SelfConsistency
 from harness_tasks.elicitation.methods.semantic import SemanticClusters, SemanticEntropy
+from harness_tasks.elicitation.methods.similarity import (
+    CocoaMSP,
+    CocoaMTE,
+    CocoaPPL,
+    DegreeMatrix,
+    LaplacianEigenvalues,
+    SemanticDensity,
+)
 from harness_tasks.elicitation.methods.token_scores import (
     MinTokenProbability,
     SequenceProbability,
@@ -36,10 +46,18 @@ METHODS: dict[MethodName, type[Method]] = {
     "verbalized_top_k": VerbalizedTopK,
     "linguistic": Linguistic,
     "cot_verbalized": CotVerbalized,
+    "one_turn": OneTurn,
     "sampling": Sampling,
     "distinct_answers": DistinctAnswers,
     "semantic_clusters": SemanticClusters,
     "semantic_entropy": SemanticEntropy,
+    "degree_matrix": DegreeMatrix,
+    "laplacian_eigenvalues": LaplacianEigenvalues,
+    "semantic_density": SemanticDensity,
+    "cocoa_msp": CocoaMSP,
+    "cocoa_ppl": CocoaPPL,
+    "cocoa_mte": CocoaMTE,
     "self_consistency": SelfConsistency,
+    "order_agreement": OrderAgreement,
     "probe": Probe,
 }

@@ -31,20 +31,35 @@ MethodName = Literal[
     "verbalized_top_k",
     "linguistic",
     "cot_verbalized",
+    "one_turn",
     "sampling",
     "distinct_answers",
     "semantic_clusters",
     "semantic_entropy",
+    "degree_matrix",
+    "laplacian_eigenvalues",
+    "semantic_density",
+    "cocoa_msp",
+    "cocoa_ppl",
+    "cocoa_mte",
     "self_consistency",
+    "order_agreement",
     "probe",
 ]
 METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
 # Scores of the answer's own tokens; most need ``hf`` or ``calib-hf``.
 OF_TOKENS = ("sequence_probability", "min_token_probability", "token_entropy", "token_margin")
-# ``methods: all``: every method that needs only the model, on any back end.
-UNTRAINED = tuple(name for name in METHOD_NAMES if name not in ("probe", *OF_TOKENS))
+# Similarities of samples, alone and weighted by the probability of texts.
+BY_PROBABILITY = ("semantic_density", "cocoa_msp", "cocoa_ppl", "cocoa_mte")
+OF_SIMILARITIES = ("degree_matrix", "laplacian_eigenvalues", *BY_PROBABILITY)
+# They need training, certain tasks or certain back ends, or are variants of others.
+APART = ("one_turn", "order_agreement", "probe", *OF_TOKENS, *OF_SIMILARITIES)
+# ``methods: all``: every other method, which works with any back end and task.
+UNTRAINED = tuple(name for name in METHOD_NAMES if name not in APART)
 # They compare samples with each other, so one sample is not enough.
-COMPARING = ("distinct_answers", "semantic_entropy")
+COMPARING = (
+    "distinct_answers", "semantic_entropy", "degree_matrix", "laplacian_eigenvalues",
+)  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -73,6 +88,9 @@ class Settings(BaseModel):
     answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
     stated_threshold: float | None = Field(
         None, gt=0, lt=1, description="the prompt asks for an answer only if surer than this"
+    )
+    permute_options: int = Field(
+        1, ge=1, description="cyclic orders of the options over which probabilities are averaged"
     )
     split: str | None = Field(None, description="split to ask about instead of the task's own")
 
@@ -125,6 +143,11 @@ class Settings(BaseModel):
             raise ValueError(
                 "with 'yes_no': 'first_token' the reply is a single token, the first one "
                 "of a thought; leave 'thinking_tokens' out, or use 'yes_no': 'sampled'"
+            )
+        if self.permute_options < 2 and "order_agreement" in self.methods:
+            raise ValueError(
+                "order_agreement compares answers over the orders of the options: set "
+                "'permute_options' to at least 2, such as 4"
             )
         if self.k < 2 and (comparing := set(COMPARING) & set(self.methods)):
             raise ValueError(f"{_listed(comparing)} need 'k' to be at least 2, but it is {self.k}")

@@ -15,10 +15,11 @@ from lm_eval.api.model import LM, CachingLM
 
 from harness_tasks.elicitation.harness import request
 from harness_tasks.elicitation.late import add_request_type
+from harness_tasks.elicitation.question import Question
 
 STATISTICS_CHECK = "statistics_check"
 REQUEST = "token_statistics"
-NEEDING = ("min_token_probability", "token_entropy", "token_margin")
+NEEDING = ("min_token_probability", "token_entropy", "token_margin", "cocoa_mte")
 _LARGEST = 2**28  # bytes of the logits of a batch, in float32
 _NONE = (
     "{task}: this back end does not give the distribution of each token, which {methods} need: use "
@@ -27,6 +28,16 @@ _NONE = (
 )
 
 Statistics = dict[str, list[float]]
+
+
+def ask_for_statistics(question: Question) -> list[Instance]:
+    """The request for the statistics of the answer's tokens, which several methods share."""
+
+    def build() -> tuple:
+        # An empty answer cannot be scored; the methods report it and ignore this score.
+        return question.conversation.context, question.answer_text or "\n"
+
+    return question.share(REQUEST, lambda: [question.late(REQUEST, build)])
 
 
 def check_statistics(methods: Collection[str], instance: Mapping[str, Any]) -> list[Instance]:

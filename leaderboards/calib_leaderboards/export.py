@@ -185,7 +185,7 @@ def _samples(entries: Iterable[Entry], store: Path) -> bytes:
                     n,
                     shared,
                     method=[method] * n,
-                    correct=samples.correct,
+                    correct=samples.verdicts.get(method, samples.correct),
                     confidence=confidence,
                 )
             for name, values in samples.values.items():

@@ -43,6 +43,7 @@ _OPTIONS = (
     "thinking_tokens",
     "nli",
     "stated_threshold",
+    "permute_options",
     "grading",
     "split",
     "answers",

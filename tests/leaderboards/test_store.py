@@ -98,9 +98,9 @@ def test_stock_tasks_have_the_scores_of_their_table(evaluated_stock, tmp_path):
     for task, filters in STOCK.items():
         entry = entry_of(of_task(paths, task))
         assert entry["task"]["source"] == "lm_eval" and entry["n"] == 24
-        got = {score["method"]: list(score["metrics"]) for score in entry["scores"]}
-        assert got == filters
-        for score in entry["scores"]:
+        printed = [score for score in entry["scores"] if score["reliability"] is None]
+        assert {score["method"]: list(score["metrics"]) for score in printed} == filters
+        for score in printed:
             for name, metric in score["metrics"].items():
                 theirs = results["results"][task][f"{name},{score['method']}"]
                 assert metric["value"] == pytest.approx(theirs, rel=1e-9)

@@ -169,8 +169,12 @@ def test_the_readme_states_what_each_method_costs():
     """The column "requests" of the methods' table, for open-ended questions."""
     page = (TASKS / "README.md").read_text(encoding="utf-8")
     table = page.split("\n## Methods\n")[1].split("\n*Requests*")[0]
-    costs = re.findall(r"^\| `(\w+)` \| (\d*)(k?)\b", table, flags=re.MULTILINE)
-    stated = {name: int(n or 1) * (7 if k else 1) for name, n, k in costs}
+    rows = re.findall(r"^\| (`.+?`) \| (\d*)(k?)(?: \+ (\d))?\b", table, flags=re.MULTILINE)
+    stated = {
+        name: int(n or 1) * (7 if k else 1) + int(more or 0)
+        for names, n, k, more in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
     assert set(stated) == set(METHODS)
     settings = parse_settings("t", {"k": 7})
     for name, cost in stated.items():

@@ -79,6 +79,36 @@ def _terms(sentence: Sequence[Token]) -> set[float]:
     return found
 
 
+_PART = re.compile(
+    r"^[ \t*_#>-]*(?:exact |final )?(answer|confidence)(?: score| level)?[ *_]*:[*_]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def parse_one_turn(text: str) -> tuple[str, str | None]:
+    r"""Read the answer and the confidence in a reply that states both, on lines with these labels.
+
+    The answer is the first line behind the last label "Answer:" before the first "Confidence:"
+    that follows an answer; "Exact Answer:" and "Final Answer:" will do, and so will Markdown.
+
+    Returns:
+        ``(answer, what stands behind "Confidence:", up to the end)``; "" and ``None`` where there
+        is none.
+
+    >>> parse_one_turn("Explanation: It is old.\nAnswer: Paris\nConfidence: 85%")
+    ('Paris', ' 85%')
+    """
+    answer = ""
+    found = list(_PART.finditer(text))
+    ends = [part.start() for part in found[1:]] + [len(text)]
+    for part, end in zip(found, ends, strict=False):
+        if part[1].lower() == "answer":
+            answer = first_line(text[part.end() : end])
+        elif answer:
+            return answer, text[part.end() :]
+    return answer, None
+
+
 def parse_guesses(text: str) -> list[tuple[str, str | None]]:
     """Read lines "G1: guess", "P1: probability", "G2: ...", in the order of their numbers.
 

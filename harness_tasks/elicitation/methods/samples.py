@@ -85,6 +85,15 @@ def ask_for_samples(question: Question, k: int, weighted: bool) -> list[Instance
         arguments = (question.conversation.context, generation)
         return [question.now("generate_samples", arguments, repeats=k)]
 
+    requests = question.share(SAMPLES, samples)
+    if not weighted:
+        return requests
+    return [*requests, *score_samples(question, k, LOGPROBS, "loglikelihood")]
+
+
+def score_samples(question: Question, k: int, name: str, kind: str) -> list[Instance]:
+    """The requests, shared as `name` and run by `kind`, that score each of the K samples."""
+
     def build(i: int) -> Callable[[], tuple]:
         def arguments() -> tuple:
             text = sampled_texts(question, k)[i]
@@ -93,12 +102,11 @@ def ask_for_samples(question: Question, k: int, weighted: bool) -> list[Instance
 
         return arguments
 
-    def logprobs() -> list[Instance]:
+    def scores() -> list[Instance]:
         drawn = question.shared[SAMPLES][0]
-        return [question.late("loglikelihood", build(i), after=drawn) for i in range(k)]
+        return [question.late(kind, build(i), after=drawn) for i in range(k)]
 
-    requests = question.share(SAMPLES, samples)
-    return requests + question.share(LOGPROBS, logprobs) if weighted else requests
+    return question.share(name, scores)
 
 
 def sampled_texts(question: Question, k: int) -> list[str]:

@@ -15,7 +15,7 @@ from lm_eval.api.instance import Instance
 
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
-from harness_tasks.elicitation.token_statistics import REQUEST, Statistics
+from harness_tasks.elicitation.token_statistics import REQUEST, Statistics, ask_for_statistics
 
 EMPTY = "the answer is empty"
 
@@ -52,11 +52,7 @@ class _OfTokens:
         pass
 
     def requests(self, question: Question) -> list[Instance]:
-        def build() -> tuple:
-            # An empty answer cannot be scored; `read` reports it and ignores this score.
-            return question.conversation.context, question.answer_text or "\n"
-
-        return question.share(REQUEST, lambda: [question.late(REQUEST, build)])
+        return ask_for_statistics(question)
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         if not question.answer():

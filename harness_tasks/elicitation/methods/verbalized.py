@@ -62,7 +62,7 @@ def _goes_on(line: str) -> bool:
     return first.islower() or first in ("%", "±", "+", "/", "(")
 
 
-def _read_percent(reply: str, alone: bool) -> Reading:
+def read_percent(reply: str, alone: bool) -> Reading:
     """The probability stated in `reply`; `alone` if the reply is all that the model wrote.
 
     If it is, what follows the first number must not state another one. (Without a chat template
@@ -97,7 +97,7 @@ class Verbalized:
         return [question.late("generate_until", build)]
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
-        return _read_percent(requests[0].resps[0], question.conversation.messages is not None)
+        return read_percent(requests[0].resps[0], question.conversation.messages is not None)
 
 
 class Linguistic:
@@ -157,7 +157,7 @@ class CotVerbalized:
         if unfinished(reasoning):  # the number after it is complete all the same
             extra["reasoning_cut"] = True
         alone = question.conversation.messages is not None
-        reading = _read_percent(requests[1].resps[0], alone)
+        reading = read_percent(requests[1].resps[0], alone)
         return Reading(reading.confidence, reading.reason, {**extra, **(reading.extra or {})})
 
 

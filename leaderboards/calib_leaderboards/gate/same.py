@@ -113,8 +113,11 @@ def check_scored_alike(metric: Metric, method: str, column: Column) -> None:
 
 def find_column(task: str, filter_: str | None, samples: Samples) -> tuple[str, Column]:
     """A filter and its column; without a name, the only one there is."""
-    if filter_ is None and len(samples.filters) == 1:
-        return next(iter(samples.filters.items()))
+    # A filter with scores that lm-eval printed, before what their options' likelihoods give.
+    scored = [name for name, column in samples.filters.items() if column.values]
+    named = scored if len(scored) == 1 else list(samples.filters)
+    if filter_ is None and len(named) == 1:
+        return named[0], samples.filters[named[0]]
     if filter_ not in samples.filters:
         asked = "no filter is named" if filter_ is None else f"there is no filter '{filter_}'"
         raise CannotDecide(f"{task}: {asked}; the samples have {', '.join(samples.filters)}.")

@@ -25,7 +25,7 @@ _SHORT = 16  # hex digits of a document's hash: enough to tell the questions of 
 class Column:
     """What one filter logged for each question.
 
-    confidence (NaN where missing) and correct (NaN where ungraded) are None for tasks without
+    confidence (NaN where missing) and correct (NaN where ungraded) are None for scores without
     confidences. values: other scores that are one number per question. elicitation: how the method
     elicits.
     """
@@ -76,7 +76,8 @@ def samples_of_log(log: Log) -> Samples:
     asked = [prompts[place] for place in order]
     return Samples(
         tuple(keys[place] for place in order),
-        {name: _column(log, name, order) for name in log.filters},
+        {name: _column(log, name, order) for name in log.filters}
+        | {name: _of_options(log, name, order) for name in log.verdicts},
         None if None in asked else fingerprint(asked),
         None if log.answers is None else fingerprint(log.answers[place] for place in order),
     )
@@ -100,6 +101,11 @@ def _column(log: Log, name: str, order: list[int]) -> Column:
     return Column(
         log.confidence[name][order], log.correct[order], values, log.signatures.get(name, "")
     )
+
+
+def _of_options(log: Log, name: str, order: list[int]) -> Column:
+    """The softmax over the options of a task of lm-eval's own, as one of its accuracies chooses."""
+    return Column(log.confidence[name][order], log.verdicts[name][order], {}, log.signatures[name])
 
 
 def pack_baseline_samples(samples: Samples) -> bytes:

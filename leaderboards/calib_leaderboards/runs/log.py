@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_leaderboards.hashes import fingerprint, sha256, short_sha256
+from calib_leaderboards.runs.option_columns import SIGNATURES, option_columns
 from calib_leaderboards.runs.read import check_file
 from calib_leaderboards.runs.run import Run, Task
 from calib_metrics.registry import METRICS
@@ -36,8 +37,9 @@ class Log:
         contexts: the text that each answer was asked with, where the records have it.
         prompts: lm-eval's hash of each first prompt; None where the log has none.
         answers: None for tasks without confidences.
-        correct: 0 or 1, NaN where ungraded; None for tasks without confidences.
-        confidence: by method, NaN where missing.
+        correct: 0 or 1, NaN where ungraded; None for tasks of lm-eval's own.
+        confidence: by method, NaN where missing; of lm-eval's own tasks, the softmax over options.
+        verdicts: of these, by method, whether the answer that it chooses is correct.
         signatures: the elicitation signature of each method.
         values: the other scores that are one number for each question, by filter and metric.
         task_hash: lm-eval's `task_hash`, recomputed from the rows; None for logs without hashes.
@@ -56,6 +58,7 @@ class Log:
     answers: tuple[str, ...] | None
     correct: Floats | None
     confidence: dict[str, Floats]
+    verdicts: dict[str, Floats]
     signatures: dict[str, str]
     values: dict[str, dict[str, Floats]]
     task_hash: str | None
@@ -138,7 +141,18 @@ def load_log(run: Run, task: Task) -> Log:
             f"'{path}' does not hold the samples that '{run.path.name}' was made from: their "
             "'task_hashes' differ. Give the two files of one run."
         )
-    return log
+    return log if state.ours else _with_options(log)
+
+
+def _with_options(log: Log) -> Log:
+    """A log of lm-eval's own task, with the confidences that its options' likelihoods hold."""
+    found = option_columns(log.path, log.ids)
+    return replace(
+        log,
+        confidence={name: column.confidence for name, column in found.items()},
+        verdicts={name: column.correct for name, column in found.items()},
+        signatures={name: SIGNATURES[name] for name in found},
+    )
 
 
 def _is_there(path: Path) -> bool:
@@ -271,6 +285,7 @@ def _log(path: Path, digest: str, state: _Reading) -> Log:
         answers=tuple(reference[key].answer for key in ids) if state.ours else None,
         correct=np.array([reference[key].correct for key in ids]) if state.ours else None,
         confidence=confidence,
+        verdicts={},
         signatures=state.signatures,
         values={name: _columns([rows[key] for key in ids]) for name, rows in state.rows.items()},
         task_hash=state.hashes.hexdigest() if state.hashed else None,

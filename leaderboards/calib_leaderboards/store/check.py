@@ -64,7 +64,8 @@ def _problems(entry: Entry, file: Path) -> Iterator[str]:
     if list(samples.ids) != sorted(set(samples.ids)):
         yield "the ids of its samples are not sorted, or one occurs twice"
     for score in entry.scores:
-        of_one = _confidences if samples.correct is not None else _means
+        known = samples.correct is not None or samples.column(score.method) is not None
+        of_one = _confidences if known else _means
         yield from (f"{what} of {score.method}" for what in of_one(score, samples))
 
 

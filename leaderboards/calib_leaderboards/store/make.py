@@ -21,7 +21,7 @@ from calib_leaderboards.store.cost import requests_per_question
 from calib_leaderboards.store.entry import FORMAT, Entry, Score
 from calib_leaderboards.store.paths import entry_path, samples_path
 from calib_leaderboards.store.samples import pack_samples, samples_of
-from calib_leaderboards.store.scoring import confidence_scores, stock_scores
+from calib_leaderboards.store.scoring import confidence_scores, option_scores, stock_scores
 from calib_leaderboards.store.setting import describe_model, describe_setting
 
 LARGEST_SAMPLES = 4 * 2**20  # packed bytes; larger samples are not kept in a repository
@@ -129,6 +129,7 @@ def _make(
         scores = confidence_scores(run, task, log, costs, rate, resamples, seed)
     else:
         scores, left_out = stock_scores(run, task, log, resamples, seed)
+        scores += option_scores(run, log, resamples, seed)
         if names := sorted({metric for metric, _ in left_out}):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             _log.warning(

@@ -47,14 +47,12 @@ def _rescored(store: Path) -> Iterator[tuple[PurePosixPath, Entry]]:
 
 
 def columns_of(score: Score, samples: Samples) -> tuple[list[float | None], list[int]]:
-    """Confidence and correct of the graded answers of a confidence task."""
-    assert samples.correct is not None
-    graded = ~np.isnan(samples.correct)
-    confidence = [
-        None if math.isnan(value) else value
-        for value in samples.confidence[score.method][graded].tolist()
-    ]
-    return confidence, [int(value) for value in samples.correct[graded]]
+    """Confidence and correct of the graded answers of a method with confidences."""
+    column = samples.column(score.method)
+    assert column is not None
+    graded = ~np.isnan(column[1])
+    confidence = [None if math.isnan(value) else value for value in column[0][graded].tolist()]
+    return confidence, [int(value) for value in column[1][graded]]
 
 
 def options_of(score: Score) -> tuple[float | None, int, int]:

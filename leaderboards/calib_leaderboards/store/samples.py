@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ class Samples:
     """One number per question and method, in the order of `ids`, which are sorted.
 
     questions, answers: the first 16 hex digits of their sha256. Tasks with confidences have
-    answers, correct (0 or 1, NaN where ungraded) and confidence by method (NaN where missing); the
-    others have values by "metric,filter".
+    answers, correct (0 or 1, NaN where ungraded) and confidence by method (NaN where missing).
+    Those of lm-eval's own have values by "metric,filter" and, where options were scored, confidence
+    by method with verdicts, since each method chooses an answer of its own.
     """
 
     ids: tuple[str, ...]
@@ -37,15 +38,26 @@ class Samples:
     correct: Floats | None
     confidence: dict[str, Floats]
     values: dict[str, Floats]
+    verdicts: dict[str, Floats] = field(default_factory=dict)
+
+    def column(self, method: str) -> tuple[Floats, Floats] | None:
+        """The confidences of a method and whether its answers are correct; None if it has none."""
+        correct = self.verdicts.get(method) if self.correct is None else self.correct
+        if correct is None or method not in self.confidence:
+            return None
+        return self.confidence[method], correct
 
 
 def samples_of(log: Log, published: list[tuple[str, str]]) -> Samples:
     """A log's compact samples. published: metric and filter of a stock task's scores."""
     values = {}
     if log.correct is None:
-        values = {f"{metric},{name}": log.values[name][metric] for metric, name in published}
+        of_values = [(metric, name) for metric, name in published if name in log.values]
+        values = {f"{metric},{name}": log.values[name][metric] for metric, name in of_values}
     answers = None if log.answers is None else tuple(map(short_sha256, log.answers))
-    return Samples(log.ids, log.questions, answers, log.correct, log.confidence, values)
+    return Samples(
+        log.ids, log.questions, answers, log.correct, log.confidence, values, log.verdicts
+    )
 
 
 def pack_samples(samples: Samples) -> bytes:
@@ -54,13 +66,14 @@ def pack_samples(samples: Samples) -> bytes:
     for i, key in enumerate(samples.ids):
         row: dict[str, Any] = {"id": key, "question_sha256": samples.questions[i]}
         if samples.correct is None:
-            row["values"] = {name: _plain(column[i]) for name, column in samples.values.items()}
+            row["values"] = _row(samples.values, i)
+            if samples.confidence:
+                row["correct"] = _row(samples.verdicts, i)
         else:
             row["answer_sha256"] = samples.answers[i]
             row["correct"] = _plain(samples.correct[i])
-            row["confidence"] = {
-                name: _plain(column[i]) for name, column in samples.confidence.items()
-            }
+        if samples.confidence:
+            row["confidence"] = _row(samples.confidence, i)
         lines.append(json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n")
     return gzip.compress("".join(lines).encode("ascii"), compresslevel=9, mtime=0)
 
@@ -111,18 +124,28 @@ def _columns(rows: list[dict[str, Any]]) -> Samples:
     ids = tuple(row["id"] for row in rows)
     questions = tuple(row["question_sha256"] for row in rows)
     if "values" in rows[0]:
-        names = list(rows[0]["values"])
-        values = {name: _array([row["values"][name] for row in rows]) for name in names}
-        return Samples(ids, questions, None, None, {}, values)
-    methods = list(rows[0]["confidence"])
+        of_options = [
+            _by_name(rows, key) if key in rows[0] else {} for key in ("confidence", "correct")
+        ]
+        confidence, verdicts = of_options
+        values = _by_name(rows, "values")
+        return Samples(ids, questions, None, None, confidence, values, verdicts)
     return Samples(
         ids,
         questions,
         tuple(row["answer_sha256"] for row in rows),
         _array([row["correct"] for row in rows]),
-        {name: _array([row["confidence"][name] for row in rows]) for name in methods},
+        _by_name(rows, "confidence"),
         {},
     )
+
+
+def _row(columns: dict[str, Floats], place: int) -> dict[str, float | None]:
+    return {name: _plain(column[place]) for name, column in columns.items()}
+
+
+def _by_name(rows: list[dict[str, Any]], key: str) -> dict[str, Floats]:
+    return {name: _array([row[key][name] for row in rows]) for name in rows[0][key]}
 
 
 def _plain(value: float) -> float | None:

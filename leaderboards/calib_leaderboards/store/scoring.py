@@ -67,22 +67,47 @@ def confidence_scores(
             _check_printed(run, task, log, name, method, score.value)
         metrics = {name: metric_of(score) for name, score in found.items()}
         metrics |= _means(run, task, log, method, options)
-        known = usable_rows(confidence, correct)
         cost = costs.get(method)
-        scores.append(
-            Score(
-                method=method,
-                label=label_of(method, run.adapted(method)),
-                elicitation=log.signatures.get(method, ""),
-                n=len(log.ids),
-                n_missing=len(log.ids) - len(known[0]),
-                metrics=metrics,
-                reliability=reliability_of(*known) if known[0] else None,
-                risk_coverage=risk_coverage_of(*known) if known[0] else None,
-                cost=None if cost is None else Cost(requests_per_question=float(cost)),
-            )
-        )
+        scores.append(_score(run, log, method, metrics, usable_rows(confidence, correct), cost))
     _check_filters(run, task, log)
+    return scores
+
+
+def _score(
+    run: Run,
+    log: Log,
+    method: str,
+    metrics: dict[str, Metric],
+    known: tuple[list[float], list[int]],
+    cost: int | None = None,
+) -> Score:
+    return Score(
+        method=method,
+        label=label_of(method, run.adapted(method)),
+        elicitation=log.signatures.get(method, ""),
+        n=len(log.ids),
+        n_missing=len(log.ids) - len(known[0]),
+        metrics=metrics,
+        reliability=reliability_of(*known) if known[0] else None,
+        risk_coverage=risk_coverage_of(*known) if known[0] else None,
+        cost=None if cost is None else Cost(requests_per_question=float(cost)),
+    )
+
+
+def option_scores(run: Run, log: Log, resamples: int, seed: int) -> list[Score]:
+    """The scores of the softmax over options, in a multiple-choice task of lm-eval's own.
+
+    One for each of lm-eval's accuracies, which choose different answers. The answers were checked
+    against lm-eval's when the log was read.
+    """
+    scores = []
+    for method, verdicts in log.verdicts.items():
+        column = log.confidence[method].tolist()
+        confidence = [None if math.isnan(value) else value for value in column]
+        correct = [int(value) for value in verdicts]
+        found = score_columns(confidence, correct, method, None, resamples, seed)
+        metrics = {name: metric_of(score) for name, score in found.items()}
+        scores.append(_score(run, log, method, metrics, usable_rows(confidence, correct)))
     return scores
 
 

@@ -142,7 +142,8 @@ def _draws(
     counts: dict[int, Floats] = {}
     for who, row in members:
         metric, kept = row.score.metrics[SKILL], samples(row.entry)
-        if kept is None or kept.correct is None or row.score.method not in kept.confidence:
+        column = None if kept is None else kept.column(row.score.method)
+        if kept is None or column is None:
             if metric.value is None or metric.stderr is None:
                 yield who, np.full(RESAMPLES, np.nan)
             else:
@@ -153,7 +154,7 @@ def _draws(
         if n not in counts:
             rng = np.random.default_rng(seed)
             counts[n] = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
-        columns = _columns(kept.confidence[row.score.method], kept.correct)
+        columns = _columns(*column)
         waiting.setdefault(n, []).append((who, row, columns))
         if len(waiting[n]) == _TOGETHER:
             yield from _skills(waiting.pop(n), counts[n])

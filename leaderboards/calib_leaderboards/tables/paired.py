@@ -34,8 +34,8 @@ class Column:
 def column_of(samples: Samples, method: str, metric: str) -> Column | None:
     """The column behind a metric of a method; None where the samples have none."""
     questions = samples.ids, samples.questions
-    if metric == SKILL and samples.correct is not None and method in samples.confidence:
-        return Column(questions, samples.confidence[method], samples.correct)
+    if metric == SKILL and (column := samples.column(method)):
+        return Column(questions, *column)
     values = samples.values.get(f"{metric},{method}")
     return None if values is None else Column(questions, None, values)
 
