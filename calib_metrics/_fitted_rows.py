@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calib_metrics.outputs import write_output
+
 
 def row_ids(rows: Iterable[str | int], n: int) -> list[str]:
     """Return the ids of `n` rows as text. Raises ValueError for other kinds or another number."""
@@ -54,12 +56,5 @@ def digest(values: NDArray[np.float64]) -> str:
 
 def save_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     """Write a fit as JSON, atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_output(Path(path), text.encode())

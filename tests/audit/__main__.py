@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit import inputs, of_logs, of_models, of_tables
+from audit import inputs, of_files, of_fits, of_logs, of_models, of_tables
 from audit.trial import Case, Found, call, load
 
 TABLES = {
@@ -20,10 +20,22 @@ TABLES = {
     "grade": of_logs.grade,
     "prepare": of_tables.prepare,
     "self-instruct": of_tables.self_instruct,
+    "recalibrate": of_fits.recalibrate,
+    "model": of_files.model,
+    "recipes": of_files.others,
+    "judge": of_models.judge,
 }
-LOGS = {"logs": of_logs.score, "gate": of_logs.gate, "leaderboard": of_logs.leaderboard}
+LOGS = {
+    "logs": of_logs.score,
+    "combine": of_fits.combine,
+    "gate": of_logs.gate,
+    "leaderboard": of_logs.leaderboard,
+}
 # Those first that need the fewest imports: processes are forked from this one.
-COMMANDS = ("logs", *list(TABLES)[:2], "gate", "leaderboard", *list(TABLES)[2:], "tune", "eval")
+COMMANDS = (
+    "logs", "score", "recalibrate", "combine", "model", "recipes", "template", "gate",
+    "leaderboard", "grade", "prepare", "self-instruct", "judge", "tune", "eval",
+)  # fmt: skip
 WRONG = ("traceback", "hang", "let in", "refused", "unclear", "left behind")
 
 

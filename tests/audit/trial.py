@@ -66,6 +66,11 @@ NEEDS = {
     "self-instruct": ("calib_adapters.self_instruct",),
     "gate": ("calib_leaderboards.gate.command",),
     "leaderboard": ("calib_leaderboards.pages.publish", "calib_leaderboards.store"),
+    "recalibrate": ("calib_metrics.recalibrated_table", "harness_tasks.stock_logs.sources"),
+    "combine": ("calib_leaderboards.combined",),
+    "model": ("harness_tasks.embedded_models",),
+    "recipes": ("calib_adapters.training.recipe",),
+    "judge": ("calib_adapters.serving.evaluate",),
     "tune": ("calib_adapters.tune",),
     "eval": ("calib_adapters.serving.evaluate", "calib_adapters.serving.model"),
 }

@@ -148,7 +148,8 @@ def _names_in(folder: Path) -> Iterator[str]:
         # Those that others include have another suffix, or none.
         if (not file.suffix or "yaml" in file.name) and file.is_file():
             for words in _NAMED.findall(file.read_text(encoding="utf-8", errors="replace")):
-                yield from _NAME.findall(re.sub(r"^['\"]?\w+['\"]?:|#.*", "", words))
+                names = _NAME.findall(re.sub(r"^['\"]?\w+['\"]?:|#.*", "", words))
+                yield from (name for name in names if "@" not in name)  # a template's blank
 
 
 def _is_path(name: str) -> bool:
