@@ -44,7 +44,7 @@ FILE = PathType(dir_okay=False)
 WRITTEN = PathType(dir_okay=False, allow_dash=True)
 COUNT = click.IntRange(1)
 # Limits that nobody needs to exceed, and beyond which time or memory runs out.
-MANY = click.IntRange(max=1_000_000)
+MANY = click.IntRange(0, 1_000_000)
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 

@@ -88,11 +88,18 @@ def verdict(case: Case, found: Found, valid: Found | None) -> list[str]:
 
 
 def run(
-    chosen: Iterator[Case], every: int = 1, show: bool = True
+    chosen: Iterator[Case],
+    every: int = 1,
+    show: bool = True,
+    tried: Counter[str] | None = None,
+    wrong: dict[str, Counter[str]] | None = None,
 ) -> tuple[Counter[str], dict[str, Counter[str]]]:
-    """Call the cases, or one of `every`; return how many were tried, and what was wrong."""
-    tried: Counter[str] = Counter()
-    wrong: dict[str, Counter[str]] = {}
+    """Call the cases, or one of `every`; return how many were tried, and what was wrong.
+
+    tried, wrong: are added to, so that they are there after an interruption too.
+    """
+    tried = Counter() if tried is None else tried
+    wrong = {} if wrong is None else wrong
     valid: dict[str, Found] = {}
     for number, case in enumerate(chosen):
         if number % every and case.expected != "valid":
@@ -133,9 +140,9 @@ def main() -> int:
             if command in LOGS:
                 inputs.runs(root / "run")
             load(command)
-            more, bad = run(cases(command, root), given.every)
-            tried += more
-            wrong |= bad
+            run(cases(command, root), given.every, tried=tried, wrong=wrong)
+    except KeyboardInterrupt:
+        print("Interrupted; so far:")
     finally:
         shutil.rmtree(root, ignore_errors=True)
     print(f"\n{'':28}{'tried':>8}" + "".join(f"{name:>12}" for name in WRONG))

@@ -109,8 +109,8 @@ def _call(case: Case, out: Path, said: Path) -> None:
         with open(os.devnull) as nothing, open(out, "w") as first, open(said, "w") as second:
             for stream, number in ((nothing, 0), (first, 1), (second, 2)):
                 os.dup2(stream.fileno(), number)
-            sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in
-                                                 ((0, "r"), (1, "w"), (2, "w")))  # fmt: skip
+            sys.stdin, sys.stdout = open(0), open(1, "w")
+            sys.stderr = open(2, "w", errors="backslashreplace")  # as Python's own
         if case.unprivileged:
             drop_privileges()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
