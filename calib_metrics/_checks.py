@@ -199,8 +199,9 @@ def check_count(value: int, name: str, least: int) -> int:
 
 def is_finite(value: object) -> TypeGuard[float]:
     """Return whether a value from JSON is a number that a double holds; true and false are none."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= sys.float_info.max  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def check_choice(value: str, name: str, choices: Sequence[str]) -> None:

@@ -109,10 +109,10 @@ def _read_options(row: dict[str, Any], record: dict[str, Any]) -> tuple[Floats, 
     None unless they give the confidence and the grade of the record again, as they do not in an
     open-ended task, whose first requests are no options.
     """
-    options, target = _logged_options(row), row.get("target")
+    options, target = _logged_options(row), str(row.get("target"))
     labels, values = list(options), list(options.values())
     answer = record["answer"].strip()
-    right = int(target) if str(target).strip().isdecimal() else -1
+    right = int(target) if target.strip().isdecimal() else -1
     if len(values) < 2 or answer not in labels or not 0 <= right < len(labels):
         return None
     shares = softmax(np.array(values))

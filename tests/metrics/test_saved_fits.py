@@ -21,6 +21,7 @@ def recalibrated():
     return recalibration.fit(CONFIDENCE, CORRECT, "temperature")
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:The temperature stopped at its bound")
 KINDS = [(combined, combination.load), (recalibrated, recalibration.load)]
 both = pytest.mark.parametrize(("fit", "load"), KINDS)
 
@@ -42,7 +43,9 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, monkeypatch, f
 
 
 @both
-@pytest.mark.parametrize("number", [10**400, -(10**400), True, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "number", [10**400, -(10**400), True, float("nan"), float("inf")], ids=lambda x: str(x)[:5]
+)
 def test_a_number_that_no_double_holds_is_a_sentence(tmp_path, fit, load, number):
     file = tmp_path / "f.json"
     fit().save(file)
