@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -194,6 +195,13 @@ def check_count(value: int, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}.")
     return int(value)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Return whether a value from JSON is a number that a double holds; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def check_choice(value: str, name: str, choices: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calib_metrics.outputs import whole_file
 from calib_metrics.scores import Score
 
 if TYPE_CHECKING:
@@ -89,12 +90,7 @@ def save(figure: Figure, path_stem: str | os.PathLike[str]) -> tuple[Path, Path]
     paths = []
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         path = Path(f"{os.fspath(path_stem)}.{kind}")  # with_suffix would eat "v0.1"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with whole_file(path) as part:
             figure.savefig(part, format=kind, dpi=160, metadata=metadata)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
         paths.append(path)
     return paths[0], paths[1]

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calib_metrics.outputs import write_output
+from calib_metrics.pipes import read_source
+
 
 def row_ids(rows: Iterable[str | int], n: int) -> list[str]:
     """Return the ids of `n` rows as text. Raises ValueError for other kinds or another number."""
@@ -26,12 +29,17 @@ def row_ids(rows: Iterable[str | int], n: int) -> list[str]:
     return [str(each) for each in ids]
 
 
-def stored_fields(text: str, format: str, kind: type[Any]) -> dict[str, Any]:
+def stored_fields(path: str | os.PathLike[str], format: str, kind: type[Any]) -> dict[str, Any]:
     """Return the fields of a fit, a dataclass, that `save_json` wrote with this format.
 
-    Raises ValueError, without the name of the file, for anything else.
+    Raises OSError, and ValueError, without the name of the file, for anything else.
     """
-    data = json.loads(text)
+    source = read_source(Path(path))
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(data, dict) or data.pop("format", None) != format:
         raise ValueError(f'its "format" is not {format!r}')
     names = {field.name for field in fields(kind)}
@@ -54,12 +62,5 @@ def digest(values: NDArray[np.float64]) -> str:
 
 def save_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     """Write a fit as JSON, atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_output(Path(path), text.encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from itertools import pairwise
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
+from calib_metrics._checks import is_finite
 from calib_metrics.bins import bin_index
 
 Parameters = dict[str, Any]  # numbers of the log-odds methods, lists of numbers of the others
@@ -85,7 +85,7 @@ def check_parameters(method: str, parameters: object) -> None:
     if method in _TABLES:
         x, accuracy = (parameters[name] for name in names)
         _check_table(x, accuracy, steps=method == "histogram")
-    elif not all(_is_number(value) for value in parameters.values()):
+    elif not all(is_finite(value) for value in parameters.values()):
         raise ValueError(f"the parameters of {method} must be finite numbers")
     elif method == "temperature" and parameters["temperature"] <= 0:
         raise ValueError("the temperature must be above 0")
@@ -95,7 +95,7 @@ def check_parameters(method: str, parameters: object) -> None:
 
 def _check_table(x: Any, accuracy: Any, steps: bool) -> None:
     for column in (x, accuracy):
-        if not isinstance(column, list) or not all(_is_number(v) and 0 <= v <= 1 for v in column):
+        if not isinstance(column, list) or not all(is_finite(v) and 0 <= v <= 1 for v in column):
             raise ValueError("its lists must hold numbers in [0, 1]")
     if not accuracy or len(x) != len(accuracy) - steps:
         raise ValueError("its lists do not have matching lengths")
@@ -103,10 +103,6 @@ def _check_table(x: Any, accuracy: Any, steps: bool) -> None:
         raise ValueError("its confidences or edges must ascend")
     if not steps and any(left > right for left, right in pairwise(accuracy)):
         raise ValueError("the accuracies of isotonic must not descend")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _clipped(confidence: NDArray[np.float64], clip: float | None) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from calib_metrics.cells import Cells, Drawn
 from calib_metrics.metric import BINNING, Metric, Resampled
 
 NORMS = ("l1", "l2", "max")
+_PART = 1 << 20  # rows whose values are held at once
+RowValues = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
 def ece(
@@ -101,7 +103,7 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
     confidence: (n,) in [0, 1]. correct: (n,) in {0, 1}. Raises ValueError on bad input.
     Source: Brier, Monthly Weather Review 1950.
     """
-    return float(np.mean(_squares(*check_rows(confidence, correct))))
+    return _mean_of(_squares, *check_rows(confidence, correct))
 
 
 def _squares(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,7 +118,7 @@ def nll(confidence: ArrayLike, correct: ArrayLike) -> float:
     A single wrong answer at confidence 1, or right answer at confidence 0, makes it inf: this is
     the definition of the score, and nothing is clipped. Raises ValueError on bad input.
     """
-    return float(np.mean(log_losses(*check_rows(confidence, correct))))
+    return _mean_of(log_losses, *check_rows(confidence, correct))
 
 
 def log_losses(
@@ -125,6 +127,26 @@ def log_losses(
     """Return each row's negative log-likelihood."""
     with np.errstate(divide="ignore"):  # -ln 0 = inf is meant
         return -np.where(correct == 1, np.log(confidence), np.log1p(-confidence))
+
+
+def _mean_of(
+    values: RowValues, confidence: NDArray[np.float64], correct: NDArray[np.float64]
+) -> float:
+    """Return the mean of `values(confidence, correct)`, without an array of all of them."""
+    return _sum_of(values, confidence, correct) / confidence.size
+
+
+def _sum_of(
+    values: RowValues, confidence: NDArray[np.float64], correct: NDArray[np.float64]
+) -> float:
+    """Sum by halves, as NumPy does: at a multiple of eight, so that no bit differs from its sum."""
+    if confidence.size <= _PART:
+        return float(np.sum(values(confidence, correct)))
+    half = confidence.size // 2
+    half -= half % 8
+    return _sum_of(values, confidence[:half], correct[:half]) + _sum_of(
+        values, confidence[half:], correct[half:]
+    )
 
 
 def gap_norm(gap: NDArray[np.float64], count: NDArray[np.int64], norm: str) -> NDArray[np.float64]:

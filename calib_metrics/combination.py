@@ -8,19 +8,17 @@ Scores on the rows used for fitting are too good, so `apply` refuses these rows.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from calib_metrics._checks import check_count, check_groups, check_pairs
+from calib_metrics._checks import check_count, check_groups, check_pairs, is_finite
 from calib_metrics._fitted_rows import digest, row_ids, save_json, stored_fields, stored_ids
 from calib_metrics._logistic import fit_logistic
 
@@ -199,9 +197,8 @@ def load(path: str | os.PathLike[str]) -> Combination:
 
     Raises FileNotFoundError, or ValueError for any other file.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
-        return Combination(**_checked(stored_fields(text, _FORMAT, Combination)))
+        return Combination(**_checked(stored_fields(path, _FORMAT, Combination)))
     except ValueError as error:  # that of the JSON parser too
         raise ValueError(
             f"{path} is not a saved combination, since {error}: "
@@ -214,7 +211,7 @@ def _checked(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
         raise ValueError("methods must be a list of text")
     numbers = [*weights, data["intercept"]] if isinstance(weights, list) else []
-    if len(numbers) != len(methods) + 1 or not all(_is_finite(value) for value in numbers):
+    if len(numbers) != len(methods) + 1 or not all(is_finite(value) for value in numbers):
         raise ValueError("it needs an intercept, and a weight for each method, that are numbers")
     for name, least in (("n", 1), ("n_missing", 0), ("seed", 0)):
         check_count(data[name], name, least)
@@ -230,11 +227,6 @@ def _checked(data: dict[str, Any]) -> dict[str, Any]:
         "weights": tuple(weights),
         "fitted_rows": None if ids is None else stored_ids(ids),
     }
-
-
-def _is_finite(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _columns(confidences: Mapping[str, ArrayLike], methods: Sequence[str]) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -34,16 +35,30 @@ def auroc(confidence: ArrayLike, correct: ArrayLike) -> float:
     0.875
     """
     confidence, correct = check_rows(confidence, correct)
-    right, wrong = confidence[correct == 1], confidence[correct == 0]
-    if right.size == 0 or wrong.size == 0:
-        _warn_of_classes("AUROC", right.size, wrong.size, "at least one right and one wrong")
+    right = int(np.count_nonzero(correct))
+    wrong = confidence.size - right
+    if right == 0 or wrong == 0:
+        _warn_of_classes("AUROC", right, wrong, "at least one right and one wrong")
         return math.nan
-    wins = 0  # in halves
-    for begin in range(0, right.size, _CHUNK):  # a part at a time, which takes less memory
-        part = right[begin : begin + _CHUNK]
-        wins += int(np.searchsorted(wrong, part, side="left").sum())
-        wins += int(np.searchsorted(wrong, part, side="right").sum())
-    return wins / (2 * right.size * wrong.size)
+    wins = below = 0  # in halves; wrong answers of less confidence
+    for rows in _runs(confidence):  # a part at a time, which takes less memory
+        start = run_starts(confidence[rows])
+        rights = np.add.reduceat(correct[rows], start, dtype=np.int64)
+        wrongs = np.diff(start, append=rows.stop - rows.start) - rights
+        beaten = np.cumsum(wrongs) - wrongs + below
+        wins += int(np.dot(rights, 2 * beaten + wrongs))
+        below += int(wrongs.sum())
+    return wins / (2 * right * wrong)
+
+
+def _runs(confidence: NDArray[np.float64]) -> Iterator[slice]:
+    """Yield consecutive parts of sorted rows that leave equal confidences together."""
+    begin = 0
+    while begin < confidence.size:
+        end = min(begin + _CHUNK, confidence.size)
+        end = int(np.searchsorted(confidence, confidence[end - 1], side="right"))
+        yield slice(begin, end)
+        begin = end
 
 
 def accuracy(confidence: ArrayLike, correct: ArrayLike) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_metrics.files import Rows
+from calib_metrics.outputs import whole_file
 from calib_metrics.recalibration import Check, Recalibration, fit
 
 if TYPE_CHECKING:
@@ -100,13 +100,8 @@ def write_table(path: Path, result: Recalibrated, ids: str | None = None) -> Non
                 f"the column of --rows is called '{ids}', like a column of the new table."
             )
         columns = {ids: pa.array(rows.groups, pa.string()), **columns}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path.resolve()) as part:
         _write(part, path.suffix.lower(), pa.table(columns))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(path: Path, suffix: str, table: pa.Table) -> None:

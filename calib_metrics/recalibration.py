@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -215,9 +214,8 @@ def load(path: str | os.PathLike[str]) -> Recalibration:
 
     Raises FileNotFoundError, or ValueError for any other file.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
-        data = stored_fields(text, _FORMAT, Recalibration)
+        data = stored_fields(path, _FORMAT, Recalibration)
         check_choice(data["method"], "method", METHODS)
         check_parameters(data["method"], data["parameters"])
         if data["clip"] is not None:

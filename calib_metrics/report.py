@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import textwrap
 import warnings
@@ -18,6 +17,7 @@ import numpy as np
 from calib_metrics._checks import clip_rounding
 from calib_metrics.files import Rows
 from calib_metrics.noise import NoiseFloor, noise_floor
+from calib_metrics.outputs import write_output
 from calib_metrics.scales import check_order_metrics, to_confidence
 from calib_metrics.scores import Score, score
 from calib_metrics.signature import SIGNATURE_VERSION
@@ -166,7 +166,7 @@ def _floor_sentence(report: Report, floor: NoiseFloor) -> str:
 
 
 def write_json(path: Path, reports: Sequence[Report]) -> None:
-    """Write the reports as strict JSON, atomically.
+    """Write the reports as strict JSON, atomically; "-" is standard output.
 
     {"version": ..., "reports": [{"file", "method", "scores": {name: Score.to_dict()},
     "noise_floor": {...} or null, "notes": [...]}, ...]}
@@ -185,13 +185,7 @@ def write_json(path: Path, reports: Sequence[Report]) -> None:
         ],
     }
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_output(path, text.encode("utf-8", "replace"))  # of names that are not UTF-8
 
 
 def draw(

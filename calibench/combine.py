@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibench.options import EXISTING, MANY
+from calibench.options import EXISTING, FILE, MANY, PathType, refuse_inputs
 
 CORRECT = click.option(
     "--correct",
@@ -49,7 +49,7 @@ def combine() -> None:
     "--output",
     "output",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="JSON file for the fit.",
 )
 @click.option(
@@ -89,12 +89,13 @@ def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -
     """
     from calib_leaderboards.combined import fit_and_report
 
+    refuse_inputs("--output", output, sources)
     names = [name.strip() for name in methods.split(",")]
     click.echo(fit_and_report(sources, names, output, **options))
 
 
 @combine.command()
-@click.argument("fit", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("fit", type=PathType(exists=True, dir_okay=False))
 @click.argument("sources", nargs=-1, required=True, type=EXISTING)
 @click.option(
     "-o",
@@ -102,7 +103,7 @@ def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -
     "--output",
     "output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Folder for the combined run; for a table, a file that ends in .csv or .jsonl.",
 )
 @CORRECT
@@ -121,5 +122,6 @@ def apply(fit: Path, sources: tuple[Path, ...], output: Path, correct: str, id: 
     """
     from calib_leaderboards.combined import apply_fit
 
+    refuse_inputs("--output", output, (fit, *sources))
     for path in apply_fit(fit, sources, output, correct=correct, id=id):
         click.echo(path)

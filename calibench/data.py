@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from calibench.options import COUNT, EXISTING, SHARE, key_values, output_option, task_names
+from calibench.options import (
+    COUNT,
+    EXISTING,
+    FILE,
+    SHARE,
+    PathType,
+    key_values,
+    output_option,
+    task_names,
+)
 
 
 @click.command()
@@ -44,7 +53,7 @@ def grade(results: tuple[Path, ...], output: Path, method: str) -> None:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="CSV, TSV, JSON Lines or Parquet.",
 )
 @output_option("Folder for the task.")
@@ -157,7 +166,7 @@ def template(
 @click.option("--drop_unusable", is_flag=True, help="Leave out and count unusable records.")
 @click.option(
     "--include_path",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=PathType(exists=True, file_okay=False),
     help="Folder with lm-eval tasks of your own.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the division and of --limit.")

@@ -22,11 +22,29 @@ CONTEXT = {
     "token_normalize_func": lambda token: token.replace("-", "_"),
 }
 _TASK = re.compile(r"^(?:task|group): *([\w-]+)", re.MULTILINE)
-FOLDER = click.Path(file_okay=False, path_type=Path)
-EXISTING = click.Path(exists=True, path_type=Path)
+
+
+class PathType(click.Path):
+    """A path that is not empty: an empty one would be the current folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a `Path`. Raises BadParameter as `click.Path`, and for an empty text."""
+        if value == "":
+            self.fail("it is empty: name a file or a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = PathType(file_okay=False)
+EXISTING = PathType(exists=True)
+TABLE = PathType(exists=True, allow_dash=True)
+FILE = PathType(dir_okay=False)
+WRITTEN = PathType(dir_okay=False, allow_dash=True)
 COUNT = click.IntRange(1)
 # Limits that nobody needs to exceed, and beyond which time or memory runs out.
-MANY = click.IntRange(max=1_000_000)
+MANY = click.IntRange(0, 1_000_000)
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 
@@ -76,6 +94,16 @@ def task_names(incomplete: str) -> list[str]:
     files = Path(str(harness_tasks.__file__)).parent.glob("*/*.yaml")
     found = {name for file in files for name in _TASK.findall(file.read_text(encoding="utf-8"))}
     return [f"{before}{comma}{name}" for name in sorted(found) if name.startswith(last)]
+
+
+def refuse_inputs(option: str, output: Path | None, inputs: Iterable[Path]) -> None:
+    """Raise ValueError if writing to `output` would replace one of the files that are read."""
+    for each in inputs:
+        if output is not None and each.is_file() and output.exists() and output.samefile(each):
+            raise ValueError(
+                f"{option}: {output} is read by this command, and would be replaced; name another "
+                f"file."
+            )
 
 
 def key_values(

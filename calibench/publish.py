@@ -10,9 +10,17 @@ from pathlib import Path
 
 import click
 
-from calibench.options import EXISTING, FOLDER, MANY, output_option
+from calibench.options import (
+    EXISTING,
+    FILE,
+    FOLDER,
+    MANY,
+    WRITTEN,
+    PathType,
+    output_option,
+    refuse_inputs,
+)
 
-WRITTEN = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 REPLACE = click.option("--replace", is_flag=True, help="Let new entries replace existing ones.")
 ADAPTERS = click.option(
     "--adapter",
@@ -34,7 +42,7 @@ STORE = click.option(
 
 
 @click.command()
-@click.argument("baseline", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("baseline", type=FILE)
 @click.argument("results", type=EXISTING)
 @click.option("--update", is_flag=True, help="Write BASELINE from RESULTS instead of testing.")
 @click.option("--samples", type=FOLDER, help="With --update: keep the samples in this folder.")
@@ -51,7 +59,7 @@ STORE = click.option(
 @click.option(
     "--summary",
     envvar="GITHUB_STEP_SUMMARY",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Also append Markdown to this file.  [env var: GITHUB_STEP_SUMMARY]",
 )
 def gate(
@@ -85,6 +93,8 @@ def gate(
     if update:
         code = command.update_baseline(baseline, results, samples)
     else:
+        for option, file in (("--junit", junit), ("--json", json_file), ("--summary", summary)):
+            refuse_inputs(option, file, [baseline])
         code = command.run_gate(
             baseline, results, junit=junit, json_file=json_file, summary=summary, **options
         )

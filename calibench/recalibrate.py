@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibench.options import MANY
+from calibench.options import FILE, MANY, TABLE, refuse_inputs
 from calibench.reading import read_tables
 
 if TYPE_CHECKING:
     from calib_metrics.files import Rows
-
-TABLE = click.Path(exists=True, allow_dash=True, path_type=Path)
-WRITTEN = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -24,7 +21,7 @@ WRITTEN = click.Path(dir_okay=False, path_type=Path)
     "-o",
     "--output",
     required=True,
-    type=WRITTEN,
+    type=FILE,
     help="The new table: .csv, .tsv, .jsonl or .parquet.",
 )
 @click.option(
@@ -61,7 +58,7 @@ WRITTEN = click.Path(dir_okay=False, path_type=Path)
     "Without it, they refuse 0 and 1 in FIT.",
 )
 @click.option("--bins", default=10, show_default=True, type=MANY, help="Of histogram.")
-@click.option("--save", type=WRITTEN, help="Also save the fitted map to this JSON file.")
+@click.option("--save", type=FILE, help="Also save the fitted map to this JSON file.")
 def recalibrate(
     fitted: Path,
     applied: Path,
@@ -94,6 +91,10 @@ def recalibrate(
     from calib_metrics.recalibrated_table import check_output, recalibrated, write_table
 
     check_output(output)
+    refuse_inputs("--output", output, (fitted, applied))
+    refuse_inputs("--save", save, (fitted, applied))
+    if save is not None and save.absolute() == output.absolute():
+        raise ValueError(f"--save: {save} is the new table; give the map a file of its own.")
     names = {"confidence": confidence, "correct": correct, "group": rows}
     fit_on, apply_to = (_rows_of(file, form, method, names, scale) for file in (fitted, applied))
     result = recalibrated(fit_on, apply_to, kind, clip=clip, bins=bins)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibench.options import FOLDER, MANY
+from calibench.options import FOLDER, MANY, TABLE, WRITTEN, refuse_inputs
 from calibench.reading import read_tables
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
     nargs=-1,
     required=True,
     metavar="FILE...",
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    type=TABLE,
 )
 @click.option(
     "--confidence",
@@ -148,8 +148,8 @@ def _list_metrics(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 @click.option(
     "--json",
     "output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write everything to this file.",
+    type=WRITTEN,
+    help="Also write everything to this file; - is standard output.",
 )
 @click.option(
     "--figures",
@@ -199,6 +199,8 @@ def score(
     from calib_metrics.comparison import equal_columns
     from harness_tasks.stock_logs import reports as logs
 
+    refuse_inputs("--json", output, files)
+    aside = str(output) == "-"  # then standard output is JSON and nothing else
     names = None
     if metrics is not None:
         names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
@@ -223,15 +225,16 @@ def score(
                 if report.method == next(iter(table.columns)):
                     name = f"{report.method or confidence} in {table.source}"
                     confidences[name] = report.rows.confidence
-                click.echo(("\n" if reports else "") + reporting.to_text(report))
+                click.echo(("\n" if reports else "") + reporting.to_text(report), err=aside)
                 if parts:
-                    click.echo("\n" + logs.parts_to_text(parts, whole=by is not None))
+                    click.echo("\n" + logs.parts_to_text(parts, whole=by is not None), err=aside)
                 reports += [report, *parts]
                 drawn.append(report)
     for alike in equal_columns(confidences):
         click.echo(
             f"\n{' and '.join(alike)}: the same confidences in every row, to the last bit. Check "
-            "that they come from different models or methods."
+            "that they come from different models or methods.",
+            err=aside,
         )
     if output:
         reporting.write_json(output, reports)

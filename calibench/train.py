@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibench.options import EXISTING, output_option, starting
+from calibench.options import EXISTING, PathType, output_option, starting
 
 
 def _recipe_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -89,7 +89,7 @@ def cat(recipe: str) -> None:
 
 @recipes.command()
 @click.argument("recipe", shell_complete=_recipe_names)
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=PathType())
 def cp(recipe: str, target: Path) -> None:
     """Copy a recipe to TARGET, a file or a folder, to change it there.
 

@@ -48,6 +48,8 @@ def read_table(source: Source, method: str = "") -> LogTable:
     """
     name = name_of(source)
     questions: list[Question] = []
+    keys: list[str] = []
+    first: dict[str, Any] = {}
     seen: set[tuple[str, Any]] = set()
     filters: dict[str, None] = {}
     for where, row in objects(source):
@@ -62,6 +64,8 @@ def read_table(source: Source, method: str = "") -> LogTable:
             )
         seen.add(key)
         filters[key[0]] = None
+        keys.append(key_of(_document(row) or row.get("arguments")))
+        first = first or row
         questions.append(read_question(row, where))
     if not questions:
         raise ValueError(f"{name} holds no samples; run the evaluation again.")
@@ -69,18 +73,16 @@ def read_table(source: Source, method: str = "") -> LogTable:
         raise ValueError(
             f"{name} holds the filters {', '.join(filters)}; give a log with one of them."
         )
-    task, results_file, results = _results(source, _of_lists(questions[0].row))
+    task, results_file, results = _results(source, _of_lists(first))
     read = read_choices(questions, method, _delimiters(results, task))
-    notes = [_written_by(source, results, questions[0].row), *read.notes]
+    notes = [_written_by(source, results, first), *read.notes]
     if results_file is not None and isinstance(source, Path):
         scored_by = next(iter(filters)) or "none"
         _check_scores(source, results_file, results, task, scored_by, read.columns)
-    fields, keys = [], []
-    for each in questions:
-        document = each.row.get("doc")
-        document = document if isinstance(document, dict) else {}
-        keys.append(key_of(document if document else each.row.get("arguments")))
-        fields.append({**document, "doc_id": each.row.get("doc_id"), "task": task})
+    fields = [
+        {**_document(each.row), "doc_id": each.row.get("doc_id"), "task": task}
+        for each in questions
+    ]
     heading = "standard input" if isinstance(source, bytes) else source.name
     return LogTable(
         heading,
@@ -92,6 +94,11 @@ def read_table(source: Source, method: str = "") -> LogTable:
         probabilities=True,
         keys=tuple(keys),
     )
+
+
+def _document(row: dict[str, Any]) -> dict[str, Any]:
+    document = row.get("doc")
+    return document if isinstance(document, dict) else {}
 
 
 def _key(row: dict[str, Any], where: str) -> tuple[str, Any]:

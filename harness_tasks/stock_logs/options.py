@@ -18,23 +18,24 @@ from numpy.typing import NDArray
 
 from harness_tasks.stock_logs.content import NoConfidence
 
+_REQUESTS = ("arguments", "resps", "filtered_resps")
 Form = Literal["options", "one continuation", "whole texts", "generated"]
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question: where it is, for errors, its row, and what was asked about each option."""
+    """One question: where it is, for errors, its row without requests, and what was asked.
+
+    continuations, loglikelihoods: of each option. in_contexts: whether the options are in the
+    contexts, before one continuation, as in WinoGrande. Requests are most of a log and repeat the
+    context for each option, so they are not kept.
+    """
 
     where: str
     row: dict[str, Any]
-    contexts: tuple[str, ...]
     continuations: tuple[str, ...]
     loglikelihoods: NDArray[np.float64]
-
-    @property
-    def in_contexts(self) -> bool:
-        """Whether the options are in the contexts, before one continuation, as in WinoGrande."""
-        return len(set(self.continuations)) == 1 and len(set(self.contexts)) > 1
+    in_contexts: bool
 
 
 def form_of(row: dict[str, Any], where: str) -> Form:
@@ -64,7 +65,9 @@ def read_question(row: dict[str, Any], where: str) -> Question:
         asked, replies = asked[: len(asked) // 2], replies[: len(replies) // 2]
     values = np.array([_number(reply[0], where) for reply in replies])
     contexts, continuations = zip(*((context, text) for context, text, *_ in asked), strict=True)
-    return Question(where, row, contexts, continuations, values)
+    in_contexts = len(set(continuations)) == 1 and len(set(map(str, contexts))) > 1
+    kept = {key: value for key, value in row.items() if key not in _REQUESTS}
+    return Question(where, kept, continuations, values, in_contexts)
 
 
 def read_target(target: Any) -> int | str | list[Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ _SAME = 1e-6  # of a probability that was computed from the same log-likelihoods
 Floats = NDArray[np.float64]
 
 
+@dataclass
+class _Read:
+    """What is kept of one method's rows: prompts and documents would take most of the memory."""
+
+    confidence: list[float | None] = field(default_factory=list)
+    correct: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    options: list[tuple[Floats, int] | None] = field(default_factory=list)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+
+
 def read_tables(file: Path, fields: Sequence[str] = (), method: str = "") -> Iterator[LogTable]:
     """Yield a table for each method that a log of lm-eval holds.
 
@@ -31,42 +43,43 @@ def read_tables(file: Path, fields: Sequence[str] = (), method: str = "") -> Ite
     Answers without a grade are left out. Raises ValueError as `read_samples` does, for a field that
     is not there, for another method, and if no answer is graded.
     """
-    logged: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    logged: dict[str, _Read] = {}
     for row, record in read_samples(file):
-        if record["correct"] is not None:  # else a judge's verdict that could not be read
-            logged.setdefault(record["method"], []).append((_needed(row, record), record))
+        if record["correct"] is None:  # a judge's verdict that could not be read
+            continue
+        name = record["method"]
+        read = logged.setdefault(name, _Read(labels={key: [] for key in fields}))
+        if method in ("", name):
+            _keep(read, file, row, record)
     if not logged:
         raise ValueError(f"{file}: no answer in it is graded, so there is nothing to score.")
     if method and method not in logged:
         raise ValueError(f"{file}: there is no method '{method}', only {', '.join(logged)}.")
     for name in [method] if method else logged:
-        rows = logged[name]
-        records = [record for _, record in rows]
-        confidence = np.array([record["confidence"] for record in records], float)
-        correct = np.array([record["correct"] for record in records], float)
-        probabilities, gold = _options(rows) if name == _LIKELIHOOD else (None, None)
-        labels = {key: [_field(file, row, record, key) for row, record in rows] for key in fields}
+        read = logged[name]
+        confidence, correct = np.array(read.confidence, float), np.array(read.correct, float)
+        probabilities, gold = _options(read.options) if name == _LIKELIHOOD else (None, None)
         yield LogTable(
             file.name,
             str(file),
             {name: Column(confidence, correct, probabilities, gold)},
-            labels,
-            keys=tuple(key_of(record["question"]) for record in records),
+            dict(read.labels),
+            keys=tuple(read.keys),
         )
 
 
-def _needed(row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the prompts of all but the options, which would take most of the memory."""
+def _keep(read: _Read, file: Path, row: dict[str, Any], record: dict[str, Any]) -> None:
+    read.confidence.append(record["confidence"])
+    read.correct.append(record["correct"])
+    read.keys.append(key_of(record["question"]))
+    if record["method"] == _LIKELIHOOD:
+        read.options.append(_read_options(row, record))
     document = row.get("doc")
-    kept = {"doc": document if isinstance(document, dict) else {}, "target": row.get("target")}
-    return kept | ({"options": _logged_options(row)} if record["method"] == _LIKELIHOOD else {})
-
-
-def _field(file: Path, row: dict[str, Any], record: dict[str, Any], name: str) -> Any:
-    fields = {**row["doc"], **record}
-    if name not in fields:
-        raise ValueError(f"{file}: there is no field '{name}', only {', '.join(fields)}.")
-    return str(fields[name])
+    for name, labels in read.labels.items():
+        known = {**(document if isinstance(document, dict) else {}), **record}
+        if name not in known:
+            raise ValueError(f"{file}: there is no field '{name}', only {', '.join(known)}.")
+        labels.append(str(known[name]))
 
 
 def _logged_options(row: dict[str, Any]) -> dict[str, float]:
@@ -90,28 +103,31 @@ def _logged_options(row: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def _options(
-    rows: Sequence[tuple[dict[str, Any], dict[str, Any]]],
-) -> tuple[tuple[Floats, ...] | None, NDArray[np.int64] | None]:
-    """Return the options' probabilities and the right options' places.
+def _read_options(row: dict[str, Any], record: dict[str, Any]) -> tuple[Floats, int] | None:
+    """Return the options' probabilities and the right option's place.
 
-    (None, None) unless they give every confidence and every grade of the log again, as in an
+    None unless they give the confidence and the grade of the record again, as they do not in an
     open-ended task, whose first requests are no options.
     """
-    probabilities, gold = [], []
-    for row, record in rows:
-        labels, values = list(row["options"]), list(row["options"].values())
-        answer = record["answer"].strip()
-        right = int(row["target"]) if str(row["target"]).strip().isdecimal() else -1
-        if len(values) < 2 or answer not in labels or not 0 <= right < len(labels):
-            return None, None
-        shares = softmax(np.array(values))
-        at = labels.index(answer)
-        given = record["confidence"]
-        if given is not None and not math.isclose(shares[at], given, abs_tol=_SAME):
-            return None, None
-        if (at == right) != bool(record["correct"]):
-            return None, None
-        probabilities.append(shares)
-        gold.append(right)
-    return tuple(probabilities), np.array(gold)
+    options, target = _logged_options(row), str(row.get("target"))
+    labels, values = list(options), list(options.values())
+    answer = record["answer"].strip()
+    right = int(target) if target.strip().isdecimal() else -1
+    if len(values) < 2 or answer not in labels or not 0 <= right < len(labels):
+        return None
+    shares = softmax(np.array(values))
+    at = labels.index(answer)
+    given = record["confidence"]
+    if given is not None and not math.isclose(shares[at], given, abs_tol=_SAME):
+        return None
+    return (shares, right) if (at == right) == bool(record["correct"]) else None
+
+
+def _options(
+    read: Sequence[tuple[Floats, int] | None],
+) -> tuple[tuple[Floats, ...] | None, NDArray[np.int64] | None]:
+    """Return the options' probabilities and the right options' places, if every row has them."""
+    known = [each for each in read if each is not None]
+    if len(known) < len(read):
+        return None, None
+    return tuple(shares for shares, _ in known), np.array([gold for _, gold in known])

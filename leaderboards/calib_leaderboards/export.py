@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from calib_leaderboards.export_eee import eee_files
-from calib_leaderboards.files import write_atomically
 from calib_leaderboards.pages.names import distinct
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
@@ -15,6 +14,7 @@ from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.formats import flat, to_parquet
 from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.words import TITLES
+from calib_metrics.outputs import write_atomically
 
 FORMS = ("eee", "model-index", "dataset")
 

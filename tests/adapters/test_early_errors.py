@@ -58,9 +58,9 @@ def test_without_a_task(tiny):
     ("qqqqqqqqqqqqqqqq", "`lm_eval ls tasks` lists them"),
 ])  # fmt: skip
 def test_a_misspelt_task_is_named_with_what_is_like_it(tiny, name, near, monkeypatch):
-    def manager(**options):  # lm-eval's whole list takes it seconds, and has none of these either
-        assert not options or options["include_defaults"] is False
-        return TaskManager(include_path=options.get("include_path"), include_defaults=False)
+    def manager(**options):  # lm-eval's whole list takes it half a minute
+        assert options["include_defaults"] is False
+        return TaskManager(**options)
 
     monkeypatch.setattr(early, "TaskManager", manager)
     assert near in said(tiny, "--tasks", name)
@@ -69,6 +69,11 @@ def test_a_misspelt_task_is_named_with_what_is_like_it(tiny, name, near, monkeyp
 def test_the_quick_list_of_names_is_lm_evals_own_for_our_tasks():
     own = TaskManager(include_path=OURS, include_defaults=False)
     assert set(early._names_in(early.Path(OURS))) == set(own.all_tasks)
+
+
+@pytest.mark.nightly
+def test_no_name_that_lm_eval_knows_is_missing_in_the_quick_list():
+    assert early.known_names() >= set(TaskManager().all_tasks)
 
 
 @pytest.mark.parametrize(("tasks", "metadata", "sentence"), [

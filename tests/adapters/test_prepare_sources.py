@@ -4,6 +4,7 @@ import json
 
 import datasets
 import pytest
+from lm_eval.tasks import TaskManager
 
 import calib_adapters.data.prepare.tasks
 from calib_adapters.data.prepare import prepare
@@ -30,6 +31,20 @@ def test_a_folder_of_anything_is_refused_at_once(tmp_path, monkeypatch, no_searc
     with pytest.raises(ValueError, match="is a folder: give a file"):
         prepare([source.format(tmp_path / "anything")], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "near"), [
+    ("calib_worldfact", "did you mean calib_worldfacts"), ("hellaswg", "did you mean hellaswag"),
+    ("qqqqqqqqqqqqqqqq", "`lm_eval ls tasks` lists them"), ("", "a source is empty"),
+])  # fmt: skip
+def test_a_misspelt_task_is_refused_without_lm_evals_half_minute(tmp_path, monkeypatch, name, near):
+    def manager(**options):
+        assert options["include_defaults"] is False
+        return TaskManager(**options)
+
+    monkeypatch.setattr(calib_adapters.data.prepare.tasks, "TaskManager", manager)
+    with pytest.raises(ValueError, match=near):
+        prepare([name], tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["org/set", "org/set.v2"])

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit import inputs, of_logs, of_models, of_tables
+from audit import inputs, of_files, of_fits, of_logs, of_models, of_tables
 from audit.trial import Case, Found, call, load
 
 TABLES = {
@@ -20,10 +20,22 @@ TABLES = {
     "grade": of_logs.grade,
     "prepare": of_tables.prepare,
     "self-instruct": of_tables.self_instruct,
+    "recalibrate": of_fits.recalibrate,
+    "model": of_files.model,
+    "recipes": of_files.others,
+    "judge": of_models.judge,
 }
-LOGS = {"logs": of_logs.score, "gate": of_logs.gate, "leaderboard": of_logs.leaderboard}
+LOGS = {
+    "logs": of_logs.score,
+    "combine": of_fits.combine,
+    "gate": of_logs.gate,
+    "leaderboard": of_logs.leaderboard,
+}
 # Those first that need the fewest imports: processes are forked from this one.
-COMMANDS = ("logs", *list(TABLES)[:2], "gate", "leaderboard", *list(TABLES)[2:], "tune", "eval")
+COMMANDS = (
+    "logs", "score", "recalibrate", "combine", "model", "recipes", "template", "gate",
+    "leaderboard", "grade", "prepare", "self-instruct", "judge", "tune", "eval",
+)  # fmt: skip
 WRONG = ("traceback", "hang", "let in", "refused", "unclear", "left behind")
 
 
@@ -76,11 +88,18 @@ def verdict(case: Case, found: Found, valid: Found | None) -> list[str]:
 
 
 def run(
-    chosen: Iterator[Case], every: int = 1, show: bool = True
+    chosen: Iterator[Case],
+    every: int = 1,
+    show: bool = True,
+    tried: Counter[str] | None = None,
+    wrong: dict[str, Counter[str]] | None = None,
 ) -> tuple[Counter[str], dict[str, Counter[str]]]:
-    """Call the cases, or one of `every`; return how many were tried, and what was wrong."""
-    tried: Counter[str] = Counter()
-    wrong: dict[str, Counter[str]] = {}
+    """Call the cases, or one of `every`; return how many were tried, and what was wrong.
+
+    tried, wrong: are added to, so that they are there after an interruption too.
+    """
+    tried = Counter() if tried is None else tried
+    wrong = {} if wrong is None else wrong
     valid: dict[str, Found] = {}
     for number, case in enumerate(chosen):
         if number % every and case.expected != "valid":
@@ -121,9 +140,9 @@ def main() -> int:
             if command in LOGS:
                 inputs.runs(root / "run")
             load(command)
-            more, bad = run(cases(command, root), given.every)
-            tried += more
-            wrong |= bad
+            run(cases(command, root), given.every, tried=tried, wrong=wrong)
+    except KeyboardInterrupt:
+        print("Interrupted; so far:")
     finally:
         shutil.rmtree(root, ignore_errors=True)
     print(f"\n{'':28}{'tried':>8}" + "".join(f"{name:>12}" for name in WRONG))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,6 +205,7 @@ def leaderboard(root: Path, run: dict[str, bytes]) -> Iterator[Case]:
     )
     assert result.exit_code == 0, result.output
     yield from _published(root, inputs.folder(made))
+    yield from _submitted(root, inputs.folder(made))
     words = ["leaderboard", "build", "run", "-o", "o"]
     suite = Suite("leaderboard build runs", root, files, words, ["o/README.md"], seconds=40)
     yield from suite.valid()
@@ -221,17 +223,43 @@ def _published(root: Path, files: dict[str, bytes]) -> Iterator[Case]:
     for command, words in (
         ("build", ["leaderboard", "build", "--store", "store", "-o", "o"]),
         ("export", ["leaderboard", "export", "eee", "--store", "store", "-o", "o"]),
+        ("check", ["leaderboard", "check", "--store", "store"]),
+        ("rescore", ["leaderboard", "rescore", "--store", "store"]),
     ):
         suite = Suite(f"leaderboard {command}", root, files, words, ["o"], seconds=40)
         yield from suite.valid()
         yield from suite.of_bytes(entry, "json")
         yield from suite.of_places(entry, a_link="refused", missing="any", a_folder="any")
-        if command == "build":
-            yield from suite.of_object(entry, depth=3)
+        if command != "export":
+            yield from suite.of_object(entry, depth=3 if command == "build" else 2)
             yield from suite.of_bytes(kept, "parquet")
             yield from suite.of_places(kept, a_link="refused")
+        if command == "build":
             yield from suite.of_outputs("o", exists="any")
             yield from suite.of_options({
                 ("--store", "missing"): "refused", ("--store", ""): "refused",
                 ("--graded", "store"): "refused", ("-o", ""): "refused",
             })  # fmt: skip
+
+
+def _submitted(root: Path, files: dict[str, bytes]) -> Iterator[Case]:
+    """`leaderboard submit`, to a clone that has a leaderboard and one that has none."""
+    clone = root / "clone"
+    (clone / "leaderboards").mkdir(parents=True)
+    (clone / "leaderboards" / "README.md").write_text("# Leaderboard\n")
+    git = ["git", "-C", str(clone), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "begin"]):
+        subprocess.run([*git, *words], check=True)
+    files = {name: content for name, content in files.items() if name.startswith("run/")}
+    files |= {f"clone/{name}": content for name, content in inputs.folder(clone).items()}
+    words = ["leaderboard", "submit", "run", "--repository", "clone"]
+    suite = Suite("leaderboard submit", root, files, words, seconds=40)
+    yield from suite.of_options({
+        ("--repository", "missing"): "refused", ("--repository", ""): "refused",
+        ("--repository", "run"): "refused", ("--repository", "/"): "refused",
+        ("--branch", ""): "refused", ("--branch", "a b"): "refused", ("--branch", "-x"): "refused",
+        ("--branch", "a..b"): "refused", ("--branch", "main"): "refused",
+        ("--branch", "x" * 300): "refused", ("--branch", "\udcff"): "any",
+        ("--adapter", "run"): "refused", ("--note", "n" * 2**16): "refused",
+        ("missing",): "refused", ("clone",): "any",
+    })  # fmt: skip

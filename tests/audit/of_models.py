@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,89 @@ def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
     yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
 
 
+def judge(root: Path) -> Iterator[Case]:
+    """`calibench eval` of a judge's tasks on damaged answers and labels, with a dummy as the judge.
+
+    Then the verdicts of a judge as the grading of another task.
+    """
+    records = [
+        {"task": "t", "split": "test", "id": f"q{i}", "method": "likelihood", "question": f"{i}?",
+         "answer": f"a{i}", "correct": 0, "confidence": 0.5, "reason": None,
+         "signature": "norm:tokens|grading:exact"}
+        for i in range(4)
+    ]  # fmt: skip
+    rows = [
+        {"doc_id": i, "filter": "likelihood", "doc": {"id": f"q{i}"}, "doc_hash": f"{i:064x}",
+         "target": f"['{i}', 'the {i}']", "resps": [[f"a{i}"]], "arguments": {},
+         "filtered_resps": [json.dumps(each)]}
+        for i, each in enumerate(records)
+    ]  # fmt: skip
+    texts = [
+        {"doc_id": i, "filter": "none", "doc": {"question": f"{i}?"}, "doc_hash": f"{i:064x}",
+         "target": str(i), "arguments": {"gen_args_0": {"arg_0": "prompt", "arg_1": {}}},
+         "resps": [[f"a{i}"]], "filtered_resps": [f"a{i}"]}
+        for i in range(4)
+    ]  # fmt: skip
+    verdicts = [
+        {**each, "doc": {"id": f"q{i}", "judged": f"{i:064x}", "answer": f"a{i}"},
+         "judged_correct": i % 2}
+        for i, each in enumerate(texts)
+    ]  # fmt: skip
+    files = {
+        "samples_t_2026-01-01T00-00-00.jsonl": inputs.lines(rows),
+        "g.jsonl": inputs.lines(texts),
+        "t.csv": b"id,prompt,answer,reference\nq0,0?,a0,0\nq1,1?,a1,1\n",
+        "l.csv": b"id,label\nq0,1\nq1,0\n",
+        "v.jsonl": inputs.lines(verdicts),
+    }
+    words = ["eval", "--model", "dummy", "--limit", "2", "--output_path", "o", "--log_samples"]
+    cache = {"CALIBENCH_CACHE": str(root / "cache")}
+
+    def suite_of(name: str, task: str, **metadata: str) -> Suite:
+        given = ["--tasks", task, "--metadata", json.dumps(metadata)]
+        return Suite(f"judge {name}", root, files, [*words, *given], ["o"], SECONDS, cache)
+
+    log = next(iter(files))
+    suite = suite_of("answers", "calib_judge_verdict", answers=log, labels="l.csv")
+    yield from suite.valid()
+    yield from suite.of_bytes(log, "log", cut_at_the_end_of_a_line="any")
+    yield from suite.of_places(log)
+    yield from suite.of_rows(log, _judged)
+    yield from suite.of_rows(log, _record, inside="record")
+    yield from suite.of_bytes("l.csv", "csv")
+    yield from suite.of_places("l.csv")
+    suite = suite_of("texts", "calib_judge_depth", answers="g.jsonl")
+    yield from suite.valid()
+    yield from suite.of_rows("g.jsonl", _judged)
+    suite = suite_of("table", "calib_judge_pairwise", answers="t.csv", against="t.csv")
+    yield from suite.valid()
+    yield from suite.of_bytes("t.csv", "csv", not_UTF_8="refused")
+    suite = suite_of("pairs", "calib_judge_pairwise", answers=log, against="missing")
+    yield suite.write(suite.case("against nothing", "refused"))
+    suite = suite_of("grading", "calib_worldfacts", grading="judge:v.jsonl")
+    # None of these verdicts is on an answer of the dummy.
+    yield from (each for each in suite.of_bytes("v.jsonl", "jsonl") if each.expected == "refused")
+    yield from suite.of_rows("v.jsonl", lambda path, name: "refused")
+
+
+def _judged(path: tuple, name: str) -> Expected:
+    if path in (("filter",), ("filtered_resps",)):
+        return "refused"
+    if path == ("doc_hash",):
+        return "any" if "text" in name or name == "half a character" else "refused"
+    return "any"
+
+
+def _record(path: tuple, name: str) -> Expected:
+    if path in (("task",), ("split",), ("question",), ("answer",)):
+        return "any" if "text" in name or name == "half a character" else "refused"
+    if path == ("correct",):
+        return "any" if name in ("null", "true") else "refused"
+    if path == ("confidence",):
+        return "any" if name in ("null", "half") else "refused"
+    return "refused" if path == ("method",) else "any"
+
+
 def tune(root: Path, model: str, graded: Path) -> Iterator[Case]:
     """`calibench tune` with damaged recipes and data."""
     from calib_adapters import shipped_folder
@@ -116,8 +200,6 @@ def tune(root: Path, model: str, graded: Path) -> Iterator[Case]:
     )
     recipe["optimiser"] |= {"epochs": 1, "batch_size": 8}
     recipe["dtype"] = "float32"
-    import json
-
     files = {f"graded/{name}": content for name, content in inputs.folder(graded).items()}
     files["r.yaml"] = (json.dumps(recipe, indent=1) + "\n").encode()
     words = ["tune", "r.yaml", "--model", model, "--data", "graded", "-o", "o"]

@@ -31,9 +31,11 @@ class Suite:
         arguments: Sequence[str],
         outputs: Sequence[str] = (),
         seconds: float = 20.0,
+        environment: Mapping[str, str] | None = None,
     ):
         self.name, self.root, self.files = name, root, dict(files)
         self.arguments, self.outputs, self.seconds = tuple(arguments), tuple(outputs), seconds
+        self.environment = dict(environment or {})
 
     def case(self, what: str, expected: Any, *, arguments: Any = None, **options: Any) -> Case:
         """Return a case in a folder of its own, which is made."""
@@ -48,6 +50,7 @@ class Suite:
             folder,
             options.pop("outputs", self.outputs),
             seconds=self.seconds,
+            environment={**self.environment, **options.pop("environment", {})},
             **options,
         )
 

@@ -66,6 +66,11 @@ NEEDS = {
     "self-instruct": ("calib_adapters.self_instruct",),
     "gate": ("calib_leaderboards.gate.command",),
     "leaderboard": ("calib_leaderboards.pages.publish", "calib_leaderboards.store"),
+    "recalibrate": ("calib_metrics.recalibrated_table", "harness_tasks.stock_logs.sources"),
+    "combine": ("calib_leaderboards.combined",),
+    "model": ("harness_tasks.embedded_models",),
+    "recipes": ("calib_adapters.training.recipe",),
+    "judge": ("calib_adapters.serving.evaluate",),
     "tune": ("calib_adapters.tune",),
     "eval": ("calib_adapters.serving.evaluate", "calib_adapters.serving.model"),
 }
@@ -104,8 +109,8 @@ def _call(case: Case, out: Path, said: Path) -> None:
         with open(os.devnull) as nothing, open(out, "w") as first, open(said, "w") as second:
             for stream, number in ((nothing, 0), (first, 1), (second, 2)):
                 os.dup2(stream.fileno(), number)
-            sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in
-                                                 ((0, "r"), (1, "w"), (2, "w")))  # fmt: skip
+            sys.stdin, sys.stdout = open(0), open(1, "w")
+            sys.stderr = open(2, "w", errors="backslashreplace")  # as Python's own
         if case.unprivileged:
             drop_privileges()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -175,4 +175,4 @@ def test_numbers_that_would_take_all_time_or_memory_are_refused(tmp_path, option
     found = CliRunner().invoke(
         calibench.cli.cli, ["score", str(a_file(tmp_path, CSV)), option, "1000000000"]
     )
-    assert found.exit_code == 2 and "is not in the range x<=1000000" in found.output
+    assert found.exit_code == 2 and "is not in the range 0<=x<=1000000" in found.output

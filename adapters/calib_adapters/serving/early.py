@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import lm_eval.tasks
@@ -16,7 +18,9 @@ from lm_eval.tasks import TaskManager
 import harness_tasks
 from harness_tasks.elicitation.settings import parse_settings
 
-_NAMES = re.compile(r"^(?:task|group|tag): *['\"]?([\w.+-]+)", re.MULTILINE)
+# A name; of tags also several, between brackets or one below the other.
+_NAMED = re.compile(r"^['\"]?(?:(?:task|group)['\"]?:.*|tag['\"]?:.*(?:\n[ \t]*- .*)*)", re.M)
+_NAME = re.compile(r"[^\s,'\"\[\]]*\w[^\s,'\"\[\]]*")
 _CONFIDENCE = "harness_tasks.task.read_by_the_class"  # what all confidence tasks share
 
 
@@ -105,13 +109,16 @@ def check_name(name: str, included: TaskManager) -> None:
     Raises:
         ValueError: nothing matches; the message suggests a similar name.
     """
-    theirs = known_names()
-    # Quick, but only an approximation: lm-eval itself has the last word.
-    if name in theirs or TaskManager().match_tasks([name]):
+    names = known_names().union(included.all_tasks)
+    if name in names or fnmatch.filter(names, name):
         return
-    near = difflib.get_close_matches(name, theirs.union(included.all_tasks), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them."
-    raise ValueError(f"--tasks: there is no task {name!r}; {hint}")
+    raise ValueError(f"--tasks: there is no task {name!r}; {suggestion(name, names)}")
+
+
+def suggestion(name: str, names: Collection[str]) -> str:
+    """Return what a task may be called that is not among `names`, as the end of a sentence."""
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them."
 
 
 def _leaves(names: Sequence[str], manager: TaskManager) -> Iterator[str]:
@@ -124,15 +131,25 @@ def _leaves(names: Sequence[str], manager: TaskManager) -> Iterator[str]:
             yield name
 
 
-def known_names() -> set[str]:
-    """The names of tasks, groups and tags in the files of lm-eval and in ours; two seconds."""
+@cache
+def known_names() -> frozenset[str]:
+    """All that may be a task, group or tag, by lm-eval's files and ours; a second or two.
+
+    lm-eval reads the same files in half a minute. No name of its own is missing here; some words
+    are none, so that what is found is only known when lm-eval has it.
+    """
     packages = (lm_eval.tasks, harness_tasks)
-    return {name for each in packages for name in _names_in(Path(str(each.__file__)).parent)}
+    folders = [Path(str(each.__file__)).parent for each in packages]
+    return frozenset(name for each in folders for name in _names_in(each))
 
 
 def _names_in(folder: Path) -> Iterator[str]:
-    for file in folder.rglob("*.yaml"):
-        yield from _NAMES.findall(file.read_text(encoding="utf-8", errors="replace"))
+    for file in folder.rglob("*"):
+        # Those that others include have another suffix, or none.
+        if (not file.suffix or "yaml" in file.name) and file.is_file():
+            for words in _NAMED.findall(file.read_text(encoding="utf-8", errors="replace")):
+                names = _NAME.findall(re.sub(r"^['\"]?\w+['\"]?:|#.*", "", words))
+                yield from (name for name in names if "@" not in name)  # a template's blank
 
 
 def _is_path(name: str) -> bool:

@@ -18,9 +18,9 @@ from calib_leaderboards.combined.columns import (
     logs_of_runs,
 )
 from calib_leaderboards.combined.run import run_files
-from calib_leaderboards.files import write_atomically
 from calib_leaderboards.labels import COMBINED
 from calib_metrics.combination import Combination, load
+from calib_metrics.outputs import write_atomically, write_output
 from calib_metrics.tables import open_table, text_rows
 
 
@@ -77,11 +77,14 @@ def _to_table(
     for row, value in zip(rows, combined.tolist(), strict=True):
         row[COMBINED] = value if value == value else None
     if output.suffix == ".csv":
-        return write_atomically(output, _as_csv(rows))
-    if output.suffix == ".jsonl":
+        content = _as_csv(rows)
+    elif output.suffix == ".jsonl":
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        return write_atomically(output, "".join(lines).encode())
-    raise ValueError(f"{output}: name a file that ends in .csv or .jsonl.")
+        content = "".join(lines).encode()
+    else:
+        raise ValueError(f"{output}: name a file that ends in .csv or .jsonl.")
+    write_output(output, content)
+    return output
 
 
 def _as_csv(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -53,8 +53,9 @@ def fit_and_report(
     unseen = cross_validate(
         confidences, read.correct, groups=read.labels, folds=folds, seed=seed, clip=clip
     )
+    report = _report(read, made, unseen, by, folds, seed, resamples)
     made.save(output)
-    return _report(read, made, unseen, by, folds, seed, resamples)
+    return report
 
 
 def read_columns(

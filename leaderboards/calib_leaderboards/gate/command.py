@@ -9,10 +9,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from calib_leaderboards.files import write_output
 from calib_leaderboards.gate import report as reporting
 from calib_leaderboards.gate.decide import decide
 from calib_leaderboards.gate.update import make_baseline
+from calib_metrics.outputs import write_output
 
 
 def _two_on_error(function: Callable[..., int]) -> Callable[..., int]:

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from calib_leaderboards.files import write_atomically
 from calib_leaderboards.gate.asked import generation
 from calib_leaderboards.gate.baseline import (
     Baseline,
@@ -32,6 +31,7 @@ from calib_leaderboards.gate.samples import (
     samples_of_log,
 )
 from calib_leaderboards.runs import load_log
+from calib_metrics.outputs import write_atomically
 
 # `answered` covers what the others leave out: questions without a confidence.
 _KEPT = ("apply_chat_template", "fewshot_as_multiturn", "model_args")

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calib_leaderboards.files import write_atomically
 from calib_leaderboards.markdown import MARK
+from calib_metrics.outputs import write_atomically
 
 if TYPE_CHECKING:
     from calib_leaderboards.store.entry import Entry

@@ -7,7 +7,6 @@ of `calib_adapters.data.prepare.row.FEATURES`.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,22 +181,24 @@ def _find(sources: Sequence[str], choices: Choices) -> list[Source]:
         if "/" in name:  # every data set on the Hub has one in its id, and no task has
             found.append(hub_source(name, columns, delimiter, drop))
             continue
+        if not name:
+            raise ValueError("a source is empty: name a task, a file or a data set on the Hub.")
         if Path(name).is_dir():
             _refuse_folder(name)
-        if loader is None:
-            from calib_adapters.data.prepare.tasks import (
-                TaskLoader,  # seconds, which files do not need
-            )
+        if loader is None:  # imports of seconds, which files do not need
+            from calib_adapters.data.prepare.tasks import TaskLoader
+            from calib_adapters.serving.early import known_names, suggestion
 
             loader = TaskLoader(choices.include_path)
-        tasks = loader.find(name)
+        # To see that a name is none takes lm-eval half a minute.
+        may_be = name in loader.names or name in known_names()
+        tasks = loader.find(name) if may_be else None
         if tasks is None:
-            near = difflib.get_close_matches(name, loader.names, n=3)
-            hint = f" (is it {' or '.join(near)}?)" if near else ""
+            near = suggestion(name, known_names().union(loader.names))
             raise ValueError(
-                f"{name!r} is neither a task{hint}, nor a file, nor the id of a data set on the "
-                f"Hub, which has a slash. `lm_eval ls tasks` lists the tasks; those of a folder "
-                f"of yours need --include_path."
+                f"{name!r} is neither a file, nor the id of a data set on the Hub, which has a "
+                f"slash, nor a task, of which those of a folder of yours need --include_path: "
+                f"{near}"
             )
         found += tasks
     return found
