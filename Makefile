@@ -103,17 +103,21 @@ $(READY): setup.cfg pyproject.toml $(LOCK)
 DTYPE :=
 comma := ,
 BATCH := auto
-ASK = model=$$($(BIN)/calibench model) && rm -rf $(abspath $(@D)) && \
+MODEL :=
+ASK = model=$$($(BIN)/calibench model $(MODEL)) && rm -rf $(abspath $(@D)) && \
 	$(BIN)/calibench eval --model calib-hf \
 	--model_args "pretrained=$$model$(DTYPE:%=$(comma)dtype=%)$(ADAPTER)" \
 	--device cpu --batch_size $(BATCH) --log_samples --output_path $(abspath $(@D))
 RECIPE := calibration_tuning_lora_prompt
 TUNER = $(BIN)/calibench
-TUNE = model=$$($(BIN)/calibench model) && \
-	$(TUNER) tune $(RECIPE) $(DTYPE:%=dtype=%) --model "$$model" -o $(@D)
+TUNE = model=$$($(BIN)/calibench model $(MODEL)) && \
+	$(TUNER) tune $(RECIPE) $(DTYPE:%=dtype=%) $(RECIPE_OPTIONS) --model "$$model" -o $(@D)
 QUERY := "methods": ["zero_shot_classifier"]
 HIDDEN := "methods": ["question_only"]
-EVERY := "methods": "all"
+BOTH := "methods": ["likelihood", "zero_shot_classifier"]
+# Without those that write at length.
+SOME := "methods": ["likelihood", "zero_shot_classifier", "question_only", "p_ik", "verbalized", \
+	"sampling", "distinct_answers", "semantic_clusters", "semantic_entropy"]
 # Without self_consistency, which takes as long as all others together.
 MOST := "methods": ["likelihood", "zero_shot_classifier", "question_only", "p_ik", "verbalized", \
 	"verbalized_top_k", "linguistic", "cot_verbalized", "sampling", "distinct_answers", \
@@ -182,10 +186,11 @@ demo/leaderboard/README.md: demo/base/done demo/tuned/done
 	$(BIN)/calibench leaderboard build demo/base demo/tuned --graded demo/graded -o $(@D)
 
 # ---------------------------------------------------------------------------------------- publish
-# runs/base, base_ood: the base model, all methods. runs/tuned*: the adapter worldfacts_lora_prompt
-# on the base model's answers; runs/own: on its own answers, which shows what tuning did to accuracy.
-# The adapter worldfacts_question_only never saw an answer: a sanity row. The published numbers are
-# those of DTYPE=bfloat16.
+# runs/base, base_ood: the base model. runs/tuned*: the adapter calibration_tuning_lora_prompt on the
+# base model's answers; runs/own: on its own answers, which shows what tuning did to accuracy.
+# runs/combined*: likelihood and Fine-Tuned in one, fitted on the validation questions. The adapter
+# worldfacts_question_only never saw an answer: a sanity row. runs/gemma, runs/qwen: other families. The
+# published numbers are those of DTYPE=bfloat16.
 runs/train/done: | $(READY)
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "train"}' && touch $@
 
@@ -193,25 +198,42 @@ runs/validation/done: | $(READY)
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "split": "validation"}' && touch $@
 
 runs/base/done: | $(READY)
-	$(ASK) --tasks calib_worldfacts --metadata '{$(EVERY)}' && touch $@
+	$(ASK) --tasks calib_worldfacts --metadata '{$(MOST)}' && touch $@
 
 runs/base_ood/done: | $(READY)
-	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(MOST)}' && touch $@
+	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(SOME)}' && touch $@
+
+runs/base_validation/done: | $(READY)
+	$(ASK) --tasks calib_worldfacts --metadata '{$(BOTH), "split": "validation"}' && touch $@
 
 runs/graded/grading.json: runs/train/done runs/validation/done
 	rm -rf $(@D) && $(BIN)/calibench grade runs/train runs/validation -o $(@D)
 
-runs/worldfacts_lora_prompt/README.md: runs/graded/grading.json
+runs/calibration_tuning_lora_prompt/README.md: runs/graded/grading.json
 	$(TUNE) --data runs/graded
 
-runs/tuned/done runs/tuned_ood/done runs/own/done: private ADAPTER = ,peft=runs/worldfacts_lora_prompt
-runs/tuned/done: runs/worldfacts_lora_prompt/README.md runs/base/done
+runs/tuned/done runs/tuned_ood/done runs/tuned_validation/done runs/own/done: private ADAPTER = ,peft=runs/calibration_tuning_lora_prompt
+runs/tuned/done: runs/calibration_tuning_lora_prompt/README.md runs/base/done
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY), "answers": "runs/base"}' && touch $@
 
-runs/tuned_ood/done: runs/worldfacts_lora_prompt/README.md runs/base_ood/done
+runs/tuned_ood/done: runs/calibration_tuning_lora_prompt/README.md runs/base_ood/done
 	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(QUERY), "answers": "runs/base_ood"}' && touch $@
 
-runs/own/done: runs/worldfacts_lora_prompt/README.md
+runs/tuned_validation/done: runs/calibration_tuning_lora_prompt/README.md runs/base_validation/done
+	$(ASK) --tasks calib_worldfacts \
+		--metadata '{$(QUERY), "split": "validation", "answers": "runs/base_validation"}' && touch $@
+
+runs/fit.json: runs/base_validation/done runs/tuned_validation/done
+	$(BIN)/calibench combine fit $(^D) --by relation \
+		--methods likelihood,zero_shot_classifier@calibration_tuning_lora_prompt -o $@
+
+runs/combined%/done: runs/fit.json runs/base%/done runs/tuned%/done
+	rm -rf $(@D) && $(BIN)/calibench combine apply $< $(wordlist 2,3,$(^D)) -o $(@D) && touch $@
+
+runs/combined/done: runs/fit.json runs/base/done runs/tuned/done
+	rm -rf $(@D) && $(BIN)/calibench combine apply $< $(wordlist 2,3,$(^D)) -o $(@D) && touch $@
+
+runs/own/done: runs/calibration_tuning_lora_prompt/README.md
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY)}' && touch $@
 
 runs/hidden_train/done: runs/train/done
@@ -236,49 +258,85 @@ runs/hidden/done: runs/worldfacts_question_only/README.md runs/base/done
 runs/hidden_ood/done: runs/worldfacts_question_only/README.md runs/base_ood/done
 	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(HIDDEN), "answers": "runs/base_ood"}' && touch $@
 
-PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own hidden hidden_ood)
-leaderboards/README.md: $(PUBLISHED:=/done)
+# The other two models of `calibench model`, with fewer training questions and the quick recipe in the
+# upper third of their layers. Gemma asks once: calibench model gemma-3-270m --accept-license
+OTHERS := gemma qwen
+runs/gemma/%: MODEL := gemma-3-270m
+runs/gemma/%: LAYER := 12
+runs/qwen/%: MODEL := Qwen2.5-Coder-0.5B-Instruct
+runs/qwen/%: LAYER := 16
+UNDER = --metadata '{$(QUERY), "answers": "$(patsubst %/tuned$(1),%/base$(1),$(@D))"}' && touch $@
+
+$(OTHERS:%=runs/%/train/done): | $(READY)
+	$(ASK) $(SMALL) 900 --metadata '{$(QUERY), "split": "train"}' && touch $@
+
+$(OTHERS:%=runs/%/validation/done): | $(READY)
+	$(ASK) $(SMALL) 200 --metadata '{$(QUERY), "split": "validation"}' && touch $@
+
+$(OTHERS:%=runs/%/base/done): | $(READY)
+	$(ASK) --tasks calib_worldfacts --metadata '{$(SOME)}' && touch $@
+
+$(OTHERS:%=runs/%/base_ood/done): | $(READY)
+	$(ASK) --tasks calib_worldfacts_ood --metadata '{$(SOME)}' && touch $@
+
+$(OTHERS:%=runs/%/graded/grading.json): %/graded/grading.json: %/train/done %/validation/done
+	rm -rf $(@D) && $(BIN)/calibench grade $(^D) -o $(@D)
+
+$(OTHERS:%=runs/%/calibration_tuning_quick/README.md): RECIPE := calibration_tuning_quick
+$(OTHERS:%=runs/%/calibration_tuning_quick/README.md): RECIPE_OPTIONS = lora.first_layer=$(LAYER)
+$(OTHERS:%=runs/%/calibration_tuning_quick/README.md): %/calibration_tuning_quick/README.md: \
+		%/graded/grading.json
+	$(TUNE) --data $(<D)
+
+TUNED := $(foreach each,$(OTHERS),runs/$(each)/tuned runs/$(each)/tuned_ood runs/$(each)/own)
+$(TUNED:=/done): private ADAPTER = ,peft=$(dir $(@D))calibration_tuning_quick
+$(OTHERS:%=runs/%/tuned/done): %/tuned/done: %/calibration_tuning_quick/README.md %/base/done
+	$(ASK) --tasks calib_worldfacts $(call UNDER)
+
+$(OTHERS:%=runs/%/tuned_ood/done): %/tuned_ood/done: %/calibration_tuning_quick/README.md %/base_ood/done
+	$(ASK) --tasks calib_worldfacts_ood $(call UNDER,_ood)
+
+$(OTHERS:%=runs/%/own/done): %/own/done: %/calibration_tuning_quick/README.md
+	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY)}' && touch $@
+
+PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own combined combined_ood hidden hidden_ood)
+KINDS := base base_ood tuned tuned_ood own
+OF_OTHERS := $(foreach each,$(OTHERS),$(addprefix runs/$(each)/,$(KINDS)))
+leaderboards/README.md: $(PUBLISHED:=/done) $(OF_OTHERS:=/done)
 	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o runs/leaderboard
 	cp runs/leaderboard/figures/calib_worldfacts_bars.* leaderboards/figures
 	$(BIN)/calibench leaderboard add $(PUBLISHED) --replace \
-		--adapter runs/worldfacts_lora_prompt --adapter runs/worldfacts_question_only
+		--adapter runs/calibration_tuning_lora_prompt --adapter runs/worldfacts_question_only
+	$(foreach each,$(OTHERS),$(BIN)/calibench leaderboard add --replace \
+		$(addprefix runs/$(each)/,$(KINDS)) --adapter runs/$(each)/calibration_tuning_quick &&) true
 	$(BIN)/calibench leaderboard build
 
 # ---------------------------------------------------------------------------------------- entries
-# TASK/SETTING of what else stands in the leaderboard: the base model, the same with the adapter of
+# What else stands in the leaderboard: the base model on other tasks, the same with the adapter of
 # `make publish` on its answers, and tasks of lm-eval's own. HUB=FOLDER takes the data sets from a
 # folder in the Hub's layout, without a network; NOTE="..." says so in the entries.
-SETTINGS := zero_shot chat chat_zero_shot
-zero_shot := --num_fewshot 0
-chat := --apply_chat_template
-chat_zero_shot := $(chat) $(zero_shot)
-default :=
-most := --metadata '{$(MOST)}'
-
-ENTRIES := $(addprefix calib_worldfacts/,$(SETTINGS)) calib_worldfacts_mc/most \
-	$(patsubst %,calib_%/default,worldfacts_mc_ood worldfacts_cloze openbookqa_mc openbookqa_cloze \
-	commonsense_qa_mc commonsense_qa_cloze piqa_mc piqa_cloze trivia_qa)
+ENTRIES := $(addprefix calib_,worldfacts_mc worldfacts_mc_ood worldfacts_cloze openbookqa_mc \
+	openbookqa_cloze commonsense_qa_mc commonsense_qa_cloze piqa_mc piqa_cloze trivia_qa)
 STOCK := truthfulqa_mc1 truthfulqa_mc2 openbookqa commonsense_qa piqa
 MADE := $(foreach each,$(ENTRIES),runs/entries/$(each)/base runs/entries/$(each)/tuned) \
 	$(patsubst %,runs/entries/%/stock,$(STOCK))
 FROM_HUB := $(filter-out runs/entries/calib_worldfacts%,$(MADE))
 LOCALLY = $(if $(HUB),cd $(HUB) && export HF_HUB_OFFLINE=1 &&)
 TASK_OF = $(word 3,$(subst /, ,$@))
-SETTING_OF = $($(word 4,$(subst /, ,$@)))
 
 entries: $(MADE:=/done)
 	$(BIN)/calibench leaderboard add $(filter-out $(FROM_HUB),$(MADE)) --replace \
-		--adapter runs/worldfacts_lora_prompt
+		--adapter runs/calibration_tuning_lora_prompt
 	$(BIN)/calibench leaderboard add $(FROM_HUB) --replace \
-		--adapter runs/worldfacts_lora_prompt $(if $(NOTE),--note "$(NOTE)")
+		--adapter runs/calibration_tuning_lora_prompt $(if $(NOTE),--note "$(NOTE)")
 	$(BIN)/calibench leaderboard build
 
 runs/entries/%/base/done: | $(READY)
-	$(LOCALLY) $(ASK) --tasks $(TASK_OF) $(SETTING_OF) && touch $(abspath $@)
+	$(LOCALLY) $(ASK) --tasks $(TASK_OF) && touch $(abspath $@)
 
-runs/entries/%/tuned/done: private ADAPTER = ,peft=$(abspath runs/worldfacts_lora_prompt)
-runs/entries/%/tuned/done: runs/entries/%/base/done runs/worldfacts_lora_prompt/README.md
-	$(LOCALLY) $(ASK) --tasks $(TASK_OF) $(filter-out $(most),$(SETTING_OF)) \
+runs/entries/%/tuned/done: private ADAPTER = ,peft=$(abspath runs/calibration_tuning_lora_prompt)
+runs/entries/%/tuned/done: runs/entries/%/base/done runs/calibration_tuning_lora_prompt/README.md
+	$(LOCALLY) $(ASK) --tasks $(TASK_OF) \
 		--metadata '{$(QUERY), "answers": "$(abspath $(<D))"}' && touch $(abspath $@)
 
 runs/entries/%/stock/done: | $(READY)
