@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Replace the file at once: a reader sees the old content or the new, never part of it.
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Replace the file at once: a reader sees the old content or the new, never a part.
 
-    Makes the folder if there is none, and returns `path`.
+    content: whole, or in parts. Makes the folder if there is none, and returns `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        part.write_bytes(content)
+        try:
+            file = open(part, "xb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(part, "xb")
+        with file:
+            file.writelines([content] if isinstance(content, bytes) else content)
         os.replace(part, path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
     return path
 
 
