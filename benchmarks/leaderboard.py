@@ -4,17 +4,18 @@
     python benchmarks/leaderboard.py --entries 500 --chromium ""    without a browser
 
 Makes a store of synthetic entries (500 models, 10 tasks for 5,000), builds it three times as the
-command does, each time in a process of its own, and opens the first page in headless Chromium:
+command does, each time by a command of its own, and opens the first page in headless Chromium:
 first   into an empty folder
 again   with nothing changed: nothing may be written
-one     after one entry was replaced
-open    from the start of the navigation until the first rows of the table are painted
+one     after one entry was replaced, whose scores move ranks
+open    from the start of the navigation until the first page's pictures, or the first rows of a
+        task's table, are painted
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
+import json
 import os
 import resource
 import subprocess
@@ -35,14 +36,32 @@ _BUILD = "import sys; from calibench.cli import main; sys.argv[0] = 'calibench';
 def build(store: Path, out: Path) -> str:
     """Seconds of one `calibench leaderboard build`, with the start of Python: passed, and worked.
 
-    Seconds of the processor say what an otherwise idle machine would need.
+    Seconds of the processor say what an otherwise idle machine would need. The memory is that of
+    all its processes together, at most.
     """
     begin, worked = time.perf_counter(), processor()
     arguments = ["leaderboard", "build", "--store", str(store), "-o", str(out)]
-    subprocess.run(
-        [sys.executable, "-c", _BUILD, *arguments], check=True, stdout=subprocess.DEVNULL
-    )
-    return f"{time.perf_counter() - begin:6.2f} s, processor {processor() - worked:6.2f} s"
+    command = [sys.executable, "-c", _BUILD, *arguments]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    most = 0
+    while started.poll() is None:
+        most = max(most, memory(started.pid))
+        time.sleep(0.02 if time.perf_counter() - begin < 5 else 0.5)
+    if started.returncode:
+        raise RuntimeError(f"The build ended with status {started.returncode}.")
+    seconds = f"{time.perf_counter() - begin:6.2f} s, processor {processor() - worked:6.2f} s"
+    return f"{seconds}, memory {most / 1e6:,.0f} MB"
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process and those that it started, shared ones divided; 0 where not known."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # ended, or not on Linux
+        return 0
+    own = next(line for line in text.splitlines() if line.startswith("Pss:"))
+    return 1024 * int(own.split()[1]) + sum(memory(int(child)) for child in below)
 
 
 def processor() -> float:
@@ -51,27 +70,34 @@ def processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def state(folder: Path) -> dict[str, tuple[str, int]]:
-    """Digest and time of change of every file."""
+def better(file: Path) -> None:
+    """Raise the skill of an entry by a half, so that it takes a place above many others."""
+    entry = json.loads(file.read_text("utf-8"))
+    skill = entry["scores"][0]["metrics"]["brier_skill"]
+    for name in ("value", "low", "high"):
+        skill[name] += 0.5
+    file.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def state(folder: Path) -> dict[str, int]:
+    """Time of change of every file that is published."""
     return {
-        str(path.relative_to(folder)): (
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-            path.stat().st_mtime_ns,
-        )
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and ".build" not in path.parts
     }
 
 
-def open_seconds(program: str, page: Path) -> float:
-    """Seconds from the start of the navigation until two frames after the table has rows."""
+def open_seconds(program: str, page: Path, shown: str) -> float:
+    """Seconds from the start of the navigation until two frames after something is shown."""
     browser = Chromium(program)
     try:
         browser.send(
             "Page.addScriptToEvaluateOnNewDocument",
-            source="""
+            source=f"const shown = {shown!r};"
+            + """
             const seen = new MutationObserver(() => {
-              if (!document.querySelector('#results tbody tr')) return;
+              if (!document.querySelector(shown)) return;
               seen.disconnect();
               requestAnimationFrame(() => requestAnimationFrame(() => {
                 window.paintedAt = performance.now();
@@ -114,14 +140,14 @@ def main() -> None:
         print(f"again  {build(store, out)}")
         changed = [name for name, found in state(out).items() if before.get(name) != found]
         print(f"       files written: {len(changed)}")
-        files[0].write_bytes(
-            files[0].read_bytes().replace(b'"dtype": "bfloat16"', b'"dtype": "float16"')
-        )
+        better(files[-1])
         print(f"one    {build(store, out)}")
         changed = [name for name, found in state(out).items() if before.get(name) != found]
         print(f"       files written: {len(changed)}")
-        for _ in range(options.repeats if options.chromium else 0):
-            print(f"open   {open_seconds(options.chromium, out / 'site/index.html'):6.2f} s")
+        for page, shown in (("index.html", "#bars svg"), ("tasks.html", "#results tbody tr")):
+            for _ in range(options.repeats if options.chromium else 0):
+                seconds = open_seconds(options.chromium, out / "site" / page, shown)
+                print(f"open   {seconds:6.2f} s, {page}")
 
 
 if __name__ == "__main__":

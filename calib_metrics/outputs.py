@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Replace the file at once: a reader sees the old content or the new, never part of it.
 
-    Makes the folder if there is none, and returns `path`.
+    content: whole, or in parts. Makes the folder if there is none, and returns `path`.
     """
-    with whole_file(path) as part:
-        part.write_bytes(content)
+    with whole_file(path) as part, open(part, "xb") as file:
+        file.writelines([content] if isinstance(content, bytes) else content)
     return path
 
 

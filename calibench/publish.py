@@ -6,6 +6,7 @@ Packages are imported inside the functions, so that ``calibench --help`` stays i
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from calibench.options import (
     refuse_inputs,
 )
 
+_MOST_PROCESSES = 4  # each holds the samples of one task
 REPLACE = click.option("--replace", is_flag=True, help="Let new entries replace existing ones.")
 ADAPTERS = click.option(
     "--adapter",
@@ -140,7 +142,7 @@ def build(
     if not results:
         if graded is not None:
             raise click.UsageError("--graded needs RESULTS.")
-        click.echo(build_store(store, output))
+        click.echo(build_store(store, output, processes=min(_free_cores(), _MOST_PROCESSES)))
         return
     if given("store") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--store is not read when RESULTS are given.")
@@ -270,6 +272,14 @@ def rescore(store: Path) -> None:
 
     for path in run(store):
         click.echo(path)
+
+
+def _free_cores() -> int:
+    """Cores that this process may run on: of a machine with many, `taskset` may leave a few."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
 
 
 def read_train_accuracy(graded: Path) -> float:

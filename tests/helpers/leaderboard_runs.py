@@ -171,5 +171,5 @@ def labels_of(out, task=TASK):
 
 
 def contents(folder):
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (p for p in folder.rglob("*") if p.is_file() and ".build" not in p.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import calib_metrics
-from calib_leaderboards.tables.overview import overview
+from calib_leaderboards.tables.overview import (
+    RESAMPLES,
+    compared,
+    interval_of,
+    overview_pairs,
+    skill_draws,
+    skills_of,
+)
 from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.table import tables_of
 from helpers.board_entries import make_entry, make_samples, samples_with
@@ -21,10 +28,18 @@ def board(*entries):
                 key: (score.value, score.low, score.high) for key, score in found.items()
             }
         entry = make_entry(model=model, task=task, methods=methods, samples=samples)[0]
-        kept[entry.model.name, entry.task.name] = samples
         made.append(entry)
-    rows = table_rows(made, lambda entry: kept[entry.model.name, entry.task.name])
-    return overview(tables_of(rows), lambda entry: kept[entry.model.name, entry.task.name])
+        (key,) = {row.key for row in table_rows([entry])}
+        kept[key] = samples
+    tables = tables_of(table_rows(made))
+    core, used = compared({table.group: skills_of(table.rows) for table in tables})
+    draws = {who: np.zeros(RESAMPLES) for who in used}
+    for group in {group for rows in used.values() for group in rows}:
+        rows = [rows[group] for rows in used.values() if group in rows]
+        for place, drawn in skill_draws(group, rows, lambda row: kept[row.key]):
+            draws[rows[place].who] += drawn
+    intervals = {who: interval_of(sums / len(used[who])) for who, sums in draws.items()}
+    return core, overview_pairs(core, used, intervals)
 
 
 def test_a_mean_is_that_of_the_skills_and_its_interval_that_of_a_plain_bootstrap():
@@ -53,8 +68,8 @@ def test_a_pair_with_fewer_tasks_stands_last_with_the_mean_over_its_own():
         ("org/b", "calib_0", whole), ("org/b", "calib_1", whole),
         ("org/lucky", "calib_0", lucky),
     )  # fmt: skip
-    assert [table.group[0] for table in core] == ["calib_0", "calib_1"]
-    assert [(pair.rows[0].entry.model.name, pair.whole, pair.tasks) for pair in pairs] == [
+    assert [group[0] for group in core] == ["calib_0", "calib_1"]
+    assert [(pair.model, pair.whole, pair.tasks) for pair in pairs] == [
         ("org/a", True, 2),
         ("org/b", True, 2),
         ("org/lucky", False, 1),
@@ -67,7 +82,7 @@ def test_one_model_on_many_tasks_of_its_own_does_not_decide_what_is_compared():
     shared = [(f"org/{name}", "calib_0", samples) for name in "abcdefgh"]
     alone = [("org/a", f"calib_{i}", samples) for i in range(1, 6)]
     core, pairs = board(*shared, *alone)
-    assert [table.group[0] for table in core] == ["calib_0"]
+    assert [group[0] for group in core] == ["calib_0"]
     assert all(pair.whole and pair.tasks == 1 for pair in pairs)
 
 
@@ -88,5 +103,5 @@ def test_the_same_store_gives_the_same_overview_whatever_else_is_in_it():
     samples = make_samples(["likelihood"], 80, 4)
     _, (alone,) = board(("org/a", "calib_0", samples))
     _, pairs = board(("org/a", "calib_0", samples), ("org/b", "calib_9", samples))
-    (again,) = (pair for pair in pairs if pair.rows[0].entry.model.name == "org/a")
+    (again,) = (pair for pair in pairs if pair.model == "org/a")
     assert (alone.low, alone.high) == (again.low, again.high)

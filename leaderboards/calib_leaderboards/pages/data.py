@@ -1,8 +1,9 @@
 """The data of the site's scripts, in parts that a page loads when it needs them.
 
-data/board.js lists the tasks and the metrics, data/TASK.js holds the rows of a task, data/MODEL.js
-the data of a model's charts, and samples/ENTRY.js the samples of an entry. They are scripts: a page
-that was opened from a file may load scripts, but no other files.
+data/board.js lists the tasks, data/TASK.js holds the rows of a task, data/model/MODEL.js what the
+pictures of a model show, data/rank/MODEL.js its ranks, data/overview-N.js further rows of the first
+page, and samples/ENTRY.js the samples of an entry. They are scripts: a
+page that was opened from a file may load a script, but no other file.
 """
 
 from __future__ import annotations
@@ -54,10 +55,22 @@ def _file(name: str, *parts: str) -> str:
     return f"{slug(name)[:60]}-{digest[:8]}"
 
 
-def board_script(tables: Sequence[Table]) -> bytes:
+def board_script(tasks: Sequence[tuple[str, Group, int]]) -> bytes:
     """data/board.js: [title, file, number of rows] of every task."""
-    tasks = [[table.title, task_file(table.group), len(table.rows)] for table in tables]
-    return _script("calibenchTasks", tasks)
+    return script("calibenchTasks", [[title, task_file(group), n] for title, group, n in tasks])
+
+
+def rank_file(model: str) -> str:
+    """Where the ranks of a model's rows lie in the site."""
+    return f"data/rank/{_file(model, model)}.js"
+
+
+def rank_script(ranks: Mapping[str, int]) -> bytes:
+    """The ranks on the page of a model, by the ids of its rows.
+
+    They are a file of their own because one new entry moves the ranks of many models.
+    """
+    return script("calibenchRanks", ranks)
 
 
 def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
@@ -93,7 +106,7 @@ def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
                 [[places[name], *_numbers(m)] for name, m in row.score.metrics.items()],
             ]
         )
-    return _script(
+    return script(
         "calibenchTask",
         {
             "title": table.title,
@@ -127,7 +140,7 @@ def model_script(model: str, tables: Sequence[Table]) -> bytes:
         rows = [row for row in table.best_first if "ece" in row.score.metrics]
         if rows:
             tasks.append([table.title, table.setting, [_picture(row) for row in rows]])
-    return _script("calibenchModel", {"model": model, "tasks": tasks})
+    return script("calibenchModel", {"model": model, "tasks": tasks})
 
 
 def _picture(row: TableRow) -> list[Any]:
@@ -162,7 +175,8 @@ def _short(value: float | None) -> float | None:
     return value if value is None else float(f"{value:.{_DIGITS}g}")
 
 
-def _script(name: str, value: Any) -> bytes:
+def script(name: str, value: Any) -> bytes:
+    """A script that calls a function with a value."""
     return f"{name}({to_json(value)});\n".encode("ascii")
 
 

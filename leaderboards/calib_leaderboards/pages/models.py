@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calib_leaderboards.pages import charts
+from calib_leaderboards.pages.data import rank_file
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
@@ -34,6 +35,7 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
     }
     return {
         "name": name,
+        "ranks": rank_file(name),
         "facts": [
             text.format(", ".join(sorted(filter(None, values))))
             for text, values in facts.items()
@@ -141,7 +143,6 @@ def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
         )
     return {
         "id": anchor(row.key, row.score.method),
-        "rank": row.rank,
         "label": row.score.label,
         "adapter": row.adapter,
         "setting": row.entry.setting.slug,

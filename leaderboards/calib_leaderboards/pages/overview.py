@@ -1,49 +1,144 @@
-"""The first page: which model and method knows what it knows, over all tasks."""
+"""The first page: models by methods, and the mean skill of each over all tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from calib_leaderboards.pages.data import model_file, to_json
-from calib_leaderboards.tables.overview import Pair, overview_how
-from calib_leaderboards.tables.table import Table
-from calib_leaderboards.tables.words import number, span
+from calib_leaderboards.pages.data import model_file, script
+from calib_leaderboards.pages.names import counted
+from calib_leaderboards.tables.overview import Pair
+from calib_leaderboards.tables.words import SKILL_MEANS, number, span
 
-MOST = 50  # rows in the page itself; a script has the others
+MOST = 50  # rows that are in the page itself; scripts have the others
+_PART = 500  # rows of a script
+_NAMED = 3  # methods that the sentence over the table names
+_BEST, _ABOVE, _BELOW, _PARTIAL = 1, 2, 4, 8  # marks of a cell
 
 
 def overview_page(
-    core: Sequence[Table], pairs: Sequence[Pair], pages: Mapping[str, str]
+    core: Sequence[str], pairs: Sequence[Pair], pages: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The values of index.html; `rows` holds every row as a list of its cells."""
+    """The values of index.html. core: titles of the core tasks."""
+    best = _best(pairs)
+    labels, sanity = _labels(pairs), _sanity(pairs)
+    rows = _rows(pairs, labels, best, pages)
     return {
-        "how": overview_how([table.title for table in core], pairs) if pairs else "",
-        "tasks": [table.title for table in core],
-        "rows": [_row(pair, pages) for pair in pairs],
-        "most": MOST,
+        "answer": _answer(best),
+        "how": _how(core, pairs),
+        "tasks": core,
+        "methods": [(label, label in sanity) for label in labels],
+        "rows": rows[:MOST],
+        "all": len(rows),
+        "marks": {"best": _BEST, "above": _ABOVE, "below": _BELOW, "partial": _PARTIAL},
     }
 
 
-def overview_script(shown: Mapping[str, Any]) -> bytes:
-    """data/overview.js: the rows that are not in the page, and the script of each model."""
-    rows = shown["rows"][MOST:]
-    models = {row["model"]: row["script"] for row in shown["rows"]}
-    return f"calibenchOverview({to_json([rows, models])});\n".encode("ascii")
+def overview_scripts(
+    pairs: Sequence[Pair], pages: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """data/overview.js: [[model, its script], methods, rows, parts]; and parts of more rows.
+
+    A row is [model, page, adapter, cells]; a cell [mean, interval, tasks, marks] or null. The marks
+    are added up: 1 for the best of its model, 2 for an interval above 0, 4 for one below, 8 for a
+    mean over only some of the tasks.
+    """
+    labels, sanity = _labels(pairs), _sanity(pairs)
+    rows = _rows(pairs, labels, _best(pairs), pages)
+    rest = rows[MOST:]
+    parts = [rest[start : start + _PART] for start in range(0, len(rest), _PART)]
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    listed = [[model, model_file(model)] for model in models]
+    methods = [[label, int(label in sanity)] for label in labels]
+    yield "data/overview.js", script("calibenchOverview", [listed, methods, len(rows), len(parts)])
+    for place, part in enumerate(parts):
+        yield (
+            f"data/overview-{place}.js",
+            script("calibenchPart", [[*row.values()] for row in part]),
+        )
 
 
-def _row(pair: Pair, pages: Mapping[str, str]) -> dict[str, Any]:
-    row = pair.rows[0]
-    model = row.entry.model.name
-    return {
-        "model": model,
-        "page": pages[model],
-        "script": model_file(model),
-        "adapter": row.adapter,
-        "label": row.score.label,
-        "sanity": row.sanity,
-        "whole": pair.whole,
-        "mean": number(pair.value),
-        "interval": span(pair.low, pair.high),
-        "above": f"{pair.above} of {pair.tasks}",
-    }
+def _how(core: Sequence[str], pairs: Sequence[Pair]) -> str:
+    """The sentences over the table."""
+    over = f"on {core[0]}" if len(core) == 1 else f"over {len(core):,} tasks"
+    part = (
+        " Cells marked * are means over only some of the tasks: compare them with no other."
+        if any(not pair.whole for pair in pairs)
+        else ""
+    )
+    return (
+        f"The mean skill {over}, each in its default setting, with a 95 % interval; the models "
+        f"with the best methods first. {SKILL_MEANS} The best of each model is bold. Blue cells "
+        f"have an interval above 0, orange ones below.{part}"
+    )
+
+
+def _answer(best: Mapping[str, Pair]) -> str:
+    """Which methods are the best of how many models."""
+    counts = Counter(pair.label for pair in best.values())
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if not ordered:
+        return ""
+    (first, count), *others = ordered[:_NAMED]
+    models = "the model" if len(best) == 1 else f"{count:,} of {len(best):,} models"
+    told = [f"{first} for {models}", *(f"{label} for {more:,}" for label, more in others)]
+    return f"Best method: {', '.join(told)}."
+
+
+def _best(pairs: Sequence[Pair]) -> dict[str, Pair]:
+    """The best pair of each model, of those that compete on all core tasks."""
+    best: dict[str, Pair] = {}
+    for pair in pairs:  # best first
+        if pair.whole and not pair.sanity:
+            best.setdefault(pair.model, pair)
+    return best
+
+
+def _sanity(pairs: Sequence[Pair]) -> set[str]:
+    return {pair.label for pair in pairs if pair.sanity}
+
+
+def _labels(pairs: Sequence[Pair]) -> list[str]:
+    """The methods: those there to be beaten last, before them those of few models or tasks.
+
+    Methods that are as common are in the order of their mean over the models.
+    """
+    values: dict[str, list[float]] = {}
+    for pair in pairs:
+        values.setdefault(pair.label, []).append(pair.value)
+    whole = Counter(pair.label for pair in pairs if pair.whole)
+    sanity = _sanity(pairs)
+
+    def place(label: str) -> tuple[bool, bool, float, str]:
+        found = values[label]
+        return label in sanity, not whole[label], -sum(found) / len(found), label
+
+    return sorted(values, key=place)
+
+
+def _rows(
+    pairs: Sequence[Pair], labels: Sequence[str], best: Mapping[str, Pair], pages: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """A row for each model and adapter; adapters stand below their model."""
+    places = {label: place for place, label in enumerate(labels)}
+    cells: dict[tuple[str, str], list[list[Any] | None]] = {}
+    models = dict.fromkeys([*best, *(pair.model for pair in pairs)])  # by their best pair
+    for pair in pairs:
+        row = cells.setdefault((pair.model, pair.adapter), [None] * len(labels))
+        if row[places[pair.label]] is None:  # of several revisions, the best
+            row[places[pair.label]] = _cell(pair, best.get(pair.model))
+    order = {model: place for place, model in enumerate(models)}
+    ordered = sorted(cells, key=lambda row: (order[row[0]], row[1]))
+    return [
+        {"model": model, "page": pages[model], "adapter": adapter, "cells": cells[model, adapter]}
+        for model, adapter in ordered
+    ]
+
+
+def _cell(pair: Pair, best: Pair | None) -> list[Any]:
+    marks = _BEST * (pair is best) + _PARTIAL * (not pair.whole)
+    if pair.low is not None and pair.high is not None:
+        marks += _ABOVE * (pair.low > 0) + _BELOW * (pair.high < 0)
+    tasks = "" if pair.whole else counted(pair.tasks, "task")
+    return [number(pair.value), span(pair.low, pair.high), tasks, marks]

@@ -1,34 +1,25 @@
-"""Build README, tables and site from a store or from runs; write only files that changed."""
+"""Build README, tables and site from a store or from runs; make only what has changed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
-from itertools import chain
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from calib_leaderboards.markdown import MARK
 from calib_metrics.outputs import write_atomically
 
-if TYPE_CHECKING:
-    from calib_leaderboards.store.entry import Entry
 
-_HERE = Path(__file__).parent
-_MADE = "site/build.json"  # the record of what the last build read and wrote
-_FORMAT = "calibench-site/1"
-
-
-def build_store(store: Path, out: Path) -> Path:
+def build_store(store: Path, out: Path, processes: int = 1) -> Path:
     """Publish the entries of a store: README.md, leaderboard.csv, .parquet and .tex, and site/.
 
-    The bytes of all files depend only on the store and the version of this program. If neither has
-    changed since the last build, nothing is written. Otherwise only changed files are written, and
-    files that the last build made and this one does not are removed. Returns the path of the
-    README.
+    The bytes of all files depend on the store and the version of this program alone, not on what
+    was built before. If neither has changed since the last build, nothing is written; else only
+    what shows a change is made, and files that the last build made and this one does not are
+    removed. What a build keeps for the next lies in the folder .build.
+
+    processes: that share the work; their main module must not build on import. Returns the path of
+    the README.
 
     Raises FileNotFoundError without a store or without entries, ValueError for a damaged entry, and
     FileExistsError if `out` holds a README.md of another origin.
@@ -40,24 +31,9 @@ def build_store(store: Path, out: Path) -> Path:
             f"There is no store '{store}'; make it with `calibench leaderboard add`, or give "
             "another with --store."
         )
-    link = _link(store, out)
-    digest, before = _digest(store, link), _last_build(out)
-    if before.get("inputs") == digest and _unchanged(out, before["files"]):
-        return page
-    from calib_leaderboards.pages.site import files
-    from calib_leaderboards.store.paths import entry_path, samples_path
-    from calib_leaderboards.store.read import read_entries
+    from calib_leaderboards.pages.build import build
 
-    entries = read_entries(store)
-    if not entries:
-        raise FileNotFoundError(
-            f"'{store}' has no entries; add runs with `calibench leaderboard add`."
-        )
-
-    def packed(entry: Entry) -> bytes:
-        return (store / samples_path(entry_path(entry))).read_bytes()
-
-    _publish(out, files(entries, packed, link), digest, before)
+    build(store, out, _link(store, out), processes)
     return page
 
 
@@ -87,18 +63,24 @@ def build_runs(
     page = _page(out)
     if train_accuracy is not None and not 0 <= train_accuracy <= 1:
         raise ValueError(f"train_accuracy is {train_accuracy}; it must be in the range [0, 1].")
+    from calib_leaderboards.pages.build import build
     from calib_leaderboards.pages.figure import bar_figures
-    from calib_leaderboards.pages.site import files
     from calib_leaderboards.runs import find_runs
+    from calib_leaderboards.store.entry import entry_to_json
     from calib_leaderboards.store.make import make_all
-    from calib_leaderboards.store.paths import entry_path
+    from calib_leaderboards.store.paths import samples_path
 
     made = make_all(
         find_runs(results), constant=train_accuracy, preview=True, resamples=resamples, seed=seed
     )
-    entries = [entry for entry, _ in made.values()]
-    pages = files(entries, lambda entry: made[entry_path(entry)][1])
-    _publish(out, chain(bar_figures(entries), pages), "", _last_build(out))
+    figures = bar_figures([entry for entry, _ in made.values()])
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
+        for path, (entry, packed) in made.items():
+            write_atomically(store / path, entry_to_json(entry))
+            if packed is not None:
+                write_atomically(Path(samples_path(store / path)), packed)
+        build(store, out, None, figures=figures)
     return page
 
 
@@ -113,91 +95,9 @@ def _page(out: Path) -> Path:
     return page
 
 
-def _publish(
-    out: Path, files: Iterable[tuple[str, bytes]], inputs: str, before: dict[str, Any]
-) -> None:
-    """Write the files, remove those that only the last build made, and record both."""
-    hashes: dict[str, str] = {}
-    for name, content in files:
-        hashes[name] = hashlib.sha256(content).hexdigest()
-        _write(out / name, content)
-    for name in before.get("files", {}).keys() - hashes.keys():
-        _remove(out, name)
-    made = {"format": _FORMAT, "inputs": inputs, "files": dict(sorted(hashes.items()))}
-    _write(out / _MADE, (json.dumps(made, indent=0) + "\n").encode())
-
-
 def _link(store: Path, out: Path) -> str | None:
     """The README's link to the store; None if the store is not below the output folder."""
     try:
         return store.resolve().relative_to(out.resolve()).as_posix()
     except ValueError:
         return None
-
-
-def _digest(store: Path, link: str | None) -> str:
-    """sha256 over everything that a build reads: the store's files, this program, its libraries."""
-    total = hashlib.sha256(f"{link}\n".encode())
-    for name in ("jinja2", "pyarrow", "numpy"):
-        total.update(f"{name} {metadata.version(name)}\n".encode())
-    for folder, pattern in ((_HERE.parent, ".py"), (_HERE, "")):
-        for path in _walk(folder, pattern):
-            total.update(Path(path).name.encode() + hashlib.sha256(_read(path)).digest())
-    base = len(str(store)) + 1
-    for path in _walk(store, ""):
-        total.update(path[base:].encode("utf-8", "surrogateescape"))
-        total.update(hashlib.sha256(_read(path)).digest())
-    return total.hexdigest()
-
-
-def _walk(folder: Path, suffix: str) -> Iterator[str]:
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in sorted(names):
-            if not name.startswith(".") and name.endswith(suffix):
-                yield f"{here}/{name}"
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _last_build(out: Path) -> dict[str, Any]:
-    """Return the record of the last build; empty if there is none or it is damaged."""
-    try:
-        made = json.loads((out / _MADE).read_text("utf-8"))
-        known = made["format"] == _FORMAT and isinstance(made["files"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return made if known else {}
-
-
-def _unchanged(out: Path, files: dict[str, str]) -> bool:
-    """Whether every file still holds what the last build wrote: an edited number is replaced."""
-    try:
-        return all(
-            hashlib.sha256(_read(f"{out}/{name}")).hexdigest() == digest
-            for name, digest in files.items()
-        )
-    except OSError:
-        return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file atomically, and leave it alone if it already has these bytes."""
-    if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
-        return
-    write_atomically(path, content)
-
-
-def _remove(out: Path, name: str) -> None:
-    """Remove a file of the last build, and its folder if that is empty; never one outside `out`."""
-    path = out / name
-    if ".." in Path(name).parts or not path.resolve().is_relative_to(out.resolve()):
-        return
-    path.unlink(missing_ok=True)
-    try:
-        path.parent.rmdir()
-    except OSError:
-        pass  # the folder is not empty

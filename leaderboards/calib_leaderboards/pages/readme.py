@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from calib_leaderboards.markdown import MARK, escape, markdown_table
 from calib_leaderboards.pages.models import shown_metrics
 from calib_leaderboards.tables.overview import Pair, mean_text, overview_how
-from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.row import TableRow
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import interval, number
 
@@ -51,40 +51,37 @@ _HOW_TO_READ = """\
 
 
 def readme(
-    tables: Sequence[Table],
-    core: Sequence[Table],
+    titles: Sequence[str],
+    sections: Sequence[str],
+    core: Sequence[str],
     pairs: Sequence[Pair],
-    figures: Mapping[Group, Sequence[str]],
     store: str | None,
 ) -> bytes:
     """README.md.
 
-    core, pairs: of the overview, which comes first. figures: paths of the charts of each table.
-        store: path of the entries, to link to.
-    Every name is escaped: it can neither end a table cell nor start a tag, link or emphasis.
+    titles, sections: of the tasks, see `task_section`. core, pairs: of the overview, which stands
+    first. store: path of the entries, to link to. Every name is escaped: it can neither end a table
+    cell nor start a tag, link or emphasis.
     """
     entries = f" The entries and their samples are in [{store}]({store})." if store else ""
     parts = [MARK, "# Calibration leaderboard", _INTRODUCTION, _FILES + entries]
     if pairs:
         parts += _overview(core, pairs)
-    if len(tables) > 1:
-        links = (f"[{escape(table.title)}](#{_anchor(table.title)})" for table in tables)
+    if len(titles) > 1:
+        links = (f"[{escape(title)}](#{_anchor(title)})" for title in titles)
         parts.append(f"**Tasks**: {' · '.join(links)}")
-    for table in tables:
-        parts += _task(table, figures.get(table.group, ()))
-    return ("\n\n".join([*parts, _HOW_TO_READ]) + "\n").encode("utf-8")
+    return ("\n\n".join([*parts, *sections, _HOW_TO_READ]) + "\n").encode("utf-8")
 
 
-def _overview(core: Sequence[Table], pairs: Sequence[Pair]) -> list[str]:
+def _overview(core: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
     body = []
     for pair in pairs[:MOST_ROWS]:
-        row = pair.rows[0]
-        label = escape(row.score.label)
+        label = escape(pair.label)
         body.append(
             [
-                escape(row.entry.model.name),
-                escape(row.adapter),
-                f"*{label}*" if row.sanity else label,
+                escape(pair.model),
+                escape(pair.adapter),
+                f"*{label}*" if pair.sanity else label,
                 mean_text(pair),
                 f"{pair.above} of {pair.tasks}",
             ]
@@ -93,8 +90,8 @@ def _overview(core: Sequence[Table], pairs: Sequence[Pair]) -> list[str]:
     cells = markdown_table(head, body, ["---", "---", "---", "---:", "---:"])
     left = len(pairs) - MOST_ROWS
     more = f" The site has {left:,} more rows." if left > 0 else ""
-    how = escape(overview_how([table.title for table in core], pairs))
-    names = f"The tasks: {escape(', '.join(table.title for table in core))}."
+    how = escape(overview_how(core, pairs))
+    names = f"The tasks: {escape(', '.join(core))}."
     last = [names] if 1 < len(core) <= MOST_ROWS else []
     return ["## Which method?", how + more, cells, *last]
 
@@ -104,7 +101,8 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def _task(table: Table, figures: Sequence[str]) -> list[str]:
+def task_section(table: Table, figures: Sequence[str]) -> str:
+    """The section of a task. figures: paths of its charts."""
     names = shown_metrics(table)
     rows = table.best_first
     left = len(rows) - MOST_ROWS
@@ -126,7 +124,7 @@ def _task(table: Table, figures: Sequence[str]) -> list[str]:
         'width="420">'
         for path, name in zip(figures, ("ECE", "AUROC"), strict=False)  # a figure may be missing
     )
-    return [*parts, *([images] if images else [])]
+    return "\n\n".join([*parts, *([images] if images else [])])
 
 
 def _cells(

@@ -29,10 +29,20 @@ def read_entries(folder: Path) -> list[Entry]:
 def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
     """Return one entry of a store by its path; raises as `read_entries`."""
     refuse_links(folder, relative)
-    file = folder / relative
+    return checked_entry(folder, relative, read_small(folder / relative))
+
+
+def read_small(file: Path) -> bytes:
+    """Return a file of a store; ValueError if it is too large for an entry."""
     if (size := file.stat().st_size) > LARGEST_ENTRY:
         raise ValueError(f"'{file}' has {size:,} bytes, too many for an entry; remove it.")
-    entry = entry_from_json(file.read_bytes(), f"'{file}'")
+    return file.read_bytes()
+
+
+def checked_entry(folder: Path, relative: Path | PurePosixPath, content: bytes) -> Entry:
+    """Return the entry that a file of a store holds; raises as `read_entries`."""
+    file = folder / relative
+    entry = entry_from_json(content, f"'{file}'")
     if entry_path(entry) != PurePosixPath(relative.as_posix()):
         raise ValueError(
             f"'{file}' holds the entry of '{entry_path(entry)}'; it was moved or edited. Remove it "

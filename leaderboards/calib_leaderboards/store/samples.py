@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from calib_leaderboards.hashes import short_sha256
 from calib_leaderboards.runs import Log
@@ -91,19 +92,26 @@ def unpack_samples(entry: Entry, file: Path) -> Samples:
             f"The file '{file}', which an entry names, is missing; add the entry again with "
             "--replace."
         )
-    return samples_from_bytes(entry, file.read_bytes(), f"'{file}'")
+    content = file.read_bytes()
+    check_hash(content, entry.samples.sha256, f"'{file}'")
+    return samples_from_bytes(content, f"'{file}'")
 
 
-def samples_from_bytes(entry: Entry, content: bytes, where: str) -> Samples:
-    """Read packed samples, checked to be the entry's; a ValueError begins with `where`."""
-    if hashlib.sha256(content).hexdigest() != entry.samples.sha256:
+def check_hash(content: bytes, sha256: str, where: str) -> None:
+    """Raise ValueError, which begins with `where`, unless packed samples are those of an entry."""
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(
             f"{where} is not the file that its entry was made with (its sha256 differs); "
             "add the entry again with --replace."
         )
+
+
+def samples_from_bytes(content: bytes, where: str) -> Samples:
+    """Read packed samples; a ValueError begins with `where`."""
     try:
-        # Parsing one text takes half the time of parsing one per line.
-        return _columns(json.loads(b"[" + b",".join(_unpack(content).splitlines()) + b"]"))
+        # One text is parsed in half the time of a text per line.
+        text = b",".join(_unpack(content).splitlines())
+        return _columns(from_json(b"[" + text + b"]", cache_strings="keys"))
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
         raise ValueError(
             f"{where} does not hold the samples of an entry ({error!r}); add the entry again "

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from calib_leaderboards.store.entry import Metric
@@ -133,91 +134,112 @@ def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
     return lines
 
 
-def to_csv(lines: Iterable[Sequence[Any]]) -> bytes:
-    """CSV in UTF-8 with a heading; unknown values are empty, truth values are true and false."""
+def csv_heading() -> bytes:
+    """The first line of a CSV."""
+    return (",".join(COLUMNS) + "\n").encode("utf-8")
+
+
+def csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
+    """CSV in UTF-8 without its heading; unknown values are empty, truth values true and false."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    cell = lru_cache(maxsize=2**16)(_cell)  # most texts come again in the next line
     writer.writerows(
-        [str(value).lower() if isinstance(value, bool) else _cell(value) for value in line]
+        [cell(value) if isinstance(value, (str, bool)) else value for value in line]
         for line in lines
     )
     return text.getvalue().encode("utf-8")
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: str | bool) -> str:
     """Text on one line; what a spreadsheet would run as a formula has an apostrophe before it."""
-    if not isinstance(value, str):
-        return value
+    if isinstance(value, bool):
+        return str(value).lower()
     line = _CONTROL.sub(" ", value)
     return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
 
 
-def to_parquet(lines: Sequence[Sequence[Any]]) -> bytes:
-    """The same table as a Parquet file, with types."""
+def to_parquet(parts: Iterable[bytes]) -> bytes:
+    """A Parquet file of parts that `to_arrow` made, each a group of rows; types are kept."""
     import pyarrow
-    from pyarrow import parquet
+    from pyarrow import ipc, parquet
+
+    buffer, writer = pyarrow.BufferOutputStream(), None
+    for part in parts:
+        table = ipc.open_file(part).read_all()
+        if writer is None:  # without Arrow's own schema, by which readers would make categories
+            writer = parquet.ParquetWriter(
+                buffer, table.schema, compression="zstd", store_schema=False
+            )
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+    return buffer.getvalue().to_pybytes()
+
+
+def to_arrow(lines: Sequence[Sequence[Any]]) -> bytes:
+    """The lines as a file of Arrow, in which each text of a column lies once."""
+    import pyarrow
+    from pyarrow import ipc
 
     kinds = {
         **dict.fromkeys(("value", "low", "high", "stderr"), pyarrow.float64()),
         **dict.fromkeys(("parameters", "num_fewshot", "rank", "n", "n_missing"), pyarrow.int64()),
         **dict.fromkeys(
-            (
-                "default_setting",
-                "chat_template",
-                "system_prompt",
-                "sanity",
-                "higher_is_better",
-            ),
+            ("default_setting", "chat_template", "system_prompt", "sanity", "higher_is_better"),
             pyarrow.bool_(),
         ),
     }
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
     columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
     arrays = [
-        pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+        pyarrow.array(column, kinds[name])
+        if name in kinds
+        else pyarrow.array(column, pyarrow.string()).dictionary_encode()
+        for name, column in zip(COLUMNS, columns, strict=True)
     ]
-    buffer = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(arrays, schema=schema), buffer, compression="zstd")
+    table, buffer = pyarrow.table(arrays, names=list(COLUMNS)), pyarrow.BufferOutputStream()
+    with ipc.new_file(buffer, table.schema) as writer:
+        writer.write_table(table)
     return buffer.getvalue().to_pybytes()
 
 
-def to_latex(tables: Iterable[Table], limit: int) -> bytes:
-    """A booktabs table per task, of its default setting, best first, at most `limit` rows each."""
-    parts = ["% Made by `calibench leaderboard build`. Needs \\usepackage{booktabs}."]
-    for table in tables:
-        (task, version, _), known = table.group, table.metrics
-        names = [name for name in known if name in MAIN] or known[:4]
-        head = [_tex(text) for text in table.head(names)]
-        lines = []
-        for row in table.best_first[:limit]:
-            first = [row.entry.model.name, row.adapter, row.score.label, row.entry.setting.slug]
-            cells = [_tex(cell) for cell in first]
-            cells += [_tex_score(row.score.metrics.get(name)) for name in names]
-            lines.append("    " + " & ".join([*cells, f"{row.score.n:,}"]) + r" \\")
-        shape = "llll" + "r" * (len(names) + 1)
-        note = f"; {table.preview}" if table.preview else ""
-        top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
-        parts.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    r"  \centering",
-                    r"  \small",
-                    rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
-                    r"95\,\% intervals in brackets.}",
-                    rf"  \begin{{tabular}}{{{shape}}}",
-                    r"    \toprule",
-                    f"    {top} " + r"\\",
-                    r"    \midrule",
-                    *lines,
-                    r"    \bottomrule",
-                    r"  \end{tabular}",
-                    r"\end{table}",
-                ]
-            )
-        )
-    return ("\n\n".join(parts) + "\n").encode("utf-8")
+def to_latex(tables: Iterable[str]) -> bytes:
+    """A file of tables, as `latex_table` makes them."""
+    note = "% Made by `calibench leaderboard build`. Needs \\usepackage{booktabs}."
+    return ("\n\n".join([note, *tables]) + "\n").encode("utf-8")
+
+
+def latex_table(table: Table, limit: int) -> str:
+    """A booktabs table of a task in its default setting, best first, of at most `limit` rows."""
+    (task, version, _), known = table.group, table.metrics
+    names = [name for name in known if name in MAIN] or known[:4]
+    head = [_tex(text) for text in table.head(names)]
+    lines = []
+    for row in table.best_first[:limit]:
+        first = [row.entry.model.name, row.adapter, row.score.label, row.entry.setting.slug]
+        cells = [_tex(cell) for cell in first]
+        cells += [_tex_score(row.score.metrics.get(name)) for name in names]
+        lines.append("    " + " & ".join([*cells, f"{row.score.n:,}"]) + r" \\")
+    shape = "llll" + "r" * (len(names) + 1)
+    note = f"; {table.preview}" if table.preview else ""
+    top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            r"  \small",
+            rf"  \caption{{{_tex(task)} (version {_tex(version)}{note}); "
+            r"95\,\% intervals in brackets.}",
+            rf"  \begin{{tabular}}{{{shape}}}",
+            r"    \toprule",
+            f"    {top} " + r"\\",
+            r"    \midrule",
+            *lines,
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+    )
 
 
 def _tex_score(metric: Metric | None) -> str:

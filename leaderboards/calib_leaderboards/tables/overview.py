@@ -3,46 +3,151 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.paired import SKILL
-from calib_leaderboards.tables.ranks import SamplesOf
-from calib_leaderboards.tables.row import TableRow
-from calib_leaderboards.tables.table import Table
+from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.rows import metric_names
 from calib_leaderboards.tables.words import SKILL_MEANS, number, span
 from calib_metrics.intervals import percentile_interval
 
 Floats = NDArray[np.float64]
-Who = tuple[str | None, ...]  # as in `TableRow.who`
+Answers = tuple[Floats, Floats]  # their confidences, and whether they are correct
+Interval = tuple[float | None, float | None]
 RESAMPLES = 1000
 _TOGETHER = 64  # rows whose resamples are computed as one matrix product
 _RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
-@dataclass(frozen=True, eq=False)
+class Skill(NamedTuple):
+    """The skill of a row of a main table, and what its resamples depend on.
+
+    who: model, adapter and method as one text, see `TableRow.who`. rate: of the constant, where the
+    score's signature states one. samples: sha256 of the entry's packed samples, None without.
+    """
+
+    who: str
+    key: str
+    model: str
+    adapter: str
+    method: str
+    label: str
+    sanity: bool
+    value: float
+    stderr: float | None
+    rate: float | None
+    samples: str | None
+
+
+@dataclass(frozen=True)
 class Pair:
     """A model, with or without an adapter, and a method.
 
     Attributes:
-        rows: its main rows, one for each task.
         tasks: those that the mean is over: the core tasks where it has all of them, else its own.
         whole: whether it has all core tasks.
         value, low, high: the mean skill and its 95 % interval; None where undefined.
         above: of the tasks, those with a skill above 0.
     """
 
-    rows: tuple[TableRow, ...]
+    model: str
+    adapter: str
+    label: str
+    sanity: bool
     tasks: int
     whole: bool
-    value: float | None
+    value: float
     low: float | None
     high: float | None
     above: int
+
+
+def skills_of(rows: Sequence[TableRow]) -> list[Skill]:
+    """The skills of a task's main rows; none where the task is not ordered by skill."""
+    if metric_names(rows)[0] != SKILL:
+        return []
+    found = []
+    for row in rows:
+        metric = row.score.metrics.get(SKILL)
+        if not row.main or metric is None or metric.value is None:
+            continue
+        given = _RATE.search(metric.signature)
+        found.append(
+            Skill(
+                who=json.dumps(row.who, separators=(",", ":")),
+                key=row.key,
+                model=row.entry.model.name,
+                adapter=row.adapter,
+                method=row.score.method,
+                label=row.score.label,
+                sanity=row.sanity,
+                value=metric.value,
+                stderr=metric.stderr,
+                rate=float(given[1]) if given else None,
+                samples=row.entry.samples.sha256,
+            )
+        )
+    return found
+
+
+def compared(
+    skills: Mapping[Group, Sequence[Skill]],
+) -> tuple[list[Group], dict[str, dict[Group, Skill]]]:
+    """The core tasks, and of each pair (by `Skill.who`) the tasks that its mean is over.
+
+    Means over different tasks cannot be compared. The core tasks are the k of most pairs, with k
+    such that k times the number of pairs that have them all is largest. A pair's mean is over
+    those where it has all of them, else over its own.
+    """
+    of_pair: dict[str, dict[Group, Skill]] = {}
+    for group, rows in skills.items():
+        for row in rows:
+            of_pair.setdefault(row.who, {})[group] = row
+    core = _core(list(skills), list(of_pair.values()))
+    used = {
+        who: {group: row for group, row in has.items() if group in core}
+        if core <= has.keys()
+        else has
+        for who, has in of_pair.items()
+    }
+    return [group for group in skills if group in core], used
+
+
+def overview_pairs(
+    core: Sequence[Group],
+    used: Mapping[str, Mapping[Group, Skill]],
+    intervals: Mapping[str, Interval],
+) -> list[Pair]:
+    """All pairs: those that have all core tasks first, best mean skill first."""
+    placed = []
+    for who, rows in used.items():
+        values = [row.value for row in rows.values()]
+        row = next(iter(rows.values()))
+        low, high = intervals[who]
+        pair = Pair(
+            model=row.model,
+            adapter=row.adapter,
+            label=row.label,
+            sanity=row.sanity,
+            tasks=len(values),
+            whole=rows.keys() >= set(core),
+            value=float(np.mean(values)),
+            low=low,
+            high=high,
+            above=sum(value > 0 for value in values),
+        )
+        place = not pair.whole, pair.sanity, -pair.value, f"{row.key}.{row.method}"
+        placed.append((place, pair))
+    return [pair for _, pair in sorted(placed, key=lambda found: found[0])]
 
 
 def overview_how(core: Sequence[str], pairs: Sequence[Pair]) -> str:
@@ -65,121 +170,90 @@ def mean_text(pair: Pair) -> str:
     return number(pair.value) + (f" ({between})" if between else "")
 
 
-def overview(
-    tables: Sequence[Table], samples: SamplesOf, done: Callable[[Table], None] = lambda table: None
-) -> tuple[list[Table], list[Pair]]:
-    """The core tasks, and all pairs: those that have all core tasks first, best mean skill first.
+def interval_of(draws: Floats) -> Interval:
+    """The 95 % interval of the mean skill's draws; None where undefined."""
+    low, high = percentile_interval(draws, 0.95)
+    return (None, None) if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
-    Means over different tasks cannot be compared. The core tasks are the k tasks that most pairs
-    have, with k such that k times the number of pairs that have them all is largest. The interval
-    is that of a bootstrap over the questions within each task; all methods of a task see the same
-    resamples. Where samples were not kept, normal draws with the score's standard error stand in.
 
-    done: called with each table once its samples are no longer needed.
+def skill_draws(
+    group: Group, rows: Sequence[Skill], samples: Callable[[Skill], Samples | None]
+) -> Iterator[tuple[int, Floats]]:
+    """The skill of each row in each resample of its task's questions, as (place of row, draws).
+
+    All rows of a task see the same resamples, whatever other rows and tasks there are. Where
+    samples were not kept, normal draws with the score's standard error stand in.
     """
-    of_pair: dict[Who, dict[int, TableRow]] = {}
-    for place, table in enumerate(tables):
-        for row in table.rows:
-            if table.main_metric == SKILL and row.main and _known(row):
-                of_pair.setdefault(row.who, {})[place] = row
-    core = _core([set(rows) for rows in of_pair.values()])
-    used = {who: sorted(core if core <= has.keys() else has) for who, has in of_pair.items()}
-    sums: dict[Who, Floats] = {}  # means of the draws: there are too many to keep for every task
-    for place, table in enumerate(tables):
-        members = [(who, has[place]) for who, has in of_pair.items() if place in used[who]]
-        for who, drawn in _draws(table, members, samples):
-            sums[who] = sums[who] + drawn if who in sums else drawn
-        done(table)
-    pairs = []
-    for who, rows in of_pair.items():
-        values = [rows[place].score.metrics[SKILL].value or 0.0 for place in used[who]]
-        low, high = percentile_interval(sums[who] / len(values), 0.95)
-        pairs.append(
-            Pair(
-                rows=tuple(rows[place] for place in sorted(rows)),
-                tasks=len(values),
-                whole=core <= rows.keys(),
-                value=float(np.mean(values)),
-                low=None if np.isnan(low) else float(low),
-                high=None if np.isnan(high) else float(high),
-                above=sum(value > 0 for value in values),
-            )
-        )
-
-    def place_of(pair: Pair) -> tuple[bool, bool, float, str]:
-        row = pair.rows[0]
-        return not pair.whole, row.sanity, -(pair.value or 0.0), f"{row.key}.{row.score.method}"
-
-    return [tables[place] for place in sorted(core)], sorted(pairs, key=place_of)
-
-
-def _known(row: TableRow) -> bool:
-    metric = row.score.metrics.get(SKILL)
-    return metric is not None and metric.value is not None
-
-
-def _core(tasks: Sequence[set[int]]) -> set[int]:
-    counts: dict[int, int] = {}
-    for has in tasks:
-        for place in has:
-            counts[place] = counts.get(place, 0) + 1
-    ordered = sorted(counts, key=lambda place: (-counts[place], place))
-    best: tuple[int, set[int]] = (0, set())
-    left = list(tasks)
-    for k, place in enumerate(ordered, start=1):
-        left = [has for has in left if place in has]
-        best = max(best, (k * len(left), set(ordered[:k])), key=lambda found: found[0])
-    return best[1]
-
-
-def _draws(
-    table: Table, members: Sequence[tuple[Who, TableRow]], samples: SamplesOf
-) -> Iterator[tuple[Who, Floats]]:
-    """The skill of each row in each resample of its task's questions."""
-    digest = hashlib.sha256("\n".join(table.group).encode("utf-8", "surrogatepass")).digest()
-    seed = int.from_bytes(digest[:4], "big")  # the same for any other tasks
-    waiting: dict[int, list[tuple[Who, TableRow, Floats]]] = {}  # by the number of questions
+    digest = hashlib.sha256("\n".join(group).encode("utf-8", "surrogatepass")).digest()
+    seed = int.from_bytes(digest[:4], "big")
+    waiting: dict[int, list[tuple[int, Skill, Answers]]] = {}  # by the number of questions
     counts: dict[int, Floats] = {}
-    for who, row in members:
-        metric, kept = row.score.metrics[SKILL], samples(row.entry)
-        column = None if kept is None else kept.column(row.score.method)
-        if kept is None or column is None:
-            if metric.value is None or metric.stderr is None:
-                yield who, np.full(RESAMPLES, np.nan)
+    for place, row in enumerate(rows):
+        kept = samples(row)
+        column = None if kept is None else kept.column(row.method)
+        if column is None:
+            if row.stderr is None:
+                yield place, np.full(RESAMPLES, np.nan)
             else:
-                rng = np.random.default_rng(seed)
-                yield who, rng.normal(metric.value, metric.stderr, RESAMPLES)
+                yield place, np.random.default_rng(seed).normal(row.value, row.stderr, RESAMPLES)
             continue
-        n = len(kept.ids)
+        n = len(column[0])
         if n not in counts:
-            rng = np.random.default_rng(seed)
-            counts[n] = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
-        columns = _columns(*column)
-        waiting.setdefault(n, []).append((who, row, columns))
+            drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+            counts[n] = np.ascontiguousarray(drawn.T, dtype=np.float64)
+        waiting.setdefault(n, []).append((place, row, column))
         if len(waiting[n]) == _TOGETHER:
             yield from _skills(waiting.pop(n), counts[n])
-    for n, rows in waiting.items():
-        yield from _skills(rows, counts[n])
-
-
-def _columns(confidence: Floats, correct: Floats) -> Floats:
-    """For each question: whether it has a confidence, is right, and its squared error; (3, n)."""
-    usable = ~(np.isnan(confidence) | np.isnan(correct))
-    right = np.where(usable, correct, 0.0)
-    squares = np.where(usable, (confidence - correct) ** 2, 0.0)
-    return np.stack([usable.astype(np.float64), right, squares])
+    for n, left in waiting.items():
+        yield from _skills(left, counts[n])
 
 
 def _skills(
-    rows: Sequence[tuple[Who, TableRow, Floats]], counts: Floats
-) -> Iterator[tuple[Who, Floats]]:
-    """The skills of rows with the same number of questions, by one matrix product."""
-    sums = np.concatenate([columns for _, _, columns in rows]) @ counts.T
-    for place, (who, row, _) in enumerate(rows):
-        size, right, squares = sums[3 * place : 3 * place + 3]
-        given = _RATE.search(row.score.metrics[SKILL].signature)
+    rows: Sequence[tuple[int, Skill, Answers]], counts: Floats
+) -> Iterator[tuple[int, Floats]]:
+    """Of rows with one number of questions, by one product of matrices.
+
+    Squared errors are rounded to a multiple of a power of 2 (of 2^-42 with 1,000 questions): so
+    every sum is exact, and the same whatever rows are multiplied together, and on every machine.
+    """
+    unit = 2.0 ** (52 - len(counts).bit_length())
+    columns: dict[bytes, Floats] = {}  # several rows may share one
+
+    def column(values: Floats) -> bytes:
+        name = values.tobytes()
+        columns.setdefault(name, values)
+        return name
+
+    wanted = []
+    for _, _, (confidence, correct) in rows:
+        usable = ~(np.isnan(confidence) | np.isnan(correct))
+        right = np.where(usable, correct, 0.0)
+        squares = np.where(usable, (confidence - correct) ** 2, 0.0)
+        whole = bool(usable.all())
+        wanted.append(
+            (
+                None if whole else column(usable.astype(np.float64)),
+                column(right),
+                column(np.rint(squares * unit)),
+            )
+        )
+    sums = dict(zip(columns, np.stack(list(columns.values())) @ counts, strict=True))
+    for (place, row, answers), (some, right_at, squares_at) in zip(rows, wanted, strict=True):
+        size = float(len(answers[0])) if some is None else sums[some]
         with np.errstate(invalid="ignore", divide="ignore"):
-            accuracy = right / size
-            rate = float(given[1]) if given else accuracy
-            skill = 1 - squares / size / (accuracy * (1 - rate) ** 2 + (1 - accuracy) * rate**2)
-        yield who, np.where(np.isfinite(skill), skill, np.nan)
+            accuracy = sums[right_at] / size
+            rate = accuracy if row.rate is None else row.rate
+            constant = accuracy * (1 - rate) ** 2 + (1 - accuracy) * rate**2
+            skill = 1 - sums[squares_at] / unit / size / constant
+        yield place, np.where(np.isfinite(skill), skill, np.nan)
+
+
+def _core(groups: Sequence[Group], pairs: Sequence[Mapping[Group, Skill]]) -> set[Group]:
+    counts = Counter(group for has in pairs for group in has)
+    ordered = sorted((group for group in groups if counts[group]), key=lambda one: -counts[one])
+    best: tuple[int, set[Group]] = (0, set())
+    left = list(pairs)
+    for k, group in enumerate(ordered, start=1):
+        left = [has for has in left if group in has]
+        best = max(best, (k * len(left), set(ordered[:k])), key=lambda found: found[0])
+    return best[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,27 @@ class Column:
     confidence: Floats | None
     outcome: Floats
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every question has a confidence and an outcome."""
+        missing = np.isnan(self.outcome).any()
+        return not (missing or self.confidence is not None and np.isnan(self.confidence).any())
+
+    @cached_property
+    def linear(self) -> tuple[float, Floats] | None:
+        """The score, and what each question adds to it beside its mean; None where undefined."""
+        outcome = self.outcome
+        if self.confidence is None:
+            return float(np.mean(outcome)), outcome
+        squares = (self.confidence - outcome) ** 2
+        accuracy = float(np.mean(outcome))
+        brier, reference = float(np.mean(squares)), accuracy * (1 - accuracy)
+        if reference == 0:
+            return None
+        around = (accuracy - outcome) ** 2
+        terms = brier * (around - reference) / reference**2 - (squares - brier) / reference
+        return 1 - brier / reference, terms
+
 
 def column_of(samples: Samples, method: str, metric: str) -> Column | None:
     """The column behind a metric of a method; None where the samples have none."""
@@ -52,7 +74,7 @@ def paired_p(one: Column, other: Column) -> float | None:
     first, second = _common(one, other)
     if first.outcome.size < 2:
         return None
-    parts = [_linear(column) for column in (first, second)]
+    parts = [column.linear for column in (first, second)]
     if any(part is None for part in parts):
         return None
     (value, terms), (value_2, terms_2) = (part for part in parts if part is not None)
@@ -85,36 +107,23 @@ def _standard_error(metric: Metric) -> float | None:
 
 
 def _common(one: Column, other: Column) -> tuple[Column, Column]:
-    if one.questions != other.questions:
+    if one.questions is not other.questions and one.questions != other.questions:
         keys = [list(zip(*column.questions, strict=True)) for column in (one, other)]
         places = {key: place for place, key in enumerate(keys[1])}
         first = [place for place, key in enumerate(keys[0]) if key in places]
         second = [places[keys[0][place]] for place in first]
         one, other = _take(one, np.array(first, int)), _take(other, np.array(second, int))
+    if one.whole and other.whole:
+        return one, other
     usable = np.ones(one.outcome.size, dtype=bool)
     for column in (one, other):
         usable &= ~np.isnan(column.outcome)
         if column.confidence is not None:
             usable &= ~np.isnan(column.confidence)
-    return (one, other) if usable.all() else (_take(one, usable), _take(other, usable))
+    return _take(one, usable), _take(other, usable)
 
 
 def _take(column: Column, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Column:
     """The column of those questions, without their ids."""
     confidence = None if column.confidence is None else column.confidence[chosen]
     return Column(((), ()), confidence, column.outcome[chosen])
-
-
-def _linear(column: Column) -> tuple[float, Floats] | None:
-    """The score, and each question's contribution to its deviation; None where undefined."""
-    outcome = column.outcome
-    if column.confidence is None:
-        return float(np.mean(outcome)), outcome
-    squares = (column.confidence - outcome) ** 2
-    accuracy = float(np.mean(outcome))
-    brier, reference = float(np.mean(squares)), accuracy * (1 - accuracy)
-    if reference == 0:
-        return None
-    around = (accuracy - outcome) ** 2
-    terms = brier * (around - reference) / reference**2 - (squares - brier) / reference
-    return 1 - brier / reference, terms

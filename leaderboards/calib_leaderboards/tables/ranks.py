@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.samples import Samples
@@ -13,7 +14,13 @@ LEVEL = 0.05
 SamplesOf = Callable[[Entry], Samples | None]
 
 
-def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[int | None]:
+def ranks(
+    ordered: Sequence[TableRow],
+    name: str,
+    samples: SamplesOf,
+    known: Mapping[str, float] = MappingProxyType({}),
+    made: dict[str, float] | None = None,
+) -> list[int | None]:
     """The rank of each row; rows are in the order of the metric `name`, best first.
 
     A row shares the rank of the row above it, unless a test finds it worse than that row or than
@@ -23,6 +30,8 @@ def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[in
 
     samples: those of an entry, or None; the test is paired where both rows have some, else it is
     by the standard errors.
+    known: p of paired tests that were made before; their samples are not read again. made: takes
+    the p of all that were needed.
     """
     columns: dict[int, Column | None] = {}
 
@@ -33,10 +42,15 @@ def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[in
         return columns[id(row)]
 
     def compare(one: TableRow, other: TableRow) -> float | None:
-        first, second = column(one), column(other)
-        p = None if first is None or second is None else paired_p(first, second)
+        pair = _pair(one, other, name)
+        p = known.get(pair) if pair else None
+        if pair and p is None:
+            first, second = column(one), column(other)
+            p = None if first is None or second is None else paired_p(first, second)
         if p is None:
-            p = unpaired_p(one.score.metrics[name], other.score.metrics[name])
+            return unpaired_p(one.score.metrics[name], other.score.metrics[name])
+        if made is not None:
+            made[pair] = p
         return p
 
     found: list[int | None] = []
@@ -60,3 +74,11 @@ def ranks(ordered: Sequence[TableRow], name: str, samples: SamplesOf) -> list[in
         above = row
         found.append(rank)
     return found
+
+
+def _pair(one: TableRow, other: TableRow, name: str) -> str:
+    """A name for a paired test: what its p depends on, and nothing else; "" without samples."""
+    sides = [(row.entry.samples.sha256, row.score.method) for row in (one, other)]
+    if any(sha256 is None for sha256, _ in sides):
+        return ""
+    return f"{name} {' '.join(f'{sha256} {method}' for sha256, method in sides)}"

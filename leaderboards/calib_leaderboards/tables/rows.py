@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from calib_leaderboards.store.entry import Entry
@@ -52,15 +53,22 @@ def unranked_rows(entries: Iterable[Entry]) -> list[TableRow]:
     return rows
 
 
-def rank(rows: Sequence[TableRow], samples: SamplesOf) -> None:
+def rank(
+    rows: Sequence[TableRow],
+    samples: SamplesOf,
+    known: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
     """Rank the main rows about the same questions by the first of their metrics, see `ranks`.
 
-    Sanity rows, and those with fewer than ten right or wrong answers, have no rank.
+    Sanity rows, and those with fewer than ten right or wrong answers, have no rank. Returns the p
+    of all paired tests that were needed.
     """
+    made: dict[str, float] = {}
     name = metric_names(rows)[0]
     ranked = [row for row in best_first(rows, name) if _competes(row, name)]
-    for row, place in zip(ranked, ranks(ranked, name, samples), strict=True):
+    for row, place in zip(ranked, ranks(ranked, name, samples, known, made), strict=True):
         row.rank = place
+    return made
 
 
 def _competes(row: TableRow, name: str) -> bool:

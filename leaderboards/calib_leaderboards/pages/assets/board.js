@@ -12,6 +12,7 @@ const loading = new Map();
 function calibenchTasks(tasks) { calibenchTaskList = tasks; }
 function calibenchTask(content) { waiting.get("task")?.(content); }
 function calibenchModel(content) { waiting.get("model")?.(content); }
+function calibenchPart(content) { waiting.get("part")?.(content); }
 function calibenchSamples(key, content) { waiting.get(`samples ${key}`)?.(content); }
 
 // The content of a script; one of a kind at a time, except samples, which say whose they are.

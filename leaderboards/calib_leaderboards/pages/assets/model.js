@@ -1,5 +1,12 @@
-// Unfolds the entry that the address leads to, which not every browser does by itself.
+// Shows the ranks, and unfolds the entry that the address leads to, which not every browser does.
 "use strict";
+
+// Called by a script in data/rank/.
+function calibenchRanks(ranks) {
+  for (const cell of document.querySelectorAll("[data-rank]")) {
+    cell.textContent = ranks[cell.dataset.rank] ?? "";
+  }
+}
 
 (() => {
   function unfold() {

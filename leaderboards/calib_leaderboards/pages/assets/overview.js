@@ -3,39 +3,56 @@
 
 (() => {
   const find = (id) => document.getElementById(id);
-  let scripts = {}, rest = [], chosen = null, wanted = 0;
+  const MARKS = [[1, "best"], [2, "above"], [4, "below"], [8, "partial"]];
+  let scripts = new Map(), methods = [], rest = [], all = 0, parts = 0, part = 0;
+  let chosen = null, wanted = 0;
 
   // Called by data/overview.js.
-  window.calibenchOverview = ([rows, models]) => {
-    rest = rows;
-    scripts = models;
-    const hash = readHash(), names = Object.keys(scripts);
+  window.calibenchOverview = ([models, columns, rows, files]) => {
+    scripts = new Map(models);
+    [methods, all, parts] = [columns, rows, files];
+    const hash = readHash(), names = [...scripts.keys()];
     options(find("model"), names.map((name) => [name, name]), hash.get("model") ?? names[0]);
     find("choice").hidden = false;
-    if (find("more")) find("more").hidden = !rest.length;
+    if (find("more")) find("more").hidden = !parts;
     choose(hash.get("task"));
   };
 
-  function more() {
-    const next = rest.splice(0, 50);
-    find("overview").tBodies[0].append(...next.map((row) => {
-      const small = (text) => (text ? [make("small", null, text)] : []);
-      return make("tr", { class: [row.sanity && "sanity", !row.whole && "part"].filter(Boolean)
-        .join(" ") || null }, naming(row, row.page),
-        make("td", { class: "number" }, row.mean, ...small(row.interval)),
-        make("td", { class: "number" }, row.above));
-    }));
+  async function more() {
+    if (!rest.length && part < parts) {
+      try {
+        rest = await load("part", `data/overview-${part}.js`);
+        part += 1;
+      } catch (error) {
+        find("shown").textContent = error.message;
+        return;
+      }
+    }
+    find("overview").tBodies[0].append(...rest.splice(0, 50).map(line));
     const shown = find("overview").tBodies[0].rows.length;
-    find("shown").textContent = `${shown.toLocaleString("en")} of ` +
-      `${(shown + rest.length).toLocaleString("en")} rows`;
-    find("more").hidden = !rest.length;
+    find("shown").textContent = `${shown.toLocaleString("en")} of ${all.toLocaleString("en")} rows`;
+    find("more").hidden = shown >= all;
+  }
+
+  function line([model, page, adapter, cells]) {
+    const small = (text) => (text ? [make("small", null, text)] : []);
+    return make("tr", null,
+      make("th", { scope: "row" }, make("a", { href: page }, ...breakable(model)),
+        ...(adapter ? [make("small", null, "+ ", ...breakable(adapter))] : [])),
+      ...cells.map((cell, place) => {
+        if (!cell) return make("td");
+        const [mean, interval, tasks, marks] = cell, [label, sanity] = methods[place];
+        const kinds = MARKS.filter(([mark]) => marks & mark).map(([, name]) => name);
+        return make("td", { class: ["number", ...kinds, ...(sanity ? ["sanity"] : [])].join(" "),
+          "data-label": label }, mean + (tasks ? "*" : ""), ...small(interval), ...small(tasks));
+      }));
   }
 
   async function choose(task) {
     const mine = wanted += 1, name = find("model").value;
     find("status").textContent = "Loading …";
     try {
-      const content = await load("model", scripts[name]);
+      const content = await load("model", scripts.get(name));
       if (mine !== wanted) return;
       chosen = content;
     } catch (error) {
@@ -45,7 +62,10 @@
     const titles = chosen.tasks.map(([title]) => title);
     options(find("task"), titles.map((title) => [title, title]),
       titles.includes(task) ? task : titles[0]);
-    show();
+    if (titles.length) return show();
+    find("status").textContent = `${chosen.model} has no scores of confidences to draw.`;
+    for (const id of ["bars", "reliability"]) find(id).replaceChildren();
+    for (const id of ["reliability-heading", "reliability-how"]) find(id).hidden = true;
   }
 
   function show() {
