@@ -134,7 +134,8 @@ def cases(inputs):
     return {
         "model": Case(("model",), {}, ("cache",), compared=_model),
         "grade": Case(
-            ("grade", "answers", "-o", "graded"), {"answers": inputs / "answers"}, ("graded",)
+            ("grade", "answers", "-o", "graded"), {"answers": inputs / "answers"}, ("graded",),
+            once=True,
         ),
         "tune": Case(
             ("tune", RECIPE, "optimiser.epochs=1", "optimiser.batch_size=20", "dtype=float32",

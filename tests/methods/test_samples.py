@@ -8,31 +8,11 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness_tasks.elicitation.grading import exact
 from harness_tasks.elicitation.methods.samples import group
 from harness_tasks.elicitation.methods.semantic import alike, entropy, jaccard
-from harness_tasks.elicitation.options import choose
-from harness_tasks.elicitation.prompts import Conversation
-from harness_tasks.elicitation.question import Question
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import parse_settings
-
-PROMPT = "Question: What is the capital of France?\nAnswer:"
-
-
-def make_question(answer, options=None):
-    return Question(
-        conversation=Conversation(PROMPT, PROMPT),
-        answer=lambda: answer,
-        answered_by="generate_until",
-        agrees=(lambda text, option: choose(text, options) == option)
-        if options
-        else lambda text, gold: exact(text, [gold]),
-        options=(lambda: dict.fromkeys(options, 1 / len(options))) if options else None,
-        labels=options or (),
-        generation={"until": ["\n"], "max_gen_toks": 16},
-        instance={"doc": {"question": "What is the capital of France?"}, "metadata": ("t", 0, 1)},
-    )
+from helpers.questions import make_question
 
 
 def ask(methods, samples, answer="Paris", options=None, logprobs=None, **metadata):

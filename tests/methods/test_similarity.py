@@ -20,8 +20,8 @@ from harness_tasks.elicitation.methods.similarity import (
 )
 from harness_tasks.elicitation.registry import METHODS
 from harness_tasks.elicitation.settings import OF_SIMILARITIES, parse_settings
+from helpers.questions import make_question
 from helpers.transparent_model import Transparent, evaluate, on_rows
-from methods.test_samples import make_question
 
 GRAPH = ("degree_matrix", "laplacian_eigenvalues")
 
