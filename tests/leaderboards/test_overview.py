@@ -86,6 +86,14 @@ def test_one_model_on_many_tasks_of_its_own_does_not_decide_what_is_compared():
     assert all(pair.whole and pair.tasks == 1 for pair in pairs)
 
 
+def test_two_models_are_compared_on_what_both_have():
+    samples = make_samples(["likelihood", "sampling", "verbalized"], 60, 2)
+    alone = [("org/a", f"calib_{i}", samples) for i in range(12)]
+    core, pairs = board(*alone, ("org/b", "calib_0", samples))
+    assert [group[0] for group in core] == ["calib_0"]
+    assert all(pair.whole and pair.tasks == 1 for pair in pairs)
+
+
 def test_missing_confidences_are_left_out_of_the_draws():
     samples = make_samples(["likelihood"], 200, 3)
     holes = samples.confidence["likelihood"].copy()

@@ -55,7 +55,7 @@ def test_the_sentence_counts_the_models_of_which_a_method_is_the_best():
         return shown(*(pair(f"m{i}", label, 0.1) for i, label in enumerate(best)))["answer"]
 
     assert answer("A", "B", "A") == "Best method: A for 2 of 3 models, B for 1."
-    assert answer("A") == "Best method: A for the model."
+    assert answer("A") == "Best method: A."
     some = pair("m0", "A", 0.5, whole=False), pair("m0", "Question only", 0.9, sanity=True)
     assert shown(*some)["answer"] == ""
 

@@ -50,8 +50,8 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
 def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[TableRow]]:
     """The rows that a figure about one task compares, and two texts for each.
 
-    The texts: the label of its method, and which of the figure's models, adapters and settings it
-    has ("" if there is only one).
+    The texts: the label of its method, and which of the figure's models and adapters it has ("" if
+    there is only one), with its setting where another row differs from it in nothing else.
 
     Left out are other settings than the task's default, sanity rows, and all but the best if there
     are many.
@@ -63,15 +63,15 @@ def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[Tabl
     shown = sorted((row for row in known if id(row) in best), key=lambda row: bool(row.adapter))
     models = {row.entry.model.name for row in shown}
     adapters = {row.adapter for row in shown} - {""}
-    settings: dict[tuple[str, str], set[str]] = {}
+    settings: dict[tuple[str, str, str], set[str]] = {}
     for row in shown:
-        settings.setdefault(_who(row)[1:], set()).add(row.entry.setting.slug)
+        settings.setdefault(_who(row), set()).add(row.entry.setting.slug)
 
     def which(row: TableRow) -> str:
         parts = [
             row.entry.model.name if len(models) > 1 else "",
             row.adapter if len(adapters) > 1 else "",
-            row.entry.setting.slug if len(settings[_who(row)[1:]]) > 1 else "",
+            row.entry.setting.slug if len(settings[_who(row)]) > 1 else "",
         ]
         return ", ".join(filter(None, parts))
 

@@ -81,9 +81,12 @@ def _answer(best: Mapping[str, Pair]) -> str:
     if not ordered:
         return ""
     (first, count), *others = ordered[:_NAMED]
-    models = "the model" if len(best) == 1 else f"{count:,} of {len(best):,} models"
-    told = [f"{first} for {models}", *(f"{label} for {more:,}" for label, more in others)]
-    return f"Best method: {', '.join(told)}."
+    if len(best) == 1:
+        return f"Best method: {first}."
+    most = f"{first} for {count:,} of {len(best):,} models"
+    return (
+        f"Best method: {', '.join([most, *(f'{label} for {more:,}' for label, more in others)])}."
+    )
 
 
 def _best(pairs: Sequence[Pair]) -> dict[str, Pair]:

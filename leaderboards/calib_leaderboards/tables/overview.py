@@ -104,15 +104,16 @@ def compared(
 ) -> tuple[list[Group], dict[str, dict[Group, Skill]]]:
     """The core tasks, and of each pair (by `Skill.who`) the tasks that its mean is over.
 
-    Means over different tasks cannot be compared. The core tasks are the k of most pairs, with k
-    such that k times the number of pairs that have them all is largest. A pair's mean is over
-    those where it has all of them, else over its own.
+    Means over different tasks cannot be compared. The core tasks are the k tasks that most pairs
+    have, of those that more than half of the models have, with k such that k times the number of
+    pairs that have them all is largest. A pair's mean is over those where it has all of them, else
+    over its own.
     """
     of_pair: dict[str, dict[Group, Skill]] = {}
     for group, rows in skills.items():
         for row in rows:
             of_pair.setdefault(row.who, {})[group] = row
-    core = _core(list(skills), list(of_pair.values()))
+    core = _core(_common(skills), list(of_pair.values()))
     used = {
         who: {group: row for group, row in has.items() if group in core}
         if core <= has.keys()
@@ -246,6 +247,13 @@ def _skills(
             constant = accuracy * (1 - rate) ** 2 + (1 - accuracy) * rate**2
             skill = 1 - sums[squares_at] / unit / size / constant
         yield place, np.where(np.isfinite(skill), skill, np.nan)
+
+
+def _common(skills: Mapping[Group, Sequence[Skill]]) -> list[Group]:
+    """The tasks that more than half of the models have; all tasks if there is none."""
+    models = {group: {row.model for row in rows} for group, rows in skills.items()}
+    half = len(set[str]().union(*models.values())) / 2
+    return [group for group, those in models.items() if len(those) > half] or list(skills)
 
 
 def _core(groups: Sequence[Group], pairs: Sequence[Mapping[Group, Skill]]) -> set[Group]:
