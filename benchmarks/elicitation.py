@@ -27,19 +27,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 from elicitation_forms import FORMS, METHODS, measure, prompts
-from measurements import Measurements
+from measurements import Measurements, circumstances
 
 DTYPES = ("float32", "bfloat16")
 # What another form's seconds must be at least, or at most, as multiples of ours.
@@ -161,13 +158,7 @@ def compare(given: argparse.Namespace) -> None:
     print(f"| {head} |\n|---|---|--:|--:|--:|--:|--:|---|")
     for row in rows:
         print("| " + " | ".join(row) + " |")
-    names = ("torch", "transformers", "lm_eval")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    print(
-        f"\n{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
-        f"{given.questions} questions, {given.shots}-shot, K = {given.k}, "
-        f"{given.threads} thread(s), seconds of the {given.clock}, median of {given.repeats}."
-    )
+    print("\n" + circumstances(given, f"{given.questions} questions"))
 
 
 def scale(given: argparse.Namespace) -> None:

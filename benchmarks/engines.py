@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -29,7 +28,6 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -37,7 +35,7 @@ import psutil
 from elicitation import command_of, prompts_file
 from elicitation_forms import METHODS, TASK
 from least_work import least_operations, peak
-from measurements import Measurements
+from measurements import Measurements, circumstances
 
 ENGINES = ("calib-hf", "hf", "vllm", "polygraph")
 MODELS = ("SmolLM2-135M-Instruct", "gemma-3-270m")
@@ -159,13 +157,7 @@ def compare(given: argparse.Namespace) -> None:
                 )) + " |")  # fmt: skip
             tops.append(f"{model}, {dtype}: a large product runs at {top / 1e9:.0f} GFLOP/s.")
     print("", *tops, "", sep="\n")
-    names = ("torch", "transformers", "lm_eval")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    print(
-        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
-        f"{sizes[1]} questions less {sizes[0]}, {given.shots}-shot, K = {given.k}, "
-        f"{given.threads} thread(s), seconds of the {given.clock}, median of {given.repeats}."
-    )
+    print(circumstances(given, f"{sizes[1]} questions less {sizes[0]}"))
 
 
 def path_of(model: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
+import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 
 
 class Measurements:
@@ -41,3 +44,14 @@ class Measurements:
             with self._given.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(made) + "\n")
         return made
+
+
+def circumstances(given: argparse.Namespace, questions: str) -> str:
+    """The line below a table: when, with which versions and how it was measured."""
+    names = ("torch", "transformers", "lm_eval")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return (
+        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, "
+        f"{questions}, {given.shots}-shot, K = {given.k}, "
+        f"{given.threads} thread(s), seconds of the {given.clock}, median of {given.repeats}."
+    )

@@ -237,6 +237,12 @@ def test_bars_say_which_model_adapter_and_setting_where_there_are_several():
         ("Likelihood", ""),
         ("Sampling", ""),
     ]
+    # Two methods of one adapter: their names tell them apart, their settings need not.
+    frozen = "0-shot_frozen-0000000f"
+    assert labels(("org/a", "x", frozen), ("org/a", "x", f"{frozen}_combined-00000001")) == [
+        ("Likelihood", ""),
+        ("Sampling", ""),
+    ]
 
 
 def test_sizes_and_labels_are_short_and_tell_apart():
