@@ -170,6 +170,8 @@ def test_what_is_not_read_literally_is_read_with_a_note(text, confidence, note):
         ("It is 85", "about something else"),
         ("The answer is 90%", "the answer itself"),
         ("1", "certainty"),
+        ("9.5", "rating"),
+        ("Confidence: 1.01", "rating"),
         ("P = 1", "certainty"),
         ("Confidence: 1", "certainty"),
         ("Probability (0 to 1): 1", "certainty"),

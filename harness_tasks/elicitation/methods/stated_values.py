@@ -30,13 +30,13 @@ class Stated:
         value: in [0, 1].
         note: how it was read, where it is not what was literally written.
         marked: whether a percent sign or a fraction shows that it is a share.
-        whole_one: whether it was a bare 1, which may be one percent or certainty.
+        doubt: why it may be on another scale, if it may.
     """
 
     value: float
     note: str | None = None
     marked: bool = True
-    whole_one: bool = False
+    doubt: str | None = None
 
 
 SCALE = Stated(math.nan, "from 0% to 100%")
@@ -57,6 +57,15 @@ class _Quantity:
     def fraction(self) -> bool:
         """Whether it is a probability as it stands, since decimals up to 1 are."""
         return not self.marked and self.decimals and self.value <= 1
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it may be no percentage, if it stands without a percent sign."""
+        if self.value == 1 and not self.decimals:
+            return "a whole 1, which may be one percent or certainty,"
+        if 1 < self.value < 10 and self.decimals:
+            return "a small number with decimals, which may be a percentage or a rating out of ten,"
+        return None
 
     def probability(self, marked: bool) -> float:
         if self.comma and not (self.marked or marked):
@@ -230,7 +239,7 @@ class _Values:
         elif self._words(at, "plus", "or", "minus"):
             width = self._quantity(at + 3)
         marked = first.marked or (width is not None and width.marked)
-        one = not marked and not first.decimals and first.value == 1
+        doubt = None if marked else first.doubt
         note = TOLERANCE if width else ENDLESS if first.endless else None
-        stated = Stated(first.probability(marked), note, marked, one)
+        stated = Stated(first.probability(marked), note, marked, doubt)
         return stated, width.end if width else first.end
