@@ -131,7 +131,8 @@ def compare(given: argparse.Namespace) -> None:
                     size = given.batch_size if engine in SIZED else "auto"
                     found.append([
                         made.get(engine=engine, model=path_of(model), dtype=dtype,
-                                 batch_size=size, questions=number)
+                                 batch_size=size, questions=number,
+                                 vllm_args=given.vllm_args if engine == "vllm" else "")
                         for number in sizes
                     ])  # fmt: skip
             reference = None

@@ -146,7 +146,14 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
     note_lengths(lm, requests)
     model = lm.lm if isinstance(lm, CachingLM) else lm
     if any(kind.__name__ == "VLLM" for kind in type(model).__mro__):
-        return generate(lm, _seeded(requests, model.model_args["seed"]))
+        if not _dies_of_seeds(model):
+            return generate(lm, _seeded(requests, model.model_args["seed"]))
+        eval_logger.warning(
+            "vLLM dies of seeds on a CPU if it computes prompts in parts, so these samples have none "
+            "and depend on what is asked in the same run. The model argument "
+            "enable_chunked_prefill=False gives each of them a seed."
+        )
+        return generate(lm, requests)
     if not hasattr(model, "_create_payload"):  # only API models have it
         return generate(lm, requests)
     together = getattr(model, "_concurrent", 1) * getattr(model, "_batch_size", 1)
@@ -163,6 +170,18 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
             len(different),
         )
     return replies
+
+
+def _dies_of_seeds(model: LM) -> bool:
+    """Whether `model`, a vLLM, may ask a CPU's generator for its offset, which it does not have.
+
+    vLLM 0.32 does so for a request with a seed whose prompt it computes in parts, and ends.
+    """
+    engine = getattr(getattr(model, "model", None), "llm_engine", None)  # not with several replicas
+    config = getattr(engine, "vllm_config", None)
+    if config is None or config.device_config.device_type != "cpu":
+        return False
+    return bool(config.scheduler_config.enable_chunked_prefill)
 
 
 def _seeded(requests: list[Instance], first: int, together: int = 1) -> list[Instance]:

@@ -7,12 +7,15 @@ recompute, so every expectation follows from the prompts and not from a recordin
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
+from harness_tasks.elicitation.harness import request
+from harness_tasks.elicitation.late import generate_samples
 from helpers.task_runs import write_samples
 
 TASKS = Path(__file__).parents[2] / "harness_tasks"
@@ -162,3 +165,39 @@ def test_a_split_that_does_not_exist_is_refused_with_the_ones_that_do():
 def test_likelihood_weighting_is_refused_for_multiple_choice():
     with pytest.raises(ValueError, match="weighting 'likelihood' is for open-ended tasks"):
         run(["calib_worldfacts_mc"], {"weighting": "likelihood"})
+
+
+class VLLM(LM):
+    """What `generate_samples` asks of lm-eval's class of this name, on a device."""
+
+    def __init__(self, device, parts):
+        super().__init__()
+        config = {"device_config": SimpleNamespace(device_type=device),
+                  "scheduler_config": SimpleNamespace(enable_chunked_prefill=parts)}  # fmt: skip
+        engine = SimpleNamespace(vllm_config=SimpleNamespace(**config))
+        self.model = SimpleNamespace(llm_engine=engine)
+        self.model_args = {"seed": 7}
+        self.seeds = []
+
+    def generate_until(self, requests, **_):
+        self.seeds += [each.args[1].get("seed") for each in requests]
+        return ["Paris"] * len(requests)
+
+    def loglikelihood(self, requests):
+        raise NotImplementedError
+
+    loglikelihood_rolling = loglikelihood
+
+
+@pytest.mark.parametrize(
+    ("device", "parts", "seeds"),
+    [("cuda", True, [7, 8, 9, 10]), ("cpu", False, [7, 8, 9, 10]), ("cpu", True, [None] * 4)],
+)
+def test_samples_of_vllm_have_seeds_of_their_own_where_it_bears_them(device, parts, seeds, caplog):
+    lm = VLLM(device, parts)
+    asked = [request("generate_samples", (text, {"until": ["\n"]}), None) for text in ("a", "b")]
+    for each in asked:
+        each.repeats = 2
+    generate_samples(lm, [asked[0], asked[0], asked[1], asked[1]])
+    assert lm.seeds == seeds
+    assert ("enable_chunked_prefill=False" in caplog.text) == (None in seeds)
