@@ -149,8 +149,8 @@ def generate_samples(lm: LM, requests: list[Instance]) -> list[str]:
         if not _dies_of_seeds(model):
             return generate(lm, _seeded(requests, model.model_args["seed"]))
         eval_logger.warning(
-            "vLLM dies of seeds on a CPU if it computes prompts in parts, so these samples have none "
-            "and depend on what is asked in the same run. The model argument "
+            "vLLM dies of seeds on a CPU if it computes prompts in parts, so these samples have "
+            "none and depend on what is asked in the same run. The model argument "
             "enable_chunked_prefill=False gives each of them a seed."
         )
         return generate(lm, requests)

@@ -35,7 +35,7 @@ class Transparent(LM):
     def generate_until(self, requests):
         self.calls.append(("generate_until", len(requests)))
         replies = []
-        for prompt, _ in (request.args for request in requests):
+        for prompt, _ in (each.args for each in requests):
             if prompt.endswith("Probability:"):
                 replies.append(" 70%")
             else:

@@ -31,7 +31,7 @@ Refused; the confidence is missing, with a reason:
 * a bound ("at least 90%", ">90%", "90+", "almost 100%"), since it is not a value;
 * a denial: "not 100%", "90% incorrect", or a verdict against the answer beside any number;
 * a range of the whole scale, of whole numbers below 10 ("1-10") or the wrong way round;
-* "1,000" (a thousand), "1e2", "0.9...", "85th", "$90", a whole "1" (1% or certain?), "9.5" (of 10?);
+* "1,000" (a thousand), "1e2", "0.9...", "85th", "$90"; a bare "1" (1%, certain?), "9.5" (of 10?);
 * a number after "the answer is" or "it is", unless the words say that it is a probability;
 * a number beside a word that the lists do not have: it may be about something else;
 * a sentence that breaks off ("90% or").
