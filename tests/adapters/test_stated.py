@@ -28,7 +28,7 @@ from helpers.graded_runs import stated_record, write_run
 from helpers.processes import tune_and_be_killed
 
 STATED, BINNED = "stated_confidence", "stated_confidence_binned"
-QUICK = (*FAST, "optimiser.learning_rate=1e-2", "optimiser.epochs=6", "objective.format=0")
+QUICK = (*FAST, "optimiser.learning_rate=1e-2", "objective.format=0")
 PERCENTS = range(0, 101, 10)
 GRID = torch.tensor(PERCENTS) / 100
 
