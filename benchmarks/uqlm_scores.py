@@ -20,7 +20,6 @@ WORDS = ("Paris", "paris", "Lyon", "the city of Paris", "Nice", "Lille")
 THEIRS = """
 import json, sys
 from uqlm.black_box.match import MatchScorer
-from uqlm.white_box.sampled_logprobs import SampledLogprobsScorer
 from uqlm.white_box.single_logprobs import SingleLogprobsScorer
 from uqlm.white_box.top_logprobs import TopLogprobsScorer
 
