@@ -16,9 +16,9 @@ from calib_adapters.calibration.stated_loss import (
     binned_accuracy,
     mean_log_odds,
     nearest,
+    spread_nll,
     target_nll,
     tokenised_brier,
-    unstated,
 )
 from calib_adapters.data.grade import grade, load_graded
 from calib_adapters.serving.model import CalibHFLM
@@ -64,7 +64,8 @@ def test_the_tokenised_brier_score_is_the_one_worked_by_hand():
     wrong = tokenised_brier(logprobs, values, torch.tensor([0.0]))
     assert right.item() == pytest.approx(0.2 * 1 + 0.3 * 0.25)
     assert wrong.item() == pytest.approx(0.3 * 0.25 + 0.5 * 1)
-    assert unstated(logprobs).item() == pytest.approx(4)
+    spread = 4 - np.log([0.2, 0.3, 0.5]).mean()
+    assert spread_nll(logprobs).item() == pytest.approx(spread)
     assert target_nll(logprobs, torch.tensor([1])).item() == pytest.approx(4 - np.log(0.3))
     mean = 0.3 * 0.5 + 0.5
     assert mean_log_odds(logprobs, values).item() == pytest.approx(np.log(mean / (1 - mean)))
@@ -82,17 +83,26 @@ def test_its_gradient_moves_mass_to_the_numbers_nearer_to_the_grade(correct):
     assert logits.grad[0, best] < 0 < logits.grad[0, 10 - best]
 
 
+@pytest.mark.parametrize("weight", [0, 0.1])
 @pytest.mark.parametrize("right", [0, 3, 6, 10])
-def test_what_minimises_it_says_the_share_of_right_answers(right):
+def test_what_minimises_it_says_the_share_of_right_answers(right, weight):
     labels = torch.tensor([1.0] * right + [0.0] * (10 - right))
     logits = torch.zeros(1, 11, requires_grad=True)
     optimiser = torch.optim.Adam([logits], lr=0.3)
     for _ in range(1000):
         optimiser.zero_grad()
-        tokenised_brier(logits.expand(10, 11), GRID, labels).mean().backward()
+        logprobs = logits.log_softmax(-1).expand(10, 11)
+        loss = tokenised_brier(logprobs, GRID, labels) + weight * spread_nll(logprobs)
+        loss.mean().backward()
         optimiser.step()
     p = logits.detach().softmax(-1)[0]
-    assert p.argmax() == right and p[right] > 0.9
+    assert p.argmax() == right
+    if weight:  # a_i - m of its docstring is the same multiple of 1 / p_i for every number
+        costs = ((GRID[:, None] - labels) ** 2).mean(1)
+        apart = weight / 11 / p - costs
+        assert (apart.max() - apart.min()).item() < 1e-3
+    else:
+        assert p[right] > 0.9
 
 
 def test_targets_are_the_accuracy_of_answers_with_about_the_same_signal():

@@ -35,9 +35,9 @@ from calib_adapters.calibration.reference import kept_reference, with_starts
 from calib_adapters.calibration.rows import load_graded_rows
 from calib_adapters.calibration.stated_loss import (
     mean_log_odds,
+    spread_nll,
     target_nll,
     tokenised_brier,
-    unstated,
 )
 from calib_adapters.calibration.stated_rows import encode_stated, stated_numbers, with_targets
 from calib_adapters.data.grade import FORM
@@ -108,7 +108,7 @@ def stated(context: TrainingContext) -> Job:
         values = numbers.values.to(logprobs.device)
         if objective.loss == "brier":
             each = tokenised_brier(logprobs, values, batch["label"])
-            each = each + objective.format * unstated(logprobs)
+            each = each + objective.format * spread_nll(logprobs)
         else:
             each = target_nll(logprobs, batch["target"])
         total, count = each.sum(), logprobs.new_tensor(len(logprobs))

@@ -19,15 +19,23 @@ def tokenised_brier(logprobs: Tensor, values: Tensor, correct: Tensor) -> Tensor
     a share q is right, its mean is least where all of p is on the number nearest to q, so the
     number that greedy decoding writes is the calibrated one. (The cross-entropy of the grades would
     spread p over 0 and 1 instead.) What the model says that is none of the numbers costs nothing
-    here; see `unstated`.
+    here; see `spread_nll`.
     """
     costs = (values - correct[:, None]) ** 2
     return (logprobs.softmax(-1) * costs).sum(-1)
 
 
-def unstated(logprobs: Tensor) -> Tensor:
-    """-log P(any of the numbers), in nats: high where the model says something else."""
-    return -logprobs.logsumexp(-1)
+def spread_nll(logprobs: Tensor) -> Tensor:
+    """The mean of -log P(number) over all numbers, in nats.
+
+    High where the model says something else, and where it says one number only, from which the
+    tokenised Brier score alone hardly leads away: its gradient vanishes with p (1 - p). Added to
+    that score with a weight w, the least value is where p_i = w / (C (a_i - m)), a_i the mean of
+    (c_i - y)^2 and m < min a: the likeliest number is the same as without it. (-log of the *sum* of
+    the probabilities would do worse than nothing. It raises what is likeliest already: SmolLM2 said
+    "100%" to everything after 25 steps.)
+    """
+    return -logprobs.mean(-1)
 
 
 def target_nll(logprobs: Tensor, target: Tensor) -> Tensor:

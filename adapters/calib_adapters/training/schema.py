@@ -100,7 +100,7 @@ class LoraPrompt(_Recipe):
 
 
 class StatedObjective(Section):
-    """Loss of a stated number + format · -log P(any of them) + kappa · JSD on the answer."""
+    """Loss of a stated number + format · mean of -log P(number) + kappa · JSD on the answer."""
 
     loss: Literal["brier", "cross_entropy"] = "brier"
     target: Literal["sampling", "likelihood", "graded"] = Field(
@@ -110,7 +110,7 @@ class StatedObjective(Section):
     )
     bins: int = Field(10, ge=2, description="of target, with about as many answers in each")
     step: int = Field(10, ge=1, le=50, description="the numbers are 0, step, …, 100")
-    format: float = Field(1.0, ge=0, description="of brier, which leaves open what else is said")
+    format: float = Field(0.1, ge=0, description="of brier, which leaves open what else is said")
     kappa: float = Field(1.0, ge=0)
 
     @model_validator(mode="after")
