@@ -137,19 +137,19 @@ def prompts(questions: int, shots: int) -> dict:
     """The task's prompts and words, for those who do not run the task."""
     from lm_eval.tasks import get_task_dict
 
-    from harness_tasks.elicitation.prompts import VERBALIZED, WORDINGS
+    from harness_tasks.elicitation.prompts import PERCENT_WORDINGS, WORDINGS
 
     task = get_task_dict([TASK], task_manager(2))[TASK]
     task.set_config("num_fewshot", shots)
     task.build_all_requests(limit=questions, rank=0, world_size=1)
     asked = [i.args[0] for i in task.instances if i.request_type == "generate_answer"]
-    words = WORDINGS["yes_no"]
+    words, percent = WORDINGS["yes_no"], PERCENT_WORDINGS["likely"]
     return {
         "prompts": asked,
         "alone": [prompt.rsplit("\n\n", 1)[-1] for prompt in asked],
         "yes_no": f"{words.question}\nAnswer:",
         "replies": [f" {words.yes}", f" {words.no}"],
-        "verbalized": f"{VERBALIZED}\nProbability:",
+        "verbalized": f"{percent.question}\n{percent.cue}:",
     }
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from calib_adapters.calibration.lora_head import lora_head
 from calib_adapters.calibration.lora_prompt import lora_prompt
 from calib_adapters.calibration.probe import probe
+from calib_adapters.calibration.stated import stated
 from calib_adapters.data.asked_with import read_asked_with, warn_of_another_model
 from calib_adapters.data.training_data import data_fingerprint
 from calib_adapters.supervised.cogcalib import cogcalib
@@ -40,6 +41,7 @@ from calib_adapters.training.trainer import RUNS, JobTrainer, training_arguments
 
 METHODS: Mapping[str, Callable[[TrainingContext], Job]] = {
     "lora_prompt": lora_prompt,
+    "stated": stated,
     "lora": lora_head,
     "probe": probe,
     "sft": sft,

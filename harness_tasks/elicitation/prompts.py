@@ -13,8 +13,8 @@ from harness_tasks.elicitation.control_tokens import neutral
 
 HIDDEN_ANSWER = "[hidden]"
 
-VERBALIZED = "How likely is it that the proposed answer is correct, from 0% to 100%?"
-VERBALIZED_CHAT = VERBALIZED + " Reply with the percentage only."
+# Added under a chat template, where no cue such as "Probability:" asks for the number alone.
+PERCENTAGE_ONLY = " Reply with the percentage only."
 LINGUISTIC = (
     "How likely is it that the proposed answer is correct? Reply with one of: almost certain, "
     "very likely, likely, roughly even chance, unlikely, very unlikely, almost no chance."
@@ -55,6 +55,24 @@ WORDINGS = {
     "yes_no": Wording("Is the proposed answer correct?", yes="Yes", no="No"),
     "roman_choice": Wording(
         "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes", yes="(ii)", no="(i)"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PercentWording:
+    """A question for a percentage, and the cue of a plain prompt."""
+
+    question: str
+    cue: str
+
+
+PERCENT_WORDINGS = {
+    "likely": PercentWording(
+        "How likely is it that the proposed answer is correct, from 0% to 100%?", "Probability"
+    ),
+    "confidence": PercentWording(
+        "As a percentage, what is your confidence in the proposed answer?", "Confidence"
     ),
 }
 # Asked on the question alone, in the same forms.

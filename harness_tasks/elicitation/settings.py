@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from harness_tasks.elicitation.grading import GRADERS, JUDGE
-from harness_tasks.elicitation.prompts import WORDINGS
+from harness_tasks.elicitation.prompts import PERCENT_WORDINGS, WORDINGS
 
 MethodName = Literal[
     "likelihood",
@@ -71,6 +71,7 @@ class Settings(BaseModel):
     k: int = Field(10, ge=1, description="samples per question")
     weighting: Literal["count", "likelihood"] = "count"
     wording: str = "yes_no"
+    percent_wording: str = "likely"
     temperature: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="divides the logit of P(yes)"
     )
@@ -118,6 +119,11 @@ class Settings(BaseModel):
     @classmethod
     def _known_wording(cls, value: str) -> str:
         return _known(value, WORDINGS)
+
+    @field_validator("percent_wording")
+    @classmethod
+    def _known_percent_wording(cls, value: str) -> str:
+        return _known(value, PERCENT_WORDINGS)
 
     @field_validator("grading")
     @classmethod

@@ -93,10 +93,10 @@ def test_answers_without_a_verdict_are_left_out_and_counted(tmp_path):
 
 
 def test_a_method_without_a_yes_no_query_cannot_be_trained(tmp_path):
-    row = record("France", method="verbalized")
+    row = record("France", method="linguistic")
     run = write_run(tmp_path / "run", [{k: v for k, v in row.items() if k != "query"}])
-    with pytest.raises(ValueError, match="'verbalized' asks no yes/no question"):
-        grade([run], tmp_path / "graded", "verbalized")
+    with pytest.raises(ValueError, match="'linguistic' asks no question that could"):
+        grade([run], tmp_path / "graded", "linguistic")
 
 
 def test_a_run_without_the_method_says_how_to_make_one(tmp_path):

@@ -26,6 +26,20 @@ def record(name, split="train", answer="Paris", correct=1, method="zero_shot_cla
     }
 
 
+def stated_record(name, method="verbalized", confidence=1.0, **others):
+    """A record of a stated number; of `sampling` or `likelihood`, one without prompts."""
+    row = record(name, method=method, **others)
+    context, answer_text = row["context"], row["answer_text"]
+    for column in ("yes", "no", "query"):
+        del row[column]
+    row |= {"signature": "format:percent", "confidence": confidence}
+    if method != "verbalized":
+        del row["context"], row["answer_text"]
+        return row
+    query = f"{context}{answer_text}\n\nHow likely is it?\nProbability:"
+    return {**row, "query": query, "reply_form": " {}%"}
+
+
 def write_run(folder, records, model="base", stamp="2026-01-01T00-00-00.000000"):
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"samples_calib_x_{stamp}.jsonl"

@@ -200,3 +200,26 @@ def test_options_of_the_methods_are_checked(metadata, sentence):
 
 def test_the_settings_and_the_registry_name_the_same_methods():
     assert tuple(METHODS) == METHOD_NAMES
+
+
+@pytest.mark.parametrize("method", ["verbalized", "cot_verbalized"])
+def test_the_percentage_is_asked_for_in_the_chosen_wording(method):
+    model = Scoring()
+    results = run(model, methods=[method], percent_wording="confidence")
+    asked = [prompt for prompt, _ in model.asked if prompt.endswith("Confidence:")]
+    words = "As a percentage, what is your confidence in the proposed answer?"
+    assert len(asked) == 2 and all(f"\n\n{words}\nConfidence:" in prompt for prompt in asked)
+    for record in records(results, method):
+        assert "|wording:confidence|" in record["signature"]
+    for record in records(run(Scoring(), methods=[method]), method):
+        assert "wording" not in record["signature"]
+
+
+def test_the_log_of_a_stated_number_has_its_prompts():
+    model = Scoring()
+    for record in records(run(model, methods=["verbalized"]), "verbalized"):
+        assert (record["query"], False) in model.asked
+        assert record["query"].startswith(f"Question: {record['question']}\nAnswer:")
+        assert record["context"].endswith("Answer:")
+        assert record["answer_text"] == f" {record['answer']}"
+        assert record["reply_form"].format(70) == " 70%"

@@ -10,9 +10,9 @@ import re
 import pytest
 from lm_eval.api.instance import Instance
 
-import harness_tasks.elicitation.methods.verbalized as verbalized
 from harness_tasks.elicitation.ending import Reply, without_thought
 from harness_tasks.elicitation.late import token_loglikelihood
+from harness_tasks.elicitation.prompts import PERCENT_WORDINGS, PercentWording
 from harness_tasks.elicitation.response_cache import _Entries
 from helpers.task_runs import (
     TASKS,
@@ -186,7 +186,8 @@ def test_a_further_turn_that_does_not_fit_gives_no_confidence(caplog, monkeypatc
     assert all(record["confidence"] == 0.7 for record in records(whole, TASK, "verbalized"))
     # The first turns fit, with room for 16 tokens of an answer; a question that is longer does not.
     window = 16 + max(len(row["arguments"][0][0].split()) for row in whole["samples"][TASK])
-    monkeypatch.setattr(verbalized, "VERBALIZED", " ".join(["Why?"] * window))
+    long = PercentWording(" ".join(["Why?"] * window), cue="Probability")
+    monkeypatch.setitem(PERCENT_WORDINGS, "likely", long)
     cut = worldfacts(Words(max_length=window), methods=methods)
     for record in records(cut, TASK, "verbalized"):
         assert record["confidence"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import datasets
@@ -24,13 +25,26 @@ def encode_rows(rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) -> d
         ValueError: the tokenizer cannot write the two replies, cannot tell them apart, or is not a
             fast one.
     """
+    return encode_each(rows, tokenizer, _encode)
+
+
+def encode_each(
+    rows: datasets.Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    encode: Callable[[dict[str, Any], PreTrainedTokenizerBase], dict[str, Any]],
+) -> datasets.Dataset:
+    """A dataset of what `encode` makes of each row.
+
+    Raises:
+        ValueError: the tokenizer is not a fast one.
+    """
     if not tokenizer.is_fast:
         raise ValueError(
             "the model's tokenizer gives no character offsets; a fast tokenizer is needed."
         )
     # In memory: a cache in the user's dataset folder would outlive a change of this module.
     return rows.map(
-        lambda row: _encode(row, tokenizer),
+        lambda row: encode(row, tokenizer),
         remove_columns=rows.column_names,
         keep_in_memory=True,
         load_from_cache_file=False,
@@ -65,17 +79,25 @@ def _encode(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str
             "another wording."
         )
     input_ids = prompt["input_ids"] + yes_ids[:shared]
-    answered = tokens(row["context"] + row["answer_text"], tokenizer)
+    answered = encode_answer(row, tokenizer)
     return {
         "input_ids": input_ids,
         "yes": yes_ids[shared],
         "no": no_ids[shared],
         "yes_tail": yes_ids[shared + 1 :],
         "no_tail": no_ids[shared + 1 :],
+        **answered,
+        "label": float(row["correct"]),
+        "length": len(input_ids) + len(answered["answer_ids"]),
+    }
+
+
+def encode_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """``answer_ids`` and ``answer_positions`` of a row, as in `encode_rows`."""
+    answered = tokens(row["context"] + row["answer_text"], tokenizer)
+    return {
         "answer_ids": answered["input_ids"],
         "answer_positions": _answer_positions(row, answered["offset_mapping"]),
-        "label": float(row["correct"]),
-        "length": len(input_ids) + len(answered["input_ids"]),
     }
 
 

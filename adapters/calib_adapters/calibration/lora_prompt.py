@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import datasets
-import numpy as np
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from calib_adapters.calibration.encode import encode_rows
@@ -21,9 +16,10 @@ from calib_adapters.calibration.objective import (
     collate,
     log_odds,
     query_loss,
-    reference_states,
 )
+from calib_adapters.calibration.reference import kept_reference, with_starts
 from calib_adapters.calibration.rows import finish, load_graded_rows, validation_scores
+from calib_adapters.data.grade import REPLIES
 from calib_adapters.training.base_model import add_lora, load_base, pad_token, save_adapter
 from calib_adapters.training.job import Job, Loss, TrainingContext
 from calib_adapters.training.tokenizer import load_tokenizer
@@ -51,12 +47,12 @@ fitted on the validation split; pass it as the metadata key `temperature` to app
 def lora_prompt(context: TrainingContext) -> Job:
     """The job of the method ``lora_prompt``; see `Job` and ``objective.py``."""
     recipe = context.recipe
-    graded = load_graded_rows(context)
+    graded = load_graded_rows(context, REPLIES)
     tokenizer = load_tokenizer(context.model, context.asked)
     base = load_base(context.model, recipe.dtype, context.device, recipe.quantise, context.asked)
     model = add_lora(base, recipe.lora, context.model)
     pad = pad_token(tokenizer)
-    train = _with_starts(encode_rows(graded.train, tokenizer))
+    train = with_starts(encode_rows(graded.train, tokenizer))
     validation = encode_rows(graded.validation, tokenizer)
     first = {name: value.to(context.device) for name, value in collate([train[0]], pad).items()}
     check_head(model, first)
@@ -67,7 +63,7 @@ def lora_prompt(context: TrainingContext) -> Job:
         context.work / "lower_layers.safetensors",
     ):  # fmt: skip
         put, (train, validation) = partial(put_states, table=lower[0]), lower[1].values()
-    reference = _reference(model, train, pad, put, context) if kappa else None
+    reference = kept_reference(model, train, pad, put, context) if kappa else None
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         odds = log_odds(model, batch)
@@ -98,24 +94,3 @@ def _collate(
 ) -> dict[str, Tensor]:
     batch = collate(rows, pad, reference)
     return put(batch, rows) if put else batch
-
-
-def _with_starts(rows: datasets.Dataset) -> datasets.Dataset:
-    """Add to each row the place of its first reference state."""
-    ends = np.cumsum([len(positions) for positions in rows["answer_positions"]])
-    return rows.add_column("reference_start", [0, *ends[:-1].tolist()])
-
-
-def _reference(
-    model: nn.Module, train: datasets.Dataset, pad: int, put: Put | None, context: TrainingContext
-) -> Tensor:
-    """The base model's hidden states at the answers, from the work folder if they are there."""
-    file: Path = context.work / "reference.safetensors"
-    if not file.exists():
-        model.eval()
-        rows = 4 * context.recipe.optimiser.batch_size  # without gradients, larger batches fit
-        states = reference_states(model, train.to_list(), pad, rows, put)
-        part = Path(f"{file}.part")
-        save_file({"states": states.contiguous()}, part)
-        os.replace(part, file)
-    return load_file(file)["states"]

@@ -23,7 +23,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from calib_adapters.calibration.objective import collate, collate_answers, hidden_states, pad_rows
+from calib_adapters.calibration.objective import (
+    collate_answers,
+    collate_queries,
+    hidden_states,
+    pad_rows,
+)
 from calib_adapters.training.base_model import without_adapter
 
 PARTS = {"query": "input_ids", "answer": "answer_ids"}  # of a batch, of a row
@@ -69,7 +74,7 @@ def run_lower(
         The table for `put_states`, and the splits with each row's places in it; ``None``
         if all layers are trained, or if rows have to run whole, with the reason in the log.
     """
-    first = _first_trained(model)
+    first = first_trained(model)
     if not first:
         return None
     texts = [
@@ -132,7 +137,7 @@ def _layers(model: nn.Module) -> Sequence[nn.Module]:
     return getattr(without_adapter(model).get_decoder(), "layers", ())
 
 
-def _first_trained(model: nn.Module) -> int:
+def first_trained(model: nn.Module) -> int:
     """How many layers there are below the first with weights to train."""
     trained = [any(p.requires_grad for p in layer.parameters()) for layer in _layers(model)]
     return trained.index(True) if True in trained else 0
@@ -150,6 +155,19 @@ def _take_out(layers: Sequence[nn.Module]) -> None:
     for layer in layers:  # the modules stay: models ask them which attention they use
         for name, _ in list(layer.named_children()):
             delattr(layer, name)
+
+
+@contextmanager
+def only_lower(model: nn.Module, first: int) -> Iterator[list[Tensor]]:
+    """Context manager: the layers from number `first` on do nothing; gives what reaches them."""
+    layers = _layers(model)
+    given: list[Tensor] = []
+    hook = layers[first].register_forward_pre_hook(lambda _, inputs: given.extend(inputs[:1]))
+    try:
+        with _passing_on(layers[first:]):
+            yield given
+    finally:
+        hook.remove()
 
 
 @contextmanager
@@ -174,7 +192,8 @@ def _why_whole(
     dropped = [m.p for layer in lower for m in layer.modules() if isinstance(m, nn.Dropout)]
     if any(dropped) or getattr(config, "attention_dropout", 0):
         return "the base model has dropout, which differs in every pass"
-    if any(any(rows[tail]) for rows in splits.values() for tail in ("yes_tail", "no_tail")):
+    tails = [(rows, tail) for rows in splits.values() for tail in ("yes_tail", "no_tail")]
+    if any(any(rows[tail]) for rows, tail in tails if tail in rows.column_names):
         return "replies have several tokens, and are read in queries that continue with them"
     rows = splits["train"].select(range(min(TRIED, len(splits["train"])))).to_list()
     try:
@@ -189,7 +208,7 @@ def _why_whole(
 @torch.no_grad()
 def _largest_change(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
     """Return the largest relative change of the states of `rows` when they run in two parts."""
-    batch = collate(rows, pad) | collate_answers(rows, pad)
+    batch = collate_queries(rows, pad) | collate_answers(rows, pad)
     batch = {name: value.to(model.device) for name, value in batch.items()}
     whole = {part: hidden_states(model, batch, part) for part in PARTS}
     texts = [row[name] for name in PARTS.values() for row in rows]
@@ -211,30 +230,25 @@ def _largest_change(model: nn.Module, rows: list[dict[str, Any]], first: int, pa
 @torch.no_grad()
 def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int) -> Table:
     """The input of layer number `first` for the token ids `texts`."""
-    layers = _layers(model)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     common = _common(texts)
     starts = _starts(texts, common)
     size = without_adapter(model).config.get_text_config().hidden_size
     table = torch.empty(starts[-1], size, dtype=model.dtype)
-    given: list[Tensor] = []  # of the shared prefix, if there is one, and of the rows
-    hook = layers[first].register_forward_pre_hook(lambda _, inputs: given.extend(inputs[:1]))
-    try:
-        with _passing_on(layers[first:]), tqdm(total=len(texts), desc="Lower layers") as bar:
-            while order:
-                most = max(1, TOKENS // len(texts[order[-1]]))
-                chosen, order = order[-most:], order[:-most]
-                rows = [texts[i] for i in chosen]
-                batch = pad_rows(rows, [len(row) - 1 for row in rows], pad)
-                batch = {f"text_{name}": v.to(model.device) for name, v in batch.items()}
-                given.clear()
-                hidden_states(model, batch, "text")
-                *prefix, own = (states.cpu() for states in given)
-                for i, states in zip(chosen, own, strict=True):
-                    whole = torch.cat([*(shared[0] for shared in prefix), states])
-                    table[:common] = whole[:common]
-                    table[starts[i] : starts[i + 1]] = whole[common : len(texts[i])]
-                bar.update(len(chosen))
-    finally:
-        hook.remove()
+    # What reaches the upper layers: of the shared prefix, if there is one, and of the rows.
+    with only_lower(model, first) as given, tqdm(total=len(texts), desc="Lower layers") as bar:
+        while order:
+            most = max(1, TOKENS // len(texts[order[-1]]))
+            chosen, order = order[-most:], order[:-most]
+            rows = [texts[i] for i in chosen]
+            batch = pad_rows(rows, [len(row) - 1 for row in rows], pad)
+            batch = {f"text_{name}": v.to(model.device) for name, v in batch.items()}
+            given.clear()
+            hidden_states(model, batch, "text")
+            *prefix, own = (states.cpu() for states in given)
+            for i, states in zip(chosen, own, strict=True):
+                whole = torch.cat([*(shared[0] for shared in prefix), states])
+                table[:common] = whole[:common]
+                table[starts[i] : starts[i + 1]] = whole[common : len(texts[i])]
+            bar.update(len(chosen))
     return Table(table, common)

@@ -62,20 +62,32 @@ def collate(
     rows, one after the other; a row's begin at its ``reference_start``. Where replies have several
     tokens, ``reply_*`` is added, see `collate_replies`.
     """
-    last = [len(row["input_ids"]) - 1 for row in rows]
-    query = pad_rows([row["input_ids"] for row in rows], last, pad)
-    batch = {f"query_{name}": value for name, value in query.items()}
-    batch["last"] = torch.tensor(last) - len(query["prefix"])
+    batch = collate_queries(rows, pad)
     batch["yes"] = torch.tensor([row["yes"] for row in rows])
     batch["no"] = torch.tensor([row["no"] for row in rows])
     batch["label"] = torch.tensor([row["label"] for row in rows])
     if any(row["yes_tail"] or row["no_tail"] for row in rows):
         batch |= collate_replies(rows, pad)
-    if reference is not None and "reference_start" in rows[0]:  # not in validation
-        batch |= collate_answers(rows, pad)
-        starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
-        batch["reference"] = torch.cat([reference[start : start + n] for start, n in starts])
-    return batch
+    return batch | collate_reference(rows, pad, reference)
+
+
+def collate_queries(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:
+    """The queries of `rows`: ``query_*`` and ``last`` as in `collate`."""
+    last = [len(row["input_ids"]) - 1 for row in rows]
+    query = pad_rows([row["input_ids"] for row in rows], last, pad)
+    batch = {f"query_{name}": value for name, value in query.items()}
+    return {**batch, "last": torch.tensor(last) - len(query["prefix"])}
+
+
+def collate_reference(
+    rows: list[dict[str, Any]], pad: int, reference: Tensor | None
+) -> dict[str, Tensor]:
+    """The answered prompts and the `reference` to compare them with, as in `collate`, if given."""
+    if reference is None or "reference_start" not in rows[0]:  # in validation
+        return {}
+    starts = ((row["reference_start"], len(row["answer_positions"])) for row in rows)
+    kept = torch.cat([reference[start : start + n] for start, n in starts])
+    return {**collate_answers(rows, pad), "reference": kept}
 
 
 def collate_answers(rows: list[dict[str, Any]], pad: int) -> dict[str, Tensor]:

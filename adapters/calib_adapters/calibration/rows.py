@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import datasets
 import numpy as np
 import transformers
 
-from calib_adapters.data.grade import load_graded
+from calib_adapters.data.grade import FORM, STATED, load_graded
 from calib_adapters.training.job import TrainingContext
 from calib_adapters.training.temperature import fit_temperature, sigmoid
 from calib_metrics import score
@@ -28,13 +28,25 @@ class GradedRows:
     facts: Mapping[str, Any]
 
 
-def load_graded_rows(context: TrainingContext) -> GradedRows:
+def load_graded_rows(context: TrainingContext, columns: Sequence[str] = ()) -> GradedRows:
     """Graded rows, the training split in an order drawn by the seed and cut as the recipe says.
 
+    Args:
+        context: the data set and the recipe.
+        columns: those of the prompts that the recipe's method trains on.
+
     Raises:
-        ValueError: no graded dataset, an empty split, or one in which all answers are alike.
+        ValueError: no graded dataset, one of another method, an empty split, or one in which all
+            answers are alike.
     """
     graded, grading = load_graded(context.data)
+    if missing := set(columns) - {name for split in graded.values() for name in split.features}:
+        method = STATED if FORM in missing else "zero_shot_classifier"
+        raise ValueError(
+            f"{context.data} was graded for the method {grading['method']!r}, and this recipe "
+            f"trains another question: ask the train and validation splits with {method}, and "
+            f"grade them with `calibench grade --method {method}`."
+        )
     _check(graded, context.data)
     settings = context.recipe.data
     rows = graded["train"].shuffle(seed=context.recipe.seed, keep_in_memory=True)

@@ -18,8 +18,18 @@ from harness_tasks.elicitation.frozen import CUT_ANSWER
 from harness_tasks.elicitation.logs import model_arguments, read_object, results_of
 from harness_tasks.elicitation.records import read_samples
 
+STATED = "verbalized"
 KEPT = ("id", "task", "split", "question", "answer", "correct")
-PROMPTS = ("context", "answer_text", "query", "yes", "no")
+PROMPTS = ("context", "answer_text", "query")
+REPLIES = ("yes", "no")
+FORM = "reply_form"  # that of a stated number, "{}%"
+# Methods whose confidences are kept beside the answers: targets of what the model is to say.
+SIGNALS = ("sampling", "likelihood")
+
+
+def kept_of(method: str) -> tuple[str, ...]:
+    """The columns with the prompts of `method`: those of a stated number, or of yes and no."""
+    return (*PROMPTS, FORM) if method == STATED else (*PROMPTS, *REPLIES)
 
 
 def grade(
@@ -28,7 +38,8 @@ def grade(
     """Make a graded dataset from logged samples of train and validation splits.
 
     A row is a question, the model's answer, whether it was correct, and the exact prompt with
-    which `method` asks about that answer.
+    which `method` asks about that answer. Rows of ``verbalized`` also hold the confidences of
+    ``sampling`` and ``likelihood``, where they were part of the run.
 
     Args:
         results: lm-eval output folders, searched recursively, or ``samples_*.jsonl`` files.
@@ -44,7 +55,7 @@ def grade(
     if out.exists():
         raise ValueError(f"{out} exists already; delete it or choose another folder.")
     sources, models, rows, asked, ungraded = [], set(), {}, {}, 0
-    how_asked, unasked = [], []
+    how_asked, unasked, columns = [], [], kept_of(method)
     for file in _sample_files(results):
         count = 0
         for record in _records(file, method):
@@ -61,7 +72,7 @@ def grade(
                     f"{file}: {record['task']} was asked and graded as {how}, but in another "
                     f"file as {asked[record['task']]}; an adapter can learn only one of them."
                 )
-            row = {name: record[name] for name in (*KEPT, *PROMPTS)}
+            row = {name: record[name] for name in (*KEPT, *columns)}
             known = rows.setdefault((row["task"], row["id"]), row)
             if known["answer"] != row["answer"]:
                 raise ValueError(
@@ -104,7 +115,8 @@ def grade(
             len(unasked),
             _why(unasked),
         )
-    graded = _by_split(rows.values())
+    signals = _add_signals(rows, results) if method == STATED else ()
+    graded = _by_split(rows.values(), (*KEPT, *columns), signals)
     provenance = {
         "model": models.pop(),
         "asked_with": how_asked[0],
@@ -154,13 +166,19 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
                 f'\'{{"split": "train"}}\'.'
             )
         if record["method"] == method:
-            missing = [name for name in PROMPTS if name not in record]
+            columns = kept_of(method)
+            missing = [name for name in columns if name not in record]
+            if missing and method == STATED:
+                raise ValueError(
+                    f"{file} was made before the prompts of {method} were logged (it lacks "
+                    f"{', '.join(missing)}); run the evaluation again."
+                )
             if missing and record["reason"] is None:
                 raise ValueError(
-                    f"the method {method!r} asks no yes/no question that could be trained "
-                    f"({file} lacks {', '.join(missing)}); use zero_shot_classifier."
+                    f"the method {method!r} asks no question that could be trained "
+                    f"({file} lacks {', '.join(missing)}); use zero_shot_classifier or {STATED}."
                 )
-            for name in PROMPTS:
+            for name in columns:
                 if name in record and not isinstance(record[name], str):
                     raise ValueError(
                         f"{file}: the {name} of the question {record['id']!r} is "
@@ -168,6 +186,27 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
                         "evaluation again."
                     )
             yield record
+
+
+def _add_signals(rows: Mapping[Any, dict[str, Any]], results: Sequence[Path]) -> tuple[str, ...]:
+    """Add to each of `rows` the confidences of `SIGNALS` that were logged with its answer.
+
+    Returns:
+        The names of those that any row has; where a row has none, it is ``None``.
+    """
+    found: dict[str, dict[Any, float | None]] = {name: {} for name in SIGNALS}
+    for file in _sample_files(results):
+        for _, record in read_samples(file):
+            key = (record["task"], record["id"])
+            if record["method"] in found and key in rows:
+                if record["answer"] == rows[key]["answer"]:
+                    found[record["method"]][key] = record["confidence"]
+    names = tuple(
+        name for name, values in found.items() if any(v is not None for v in values.values())
+    )
+    for key, row in rows.items():
+        row.update({name: found[name].get(key) for name in names})
+    return names
 
 
 def _results_beside(log: Path, task: str) -> dict[str, Any]:
@@ -186,12 +225,13 @@ def _why(unasked: Sequence[str]) -> str:
     return f"; mostly: {Counter(unasked).most_common(1)[0][0]}" if unasked else ""
 
 
-def _by_split(rows: Any) -> datasets.DatasetDict:
+def _by_split(rows: Any, texts: Sequence[str], numbers: Sequence[str]) -> datasets.DatasetDict:
     splits: dict[str, list] = {}
     for row in rows:
         splits.setdefault(row["split"], []).append(row)
-    features = datasets.Features({name: datasets.Value("string") for name in (*KEPT, *PROMPTS)})
+    features = datasets.Features({name: datasets.Value("string") for name in texts})
     features["correct"] = datasets.Value("int8")
+    features.update({name: datasets.Value("float64") for name in numbers})
     return datasets.DatasetDict(
         {name: datasets.Dataset.from_list(split, features) for name, split in splits.items()}
     )

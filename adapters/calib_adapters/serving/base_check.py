@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from peft import PeftConfig
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 
+from calib_adapters.data.grade import STATED
 from calib_adapters.training.base_model import base_name
 from harness_tasks.embedded_models import cached_as
 
@@ -50,6 +52,25 @@ def _check_adapter(option: str, folder: str, pretrained: str) -> None:
         ) from error
     check_base(option, folder, trained_on, pretrained)
     _check_weights(option, folder)
+
+
+def check_judges(folder: str) -> None:
+    """Refuse an adapter that learned to state a number where yes/no questions are asked.
+
+    Raises:
+        ValueError: its ``training.json`` says so.
+    """
+    try:
+        text = (Path(folder) / "training.json").read_text(encoding="utf-8")
+        method = json.loads(text)["data"]["method"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if method == STATED:
+        raise ValueError(
+            f"confidence_adapter: {folder} learned which percentage to say, and a confidence "
+            f"adapter is asked yes or no. Give it as peft=, with the base model's answers "
+            f'(--metadata \'{{"methods": ["{STATED}"], "answers": "RUN"}}\').'
+        )
 
 
 def _check_weights(option: str, folder: str) -> None:

@@ -42,7 +42,7 @@ from torch import nn
 
 from accelerate import PartialState
 from calib_adapters.calibration.head import all_end_states, load_head
-from calib_adapters.serving.base_check import check_base, fitting
+from calib_adapters.serving.base_check import check_base, check_judges, fitting
 from calib_adapters.serving.fast.requests import Fast
 from calib_adapters.serving.options import check_options, check_stock_options
 from calib_adapters.training.base_model import pad_token
@@ -88,6 +88,7 @@ class CalibHFLM(HFLM):
         self._members: list[str | None] = list(self._adapters) or ["default" if peft else None]
         self._probe_adapter = None
         if confidence_adapter:
+            check_judges(str(confidence_adapter))
             self._adapters[CONFIDENCE] = str(confidence_adapter)
         if probe:
             self._head, trained_on = load_head(Path(str(probe)))

@@ -99,6 +99,35 @@ class LoraPrompt(_Recipe):
     lora: Lora = Lora()
 
 
+class StatedObjective(Section):
+    """Loss of a stated number + format · mean of -log P(number) + kappa · JSD on the answer."""
+
+    loss: Literal["brier", "cross_entropy"] = "brier"
+    target: Literal["sampling", "likelihood", "graded"] = Field(
+        "sampling",
+        description="what cross_entropy teaches to say: the accuracy of the answers for which this "
+        "method's confidence is about the same; graded: 100 or 0",
+    )
+    bins: int = Field(10, ge=2, description="of target, with about as many answers in each")
+    step: int = Field(10, ge=1, le=50, description="the numbers are 0, step, …, 100")
+    format: float = Field(0.1, ge=0, description="of brier, which leaves open what else is said")
+    kappa: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ends_at_100(self) -> StatedObjective:
+        if 100 % self.step:
+            raise ValueError("objective.step must divide 100, so that 100 is among the numbers")
+        return self
+
+
+class Stated(_Recipe):
+    """Stated confidence: the number that the model says when asked for a percentage."""
+
+    method: Literal["stated"]
+    objective: StatedObjective = StatedObjective()
+    lora: Lora = Lora()
+
+
 class Head(Section):
     """An MLP with ReLU on the last hidden state; two outputs, wrong and correct."""
 
@@ -193,4 +222,6 @@ class CogCalib(_Supervised):
     knowledge: Known = Known()
 
 
-Recipe = Annotated[LoraPrompt | LoraHead | Probe | Sft | CogCalib, Field(discriminator="method")]
+Recipe = Annotated[
+    LoraPrompt | Stated | LoraHead | Probe | Sft | CogCalib, Field(discriminator="method")
+]

@@ -11,16 +11,18 @@ from lm_eval.api.instance import Instance
 from harness_tasks.elicitation.ending import unfinished
 from harness_tasks.elicitation.methods.replies import parse_guesses, parse_likelihood_term
 from harness_tasks.elicitation.methods.stated import holds_number, parse_probability, shares
+from harness_tasks.elicitation.methods.yes_no import logged
 from harness_tasks.elicitation.prompts import (
     COT,
     GUESSED,
     GUESSED_REPLY,
     GUESSES,
     LINGUISTIC,
+    PERCENT_WORDINGS,
+    PERCENTAGE_ONLY,
     UNTIL,
-    VERBALIZED,
-    VERBALIZED_CHAT,
     Conversation,
+    PercentWording,
 )
 from harness_tasks.elicitation.question import Question, Reading
 from harness_tasks.elicitation.settings import Settings
@@ -80,24 +82,36 @@ def read_percent(reply: str, alone: bool) -> Reading:
 
 
 class Verbalized:
-    """The probability that the model writes when asked for one, in a second turn."""
+    """The probability that the model writes when asked for one, in a second turn.
+
+    The log has the prompts and the form of a reply, so that a model can be taught what to say.
+    """
 
     def __init__(self, settings: Settings):
         self.generation = _short(settings)
-        self.signature = f"format:percent|{READ}"
+        self.wording = PERCENT_WORDINGS[settings.percent_wording]
+        self.signature = f"format:percent|{_named(settings)}{READ}"
+
+    def _prompt(self, question: Question) -> str:
+        return _ask(question.conversation, question.answer(), self.wording).context
 
     def requests(self, question: Question) -> list[Instance]:
-        conversation = question.conversation
-        words = _asked_for_percent(conversation)
-
         def build() -> tuple:
-            prompt = conversation.then(question.answer(), words, cue="Probability")
-            return prompt, deepcopy(self.generation)
+            return self._prompt(question), deepcopy(self.generation)
 
         return [question.late("generate_until", build)]
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
-        return read_percent(requests[0].resps[0], question.conversation.messages is not None)
+        conversation = question.conversation
+        alone = conversation.messages is not None
+        extra = {
+            "context": logged(conversation.context),
+            "answer_text": question.answer_text,
+            "query": logged(self._prompt(question)),
+            "reply_form": conversation.delimiter + "{}%",
+        }
+        reading = read_percent(requests[0].resps[0], alone)
+        return Reading(reading.confidence, reading.reason, {**extra, **(reading.extra or {})})
 
 
 class Linguistic:
@@ -134,7 +148,9 @@ class CotVerbalized:
     def __init__(self, settings: Settings):
         self.tokens = settings.reasoning_tokens
         self.generation = _short(settings)
-        self.signature = f"format:percent|reasoning_tokens:{self.tokens}|{READ}"
+        self.wording = PERCENT_WORDINGS[settings.percent_wording]
+        named = f"reasoning_tokens:{self.tokens}|{_named(settings)}"
+        self.signature = f"format:percent|{named}{READ}"
 
     def requests(self, question: Question) -> list[Instance]:
         generation = {"until": [UNTIL], "max_gen_toks": self.tokens, "do_sample": False}
@@ -144,8 +160,7 @@ class CotVerbalized:
 
         def state() -> tuple:
             reasoning = requests[0].resps[0].strip()
-            words = _asked_for_percent(question.conversation)
-            return reason().then(reasoning, words, cue="Probability"), deepcopy(self.generation)
+            return _ask(reason(), reasoning, self.wording).context, deepcopy(self.generation)
 
         requests = [question.late("generate_until", lambda: (reason().context, generation))]
         requests.append(question.late("generate_until", state, after=requests[0]))
@@ -203,8 +218,16 @@ class VerbalizedTopK:
         return Reading(None, f"none of {len(guesses)} guesses is the answer", extra)
 
 
-def _asked_for_percent(conversation: Conversation) -> str:
-    return VERBALIZED if conversation.messages is None else VERBALIZED_CHAT
+def _ask(conversation: Conversation, reply: str, wording: PercentWording) -> Conversation:
+    """`conversation` after `reply` and the question for a percentage."""
+    words = wording.question + (PERCENTAGE_ONLY if conversation.messages is not None else "")
+    return conversation.turn(reply, words, wording.cue)
+
+
+def _named(settings: Settings) -> str:
+    """The wording's part of a signature; nothing for the first one."""
+    name = settings.percent_wording
+    return "" if name == "likely" else f"wording:{name}|"
 
 
 def _written(guesses: int) -> str:

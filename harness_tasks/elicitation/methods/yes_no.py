@@ -72,9 +72,9 @@ class ZeroShotClassifier:
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         query, yes, no = self._prompt(question)
         extra = {
-            "context": _logged(question.conversation.context),
+            "context": logged(question.conversation.context),
             "answer_text": question.answer_text,
-            "query": _logged(query),
+            "query": logged(query),
             "yes": yes,
             "no": no,
         }
@@ -127,7 +127,7 @@ def parse_yes_no(reply: str, wording: Wording) -> bool | None:
     return {yes: True, no: False}.get(word)
 
 
-def _logged(prompt: str | tuple[str]) -> str:
+def logged(prompt: str | tuple[str]) -> str:
     """The prompt as text. For a chat API it is lm-eval's tuple of one text, messages as JSON."""
     return prompt if isinstance(prompt, str) else prompt[0]
 
