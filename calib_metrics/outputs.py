@@ -22,8 +22,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:

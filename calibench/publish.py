@@ -215,9 +215,10 @@ def check(store: Path) -> None:
     Example:
       calibench leaderboard check --store submitted/leaderboards/results
     """
+    from calib_leaderboards.pages.names import counted
     from calib_leaderboards.store.check import check as run
 
-    click.echo(f"{run(store):,} entries: every score agrees with its samples.")
+    click.echo(f"{counted(run(store), 'entry', 'entries')}: every score agrees with its samples.")
 
 
 @leaderboard.command()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calib_leaderboards.markdown import escape, markdown_table
+from calib_leaderboards.pages.names import counted
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.store.add import add
 from calib_leaderboards.store.check import check
@@ -67,8 +68,9 @@ def submit(
             _git(tree, "branch", name)
         finally:
             _git(repository, "worktree", "remove", "--force", str(tree))
+    are = counted(len(entries), "entry is", "entries are")
     return (
-        f"{len(entries)} entries are on the branch '{name}'. Send it to your fork, and open the "
+        f"{are} on the branch '{name}'. Send it to your fork, and open the "
         f"pull request that the page offers; its text is the commit's message:\n\n"
         f"  git push YOUR_FORK {name}\n\n{subject}\n\n{text}"
     )

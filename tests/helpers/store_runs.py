@@ -9,7 +9,9 @@ from pathlib import Path
 import datasets
 import lm_eval.tasks
 import pytest
+from lm_eval import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
+from lm_eval.tasks import TaskManager
 
 from calib_leaderboards.store import add
 from helpers.task_runs import ROWS, SPLITS, Hashed, number, run
@@ -68,6 +70,34 @@ def evaluate(folder, *tasks, include, model=None, config=None, **options):
     for task, rows in samples.items():
         tracker.save_results_samples(task_name=task, samples=rows)
     return folder
+
+
+def named_run(folder, task):
+    """A run of a person's own task, called `task`, in the files that lm-eval writes for it."""
+    data = folder / "data.jsonl"
+    data.write_text("".join(json.dumps({"q": f"Is {i}?", "gold": i % 2}) + "\n" for i in range(9)))
+    config = {
+        "task": task,
+        "dataset_path": "json",
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{q}}",
+        "doc_to_target": "gold",
+        "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(folder / "c")},
+        "doc_to_choice": ["yes", "no"],
+        "metric_list": [{"metric": "acc"}],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+        manager = TaskManager(include_defaults=False)
+        results = simple_evaluate(Hashed(), tasks=[config], task_manager=manager, bootstrap_iters=0)
+    samples = results.pop("samples")
+    tracker = EvaluationTracker(output_path=str(folder / "run"))
+    tracker.general_config_tracker.model_name_sanitized = "hashed"
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for name in results["configs"]:  # as `lm_eval run` does
+        tracker.save_results_samples(task_name=name, samples=samples[name])
+    return folder / "run"
 
 
 def results_file(folder):

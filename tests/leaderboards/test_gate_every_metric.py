@@ -1,7 +1,8 @@
 """False alarms and power of the gate for every metric that it tests, and for Holm over ten.
 
 With 100, 500 and 2,000 questions; with confidences that are all different, that have ties, as
-stated confidences do, and of which a tenth is missing on each side.
+stated confidences do, and of which a tenth is missing on each side. With `--junitxml FILE`, pytest
+writes the measured rates to a file.
 """
 
 import numpy as np
@@ -60,9 +61,10 @@ def p_of(name, base, new, seed):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [100, 500, 2000])
 @pytest.mark.parametrize("name", TESTED)
-def test_an_unchanged_model_alarms_in_about_5_of_100_runs(name, n, kind):
+def test_an_unchanged_model_alarms_in_about_5_of_100_runs(name, n, kind, record_property):
     rng = np.random.default_rng(n)
     alarms = np.mean([p_of(name, *two_runs(rng, n, kind), i) <= LEVEL for i in range(RUNS)])
+    record_property("false alarms", f"{alarms:.3f}")
     assert alarms <= 0.09
     if name not in DISCRETE:
         assert alarms >= 0.01
@@ -72,7 +74,9 @@ def test_an_unchanged_model_alarms_in_about_5_of_100_runs(name, n, kind):
 @pytest.mark.parametrize("kind", KINDS)
 # No threshold makes this model right in 9 of 10 answers, so that it has no coverage to lose.
 @pytest.mark.parametrize("name", [name for name in TESTED if name != "coverage_at_accuracy"])
-def test_a_worse_model_is_found_and_the_surer_the_more_questions_there_are(name, kind):
+def test_a_worse_model_is_found_and_the_surer_the_more_questions_there_are(
+    name, kind, record_property
+):
     found = []
     for n in (100, 500, 2000):
         rng, caught = np.random.default_rng(n), 0
@@ -80,6 +84,7 @@ def test_a_worse_model_is_found_and_the_surer_the_more_questions_there_are(name,
             base, new = two_runs(rng, n, kind)
             caught += p_of(name, base, harmed(rng, new), i) <= LEVEL
         found.append(caught / 60)
+    record_property("power", " ".join(f"{share:.2f}" for share in found))
     assert found[1] >= 0.75 and found[2] >= 0.95
     assert found[0] <= found[1] + 0.1 and found[1] <= found[2] + 0.1
 
@@ -98,13 +103,14 @@ def ten_methods(rng, n, kind):
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [100, 500, 2000])
-def test_ten_scores_of_an_unchanged_model_alarm_in_at_most_5_of_100_runs(n, kind):
+def test_ten_scores_of_an_unchanged_model_alarm_in_at_most_5_of_100_runs(n, kind, record_property):
     """With 200 resamples the least p is 1 / 201, which Holm's method multiplies by 10: alarms are
     counted where a score alone would have one at 0.5 %, the first step of ten."""
     rng = np.random.default_rng(n)
     families = [ten_methods(rng, n, kind) for _ in range(RUNS)]
     alone = np.mean([min(family) <= LEVEL for family in families])
     together = np.mean([min(holm(family, 10)) <= LEVEL for family in families])
+    record_property("false alarms", f"{together:.3f} with Holm, {alone:.3f} without")
     assert together <= 0.09 and alone > 0.25
 
 

@@ -1,18 +1,19 @@
 """The one reader of lm-eval's output: what it finds, and what every command refuses alike."""
 
 import dataclasses
+import html
 import json
 import shutil
 
 import pytest
 from click.testing import CliRunner
-from lm_eval import simple_evaluate
-from lm_eval.loggers import EvaluationTracker
-from lm_eval.tasks import TaskManager
 
 import calibench.cli
+from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.runs import find_runs, load_log
 from calib_leaderboards.store import add
+from calib_leaderboards.store.check import check
+from calib_leaderboards.store.rescore import rescore
 from harness_tasks.elicitation.logs import log_of, results_of
 from harness_tasks.elicitation.records import read_samples
 from helpers.gate_runs import run_gate
@@ -23,9 +24,9 @@ from helpers.store_runs import (
     change_results,
     entry_of,
     log_file,
+    named_run,
     results_file,
 )
-from helpers.task_runs import Hashed
 
 FEW = {"resamples": 20}
 
@@ -42,38 +43,19 @@ def write_lines(folder, lines):
 
 
 @pytest.mark.parametrize("task", ["my-task", "tiny.v1+x", "a b=c", "模型_1"])
-def test_the_log_that_lm_eval_writes_is_found_whatever_the_task_is_called(
-    tmp_path, monkeypatch, task
-):
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
-    data = tmp_path / "data.jsonl"
-    data.write_text("".join(json.dumps({"q": f"Is {i}?", "gold": i % 2}) + "\n" for i in range(9)))
-    config = {
-        "task": task,
-        "dataset_path": "json",
-        "test_split": "test",
-        "output_type": "multiple_choice",
-        "doc_to_text": "{{q}}",
-        "doc_to_target": "gold",
-        "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(tmp_path / "c")},
-        "doc_to_choice": ["yes", "no"],
-        "metric_list": [{"metric": "acc"}],
-    }
-    manager = TaskManager(include_defaults=False)
-    results = simple_evaluate(Hashed(), tasks=[config], task_manager=manager, bootstrap_iters=0)
-    samples = results.pop("samples")
-    tracker = EvaluationTracker(output_path=str(tmp_path / "run"))
-    tracker.general_config_tracker.model_name_sanitized = "hashed"
-    tracker.save_results_aggregated(results=results, samples=samples)
-    for name in results["configs"]:  # as `lm_eval run` does
-        tracker.save_results_samples(task_name=name, samples=samples[name])
+def test_the_log_that_lm_eval_writes_is_found_whatever_the_task_is_called(tmp_path, task):
+    named_run(tmp_path, task)
     (run,) = find_runs([tmp_path / "run"])
     (found,) = run.tasks
     log = load_log(run, found)
     assert found.name == task and log.ids == tuple(map(str, range(9)))
     assert log.path == log_of(run.path, task) and results_of(log.path, task) == run.path
-    (entry,) = add([tmp_path / "run"], tmp_path / "store", **FEW)
+    store = tmp_path / "store"
+    (entry,) = add([tmp_path / "run"], store, **FEW)
     assert entry_of(entry)["task"]["name"] == task
+    assert check(store) == 1 and rescore(store) == []
+    page = build_store(store, tmp_path / "out").read_text(encoding="utf-8")
+    assert html.unescape(page).replace("\\", "").count(f"\n## {task}\n") == 1
     baseline = tmp_path / "b.yaml"
     code, said = run_gate("--update", baseline, tmp_path / "run")
     assert code == 0 and "holds 5 scores" in said, said

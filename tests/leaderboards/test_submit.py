@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from calib_leaderboards.store import add, read_entries
 from calib_leaderboards.store.check import check
 from calib_leaderboards.submit import STORE, submit
+from helpers.store_runs import named_run
 
 FEW = {"resamples": 20}
 
@@ -57,6 +58,13 @@ def test_a_submission_is_one_commit_with_entries_samples_tables_and_the_text(
     assert message.startswith("Leaderboard: org/tiny on ") and "lm_eval run" in message
     assert "| Model | Adapter | Task |" in message and "brier_skill" in message
     assert f"git push YOUR_FORK {branch}" in told and message in told
+
+
+def test_a_task_of_any_name_is_submitted(clone, tmp_path):
+    told = submit([named_run(tmp_path, "my-task.v1+x")], clone, branch="mine")
+    assert told.startswith("1 entry is on the branch 'mine'.") and "| my-task.v1+x |" in told
+    git(clone, "worktree", "add", "--quiet", str(tmp_path / "got"), "mine")
+    assert check(tmp_path / "got" / STORE) == 1
 
 
 def test_what_is_submitted_passes_the_check_of_the_one_who_receives_it(evaluated, clone, tmp_path):

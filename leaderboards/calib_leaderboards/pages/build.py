@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -205,7 +204,8 @@ def _tasks(
     stale = [who for who in used if who not in known]
     for number, group in enumerate(sorted(titles)):
         whose = {item.model for _, item in members[group]}
-        of = [titles[group], members[group], [odd[name] for name in sorted(whose & odd.keys())]]
+        told = [(path, *item) for path, item in members[group]]
+        of = [titles[group], told, [odd[name] for name in sorted(whose & odd.keys())]]
         key = keys[group] = _digest(of)
         unit = old.get(group)
         same = unit is not None and unit.key == key and lost.isdisjoint(unit.files)
@@ -312,8 +312,7 @@ def _mark(rows: Mapping[Group, Skill]) -> str:
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _each(function: Callable[[Job], Made], jobs: Sequence[Job], processes: int) -> Iterator[Made]:

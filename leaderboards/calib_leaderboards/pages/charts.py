@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from calib_leaderboards.store.entry import Metric, Reliability, RiskCoverage
 from calib_leaderboards.tables.words import number
@@ -149,7 +150,8 @@ def risk_coverage(curve: RiskCoverage, title: str) -> str:
     """Error rate among the most confident share of the answers, for each share."""
     left, size, base = 44, 230, 240
     pairs = list(zip(curve.coverage, curve.risk, strict=True))
-    line = "L".join(f"{left + size * c:.1f},{base - size * r:.1f}" for c, r in pairs)
+    places = [place for c, r in pairs for place in (left + size * c, base - size * r)]
+    line = "L".join(["%.1f,%.1f"] * len(pairs)) % tuple(places)
     whole = pairs[-1][1] if pairs else 0.0
     parts = [
         _square(left, base, size),
@@ -204,6 +206,7 @@ def _grid_x(x, end: float, top: float, bottom: float) -> str:
     return f'<path class="grid" d="{lines}"/>{texts}'
 
 
+@cache
 def _square(left: float, base: float, size: float) -> str:
     lines = "".join(f"M{left},{base - size * i / 4}h{size}" for i in range(5))
     lines += "".join(f"M{left + size * i / 4},{base}v-{size}" for i in range(5))
@@ -214,6 +217,7 @@ def _square(left: float, base: float, size: float) -> str:
     return f'<path class="grid" d="{lines}"/>{texts}'
 
 
+@cache
 def _numbers(left: float, y: float, size: float) -> str:
     return "".join(
         f'<text class="soft mid" x="{left + size * i / 2}" y="{y}">{i / 2:g}</text>'

@@ -33,10 +33,10 @@ class Outputs:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all, and leave it alone if it has these bytes already."""
-        path = self.folder / name
+        path = f"{self.folder}/{name}"
         found = seen_at(path)
-        if found is None or found[0] != len(content) or path.read_bytes() != content:
-            write_atomically(path, content)
+        if found is None or found[0] != len(content) or Path(path).read_bytes() != content:
+            write_atomically(Path(path), content)
             found = seen_at(path)
         self.keep(name, found)
 

@@ -58,7 +58,7 @@ def survey(
     file = lines_file(kept, task_of(paths[0]))
     known = _lines(file)
     lines = {path: known[path] for path in paths if path in known}
-    items = {}
+    items, read = {}, dict[str, Entry]()
     for path in paths:
         if path in lines and path not in changed:
             continue
@@ -66,16 +66,22 @@ def survey(
         sha = hashlib.sha256(content).hexdigest()
         if path not in lines or lines[path][0] != sha.encode():
             entry = checked_entry(store, PurePosixPath(path), content)
-            lines[path] = sha.encode(), _slim(entry).model_dump_json().encode("utf-8")
+            read[path] = slim = _slim(entry)
+            lines[path] = sha.encode(), slim.model_dump_json().encode("utf-8")
         else:
-            entry = Entry.model_validate_json(lines[path][1])
+            entry = read[path] = Entry.model_validate_json(lines[path][1])
         packed_samples(store, path, entry.samples.sha256)
         items[path] = Item(
             sha, entry.samples.sha256, entry.model.name, entry.model.parameters, group_of(entry)
         )
     texts = (b"%s\t%s\t%s\n" % (path.encode(), *lines[path]) for path in paths)
     write_atomically(file, b"".join(texts))
-    return items, _facts([Entry.model_validate_json(line) for _, line in lines.values()])
+    return items, _facts(
+        [
+            read[path] if path in read else Entry.model_validate_json(line)
+            for path, (_, line) in lines.items()
+        ]
+    )
 
 
 def packed_samples(store: Path, path: str, sha256: str | None) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry
@@ -12,6 +13,7 @@ _LONGEST = 80
 _DEFAULT_REVISION = "main"
 
 
+@lru_cache(maxsize=2**14)
 def slug(text: str) -> str:
     """Return `text` as one part of a path that is neither hidden nor "..".
 
@@ -34,6 +36,11 @@ def slug(text: str) -> str:
 
 def entry_path(entry: Entry) -> PurePosixPath:
     """The entry's file, relative to the store: model / adapter or revision / task--setting.json."""
+    return PurePosixPath(f"{entry_key(entry)}.json")
+
+
+def entry_key(entry: Entry) -> str:
+    """The path of the entry's file without its ending."""
     model = entry.model
     revision = model.revision if model.revision not in (None, _DEFAULT_REVISION) else None
     adapter = model.adapter
@@ -43,7 +50,7 @@ def entry_path(entry: Entry) -> PurePosixPath:
         name = adapter.name if adapter.revision is None else f"{adapter.name}@{adapter.revision}"
         variant = slug(name) if revision is None else f"{slug(name)}--{slug(revision)}"
     task = slug(entry.task.name)
-    return PurePosixPath(slug(model.name), variant, f"{task}--{entry.setting.slug}.json")
+    return f"{slug(model.name)}/{variant}/{task}--{entry.setting.slug}"
 
 
 def samples_path(entry_file: PurePosixPath | Path) -> PurePosixPath | Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry, entry_from_json
-from calib_leaderboards.store.paths import entry_path, refuse_links, samples_path
+from calib_leaderboards.store.paths import entry_key, entry_path, refuse_links, samples_path
 from calib_leaderboards.store.samples import Samples, unpack_samples
 
 LARGEST_ENTRY = 16 * 2**20  # bytes
@@ -43,7 +43,7 @@ def checked_entry(folder: Path, relative: Path | PurePosixPath, content: bytes) 
     """Return the entry that a file of a store holds; raises as `read_entries`."""
     file = folder / relative
     entry = entry_from_json(content, f"'{file}'")
-    if entry_path(entry) != PurePosixPath(relative.as_posix()):
+    if f"{entry_key(entry)}.json" != relative.as_posix():
         raise ValueError(
             f"'{file}' holds the entry of '{entry_path(entry)}'; it was moved or edited. Remove it "
             "and add the run again."

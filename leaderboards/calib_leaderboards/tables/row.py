@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from calib_leaderboards.labels import SANITY
 from calib_leaderboards.store.entry import Entry, Score
@@ -55,7 +56,7 @@ class TableRow:
         right = sum(round(count * (accuracy or 0)) for count, accuracy in pairs)
         return min(right, sum(bins.count) - right) < FEWEST
 
-    @property
+    @cached_property
     def group(self) -> Group:
         """Task, version and questions: rows that share them can be ranked against each other.
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.paths import entry_path
+from calib_leaderboards.store.paths import entry_key
 from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.store.setting import preview_note
 from calib_leaderboards.tables.ranks import SamplesOf, ranks
@@ -39,11 +39,8 @@ def unranked_rows(entries: Iterable[Entry]) -> list[TableRow]:
     with the fewest options. Where an adapter judged the answers of another run, it is that one, so
     that rows side by side are about the same answers where possible.
     """
-    rows = [
-        TableRow(entry, score, str(entry_path(entry).with_suffix("")))
-        for entry in entries
-        for score in entry.scores
-    ]
+    keys = ((entry, entry_key(entry)) for entry in entries)
+    rows = [TableRow(entry, score, key) for entry, key in keys for score in entry.scores]
     rows.sort(key=lambda row: (row.group, row.key))
     groups: dict[Group, list[TableRow]] = {}
     for row in rows:

@@ -118,7 +118,7 @@ function options(select, values, chosen) {
 }
 
 function describe(row) {
-  const parts = [row.model, row.adapter, row.label, row.setting];
+  const parts = [row.label, row.model, row.adapter, row.setting]; // a narrow field shows the first
   return parts.filter(Boolean).join(" · ");
 }
 
