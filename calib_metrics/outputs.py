@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -36,17 +37,26 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
     return path
 
 
-def write_output(path: Path, content: bytes) -> None:
-    """Write output to `path`; "-" is standard output.
+def real_path(path: Path) -> Path:
+    """Return where the links at `path` lead. Raises OSError if they lead nowhere, in a circle."""
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
-    A regular file is replaced at once, a link's target too. Anything else, such as a pipe or a
-    device, is written to directly.
-    """
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write output to `path` as `write_through`; "-" is standard output."""
     if str(path) == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
-        return
-    target = path.resolve()
+    else:
+        write_through(path, content)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Replace a regular file at once, a link's target too; write to a pipe or a device in place."""
+    target = real_path(path)
     if target.exists() and not target.is_file():
         target.write_bytes(content)
     else:

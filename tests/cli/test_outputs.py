@@ -1,5 +1,6 @@
 """Files that commands write: never over what they read, never an empty name, whole or in place."""
 
+import errno
 import json
 import os
 import threading
@@ -89,6 +90,14 @@ def test_json_goes_through_a_link_and_into_a_pipe(words, output):
     assert call(*words, output, "pipe.json").exit_code == 0
     reader.join(20)
     assert json.loads(read[0]) == json.load(open("target.json"))
+
+
+def test_a_link_to_itself_is_an_error_and_stays():
+    os.symlink("loop.json", "loop.json")
+    for words in ((*SCORE, "--json"), (*RECALIBRATE, "-o", "o.csv", "--save"), (*COMBINE, "-o")):
+        error = call(*words, "loop.json").exception
+        assert isinstance(error, OSError) and error.errno == errno.ELOOP
+    assert os.path.islink("loop.json")
 
 
 def test_a_recalibrated_table_goes_through_a_link():
