@@ -21,7 +21,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval.utils import setup_logging
 
 import harness_tasks
-from calib_adapters.serving.early import check_early, check_given, named_tasks
+from calib_adapters.serving.early import LOCAL, check_early, check_given, named_tasks
 
 OURS = str(Path(harness_tasks.__file__).parent)
 _ARGUMENT = re.compile(
@@ -57,6 +57,10 @@ def evaluate(
     check_early(config)
     with importing():
         _check_device(config, parsed)
+        if config.model in LOCAL:
+            from calib_adapters.serving.options import check_stock_options
+
+            check_stock_options(config.model_args)
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
     listing, going_on = listed(named_tasks(config)), _resumed(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,29 +33,22 @@ def check_options(
         )
 
 
-def check_stock_options(
-    fast: Any = True,
-    dtype: Any = None,
-    softmax_dtype: Any = None,
-    mixed_precision_dtype: Any = None,
-    max_length: Any = None,
-    **others: Any,
-) -> None:
+def check_stock_options(given: Mapping[str, Any]) -> None:
     """Check arguments of ``hf`` whose wrong values it would accept, or end on with a traceback.
 
     Raises:
         ValueError: an argument has a wrong value.
     """
-    if not isinstance(fast, bool):
+    if not isinstance(fast := given.get("fast", True), bool):
         raise ValueError(f"fast is {fast!r}; give True or False.")
-    named = {"dtype": dtype, "softmax_dtype": softmax_dtype,
-             "mixed_precision_dtype": mixed_precision_dtype}  # fmt: skip
-    for key, value in named.items():
+    for key in ("dtype", "softmax_dtype", "mixed_precision_dtype"):
+        value = given.get(key)
         if value is None or (key == "dtype" and value == "auto"):
             continue
         found = getattr(torch, value, None) if isinstance(value, str) else value
         if not (isinstance(found, torch.dtype) and found.is_floating_point):
             raise ValueError(f"{key} is {value!r}; give float32, bfloat16 or float16.")
+    max_length = given.get("max_length")
     if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
         raise ValueError(f"max_length is {max_length!r}; give a number of tokens.")
 
