@@ -117,6 +117,14 @@ def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
         if case.expected != "same":
             yield case
     yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
+    stock[stock.index("--model_args") + 1] = f"pretrained={model},dtype=float32,peft=adapter"
+    suite = Suite("eval hf adapter", root, files, stock, ["o"], SECONDS)
+    for case in suite.of_bytes(f"adapter/{weights}", "parquet"):
+        if case.expected == "refused":
+            yield case
+        else:
+            shutil.rmtree(case.folder)
+    yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
 
 
 def judge(root: Path) -> Iterator[Case]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partialmethod
 from pathlib import Path
@@ -58,9 +58,7 @@ def evaluate(
     with importing():
         _check_device(config, parsed)
         if config.model in LOCAL:
-            from calib_adapters.serving.options import check_stock_options
-
-            check_stock_options(config.model_args)
+            _check_arguments(config.model, config.model_args)
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
     listing, going_on = listed(named_tasks(config)), _resumed(config)
@@ -130,6 +128,16 @@ def _check_device(config: EvaluatorConfig, given: Namespace) -> None:
             f"--device is {name!r}, but torch sees {count} devices of that kind here; leave it "
             f"out, or say cpu."
         )
+
+
+def _check_arguments(model: str, given: Mapping[str, Any]) -> None:
+    """Refuse model arguments that ``hf`` takes without a look; ``calib-hf`` checks its adapters."""
+    from calib_adapters.serving.base_check import check_weights
+    from calib_adapters.serving.options import check_stock_options
+
+    check_stock_options(given)
+    if model != "calib-hf" and given.get("peft"):
+        check_weights("peft", str(given["peft"]))
 
 
 @contextmanager

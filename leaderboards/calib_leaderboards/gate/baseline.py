@@ -96,8 +96,8 @@ class Baseline(_Part):
 
     backend, dtype: lm-eval's --model, and the dtype that the model computed in.
     apply_chat_template, fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. Keys
-    that are left out are not checked. limit, num_fewshot: of all tasks that do not set their own. rtol: tolerance of
-    all metrics that have none, as a share of their value.
+    that are left out are not checked. limit, num_fewshot: of all tasks that do not set their own.
+    rtol: tolerance of all metrics that have none, as a share of their value.
     """
 
     model_name: str = Field(min_length=1)
@@ -161,7 +161,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def write_baseline(path: Path, baseline: Baseline, command: str) -> None:
-    """Write a baseline, whole, through links; the first line is the command that made it, as a comment."""
+    """Write a baseline, whole and through links, below a comment with the command that made it."""
     data = baseline.model_dump(exclude_none=True)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     write_through(path, f"# {_one_line(command)}\n{body}".encode())
