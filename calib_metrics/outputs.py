@@ -21,10 +21,22 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        yield part
+        with naming(path):
+            yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of the file into errors of the system that lack one, such as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
@@ -58,6 +70,7 @@ def write_through(path: Path, content: bytes) -> None:
     """Replace a regular file at once, a link's target too; write to a pipe or a device in place."""
     target = real_path(path)
     if target.exists() and not target.is_file():
-        target.write_bytes(content)
+        with naming(path):
+            target.write_bytes(content)
     else:
         write_atomically(target, content)

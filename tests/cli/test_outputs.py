@@ -100,6 +100,20 @@ def test_a_link_to_itself_is_an_error_and_stays():
     assert os.path.islink("loop.json")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device on this system")
+def test_a_full_disk_is_said_of_the_file_that_found_it_full(monkeypatch):
+    full = "No space left on device: '/dev/full'"
+    for words in ((*SCORE, "--json"), (*RECALIBRATE, "-o", "o.csv", "--save"), (*COMBINE, "-o")):
+        assert full in str(call(*words, "/dev/full").exception)
+
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("calib_metrics.recalibrated_table._write", write)
+    error = call(*RECALIBRATE, "-o", "table.csv").exception
+    assert error.errno == errno.ENOSPC and error.filename.endswith("table.csv")
+
+
 def test_a_recalibrated_table_goes_through_a_link():
     os.symlink("target.csv", "link.csv")
     assert call(*RECALIBRATE, "-o", "link.csv").exit_code == 0
