@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 
@@ -15,17 +19,44 @@ from pathlib import Path
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield where to write what shall stand at `path`, which gets it at the end, at once.
 
-    Makes the folder if there is none. After an error `path` is as it was.
+    Makes the folder if there is none. After an error `path` is as it was. What a killed process of
+    this machine left in the folder is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    _remove_parts(path.parent.absolute())
+    part = path.with_name(f".{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part")
     try:
         with naming(path):
             yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+@cache  # once for each folder, which may get thousands of files
+def _remove_parts(folder: Path) -> None:
+    if os.name == "nt":
+        return  # where asking for a process would end it
+    for part in folder.glob(f".{_machine()}-*.part"):
+        owner = re.fullmatch(r"\.[0-9a-f]{8}-(\d+)-[0-9a-f]{16}\.part", part.name)
+        if owner and _is_gone(int(owner[1])):
+            part.unlink(missing_ok=True)
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # somebody else's, or no number of a process
+        return False
+    return False
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from calib_metrics.outputs import whole_file, write_atomically
 from calibench.cli import cli
 
 pytest.importorskip("pyarrow")
@@ -112,6 +113,27 @@ def test_a_full_disk_is_said_of_the_file_that_found_it_full(monkeypatch):
     monkeypatch.setattr("calib_metrics.recalibrated_table._write", write)
     error = call(*RECALIBRATE, "-o", "table.csv").exception
     assert error.errno == errno.ENOSPC and error.filename.endswith("table.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork on this system")
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    child = os.fork()
+    if not child:
+        with whole_file(tmp_path / "deep" / "t.json") as part:
+            part.write_text("half")
+            os._exit(9)
+    os.waitpid(child, 0)
+    folder = tmp_path / "deep"
+    (left,) = folder.iterdir()
+    living = left.with_name(left.name.replace(f"-{child}-", f"-{os.getpid()}-"))
+    elsewhere = left.with_name(f".00000000{left.name[9:]}")
+    for other in (living, elsewhere, folder / ".mine.part"):
+        other.write_text("kept")
+    write_atomically(folder / "u.json", b"{}")
+    assert not left.exists()
+    assert {file.name for file in folder.iterdir()} == {
+        living.name, elsewhere.name, ".mine.part", "u.json"
+    }  # fmt: skip
 
 
 def test_a_recalibrated_table_goes_through_a_link():
