@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib_metrics.files import Rows
-from calib_metrics.outputs import whole_file
+from calib_metrics.outputs import real_path, whole_file
 from calib_metrics.recalibration import Check, Recalibration, fit
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def write_table(path: Path, result: Recalibrated, ids: str | None = None) -> Non
                 f"the column of --rows is called '{ids}', like a column of the new table."
             )
         columns = {ids: pa.array(rows.groups, pa.string()), **columns}
-    with whole_file(path.resolve()) as part:
+    with whole_file(real_path(path)) as part:
         _write(part, path.suffix.lower(), pa.table(columns))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtr
 
+from calib_metrics.progress import counting
+
 # Counts held at once: they stay in the processor's cache. The stream of random numbers is cut into
 # chunks of this size, so it is part of what a seed means.
 _CHUNK = 100_000
@@ -31,7 +33,7 @@ def draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]
     table, steps = _poisson_table(rate)
     rows = max(1, min(resamples, _CHUNK // units))
     buffer = np.empty((rows, units))
-    for done in range(0, resamples, rows):
+    for done in counting(range(0, resamples, rows), resamples, "resamples"):
         counts = buffer[: min(rows, resamples - done)]
         _fill_poisson(counts, rng, table, steps)
         short = units - counts.sum(axis=1).astype(np.int64)

@@ -196,7 +196,7 @@ def open_parquet(table: Table) -> pyarrow.parquet.ParquetFile:
 
     try:
         if table.packed is None and isinstance(table.source, str):
-            return parquet.ParquetFile(table.source)
+            return parquet.ParquetFile(_file(table.source))
         with table.open() as stream:
             return parquet.ParquetFile(pa.BufferReader(stream.read()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
@@ -224,7 +224,13 @@ def _stream(source: str | bytes, packed: str | None) -> pa.NativeFile:
 
     if isinstance(source, bytes):
         return pa.input_stream(pa.BufferReader(source), compression=packed)
-    return pa.input_stream(source, compression=packed)
+    return pa.input_stream(_file(source), compression=packed)
+
+
+def _file(path: str) -> pa.NativeFile:
+    import pyarrow as pa
+
+    return pa.OSFile(os.fsencode(path))  # text would have to be UTF-8
 
 
 def _first_row(text: io.TextIOBase, separator: str) -> list[str]:

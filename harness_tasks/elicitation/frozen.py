@@ -42,13 +42,13 @@ def read_answers(path: str, task: str) -> dict[str, str]:
     file = samples_file(path, task)
     answers: dict[str, str] = {}
     for sample in read_log(file, confidences=True):
-        row, record = sample.row, sample.record
+        record = sample.record
         if record["task"] != task:
             raise ValueError(
                 f"answers: line {sample.line} of {file} belongs to the task {record['task']!r}, "
                 f"but the task asked now is {task!r}."
             )
-        if answers.setdefault(row["doc_hash"], record["answer"]) != record["answer"]:
+        if answers.setdefault(sample.doc_hash, record["answer"]) != record["answer"]:
             raise ValueError(
                 f"answers: {file} holds two different answers to the question of line "
                 f"{sample.line}."
@@ -63,7 +63,7 @@ def cut_answers(path: str, task: str) -> dict[str, str]:
         FileNotFoundError, ValueError: as `read_answers`.
     """
     return {
-        sample.row["doc_hash"]: sample.record["reason"]
+        sample.doc_hash: sample.record["reason"]
         for sample in read_log(samples_file(path, task), confidences=True)
         if str(sample.record["reason"]).startswith(CUT_ANSWER)
     }

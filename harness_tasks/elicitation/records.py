@@ -48,6 +48,16 @@ class Sample(NamedTuple):
     key: str
     record: dict[str, Any] | None
 
+    @property
+    def doc_hash(self) -> str:
+        """lm-eval's hash of the document. Raises ValueError if the row has none."""
+        if not isinstance(found := self.row.get("doc_hash"), str):
+            raise ValueError(
+                f"{self.where}: 'doc_hash' is {str(found)[:60]!r}, not the text that lm_eval logs "
+                f"since 0.4.3; run the evaluation again."
+            )
+        return found
+
 
 def parse_record(row: dict[str, Any]) -> dict[str, Any] | None:
     """Our record in a row of lm-eval's log, or ``None`` if the row belongs to another task."""

@@ -17,7 +17,7 @@ import harness_tasks.elicitation.response_cache  # noqa: F401  (the model is in 
 from calib_metrics.files import find_format
 from harness_tasks.elicitation.control_tokens import neutral
 from harness_tasks.elicitation.logs import find_log
-from harness_tasks.elicitation.records import read_log
+from harness_tasks.elicitation.records import Sample, read_log
 from harness_tasks.templates.table import Column, read_table, select
 
 TABLE = (
@@ -199,11 +199,10 @@ def _logged_answers(file: Path) -> list[dict[str, Any]]:
     """The answers in a log: one per document, whatever the number of filters or methods."""
     judged: dict[str, dict[str, Any]] = {}
     for sample in read_log(file):
-        row, record = sample.row, sample.record
-        found = _logged_record(row, record) if record else _logged_text(row)
+        found = _logged_record(sample) if sample.record else _logged_text(sample)
         if isinstance(found, str):
             raise ValueError(f"answers: line {sample.line} of {file} {found}")
-        known = judged.setdefault(row["doc_hash"], found)
+        known = judged.setdefault(sample.doc_hash, found)
         if known["answer"] != found["answer"]:
             raise ValueError(
                 f"answers: {file} holds two different answers to the question of line "
@@ -212,33 +211,38 @@ def _logged_answers(file: Path) -> list[dict[str, Any]]:
     return list(judged.values())
 
 
-def _logged_record(row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any] | str:
+def _logged_record(sample: Sample) -> dict[str, Any] | str:
+    record = sample.record or {}
     if "grading:option" in record.get("signature", ""):
         return "belongs to a multiple-choice task, whose answers need no judge."
-    return _document(row, record["id"], record["question"], record["answer"])
+    return _document(sample, record["id"], record["question"], record["answer"])
 
 
-def _logged_text(row: dict[str, Any]) -> dict[str, Any] | str:
+def _logged_text(sample: Sample) -> dict[str, Any] | str:
     """A document from a task without our records: its first generated text is the answer."""
+    row = sample.row
     try:
         answer = row["resps"][0][0]
         prompt = row["arguments"]["gen_args_0"]["arg_0"]
-        doc = row["doc"]
-    except (KeyError, IndexError, TypeError):
+        given = (row["doc"].get("question"), row["doc"].get("prompt"), prompt)
+    except (KeyError, IndexError, TypeError, AttributeError):
         return "is not a logged sample of lm-eval."
     if not isinstance(answer, str):
         return "holds log-probabilities, not an answer; judge a task that generates text."
-    question = next((doc[name] for name in ("question", "prompt") if _is_text(doc.get(name))), None)
-    return _document(row, doc.get("id", row["doc_hash"]), question or prompt, answer.strip())
+    if not (questions := list(filter(_is_text, given))):
+        return "holds no text as the prompt."
+    return _document(
+        sample, row["doc"].get("id", row.get("doc_hash")), questions[0], answer.strip()
+    )
 
 
-def _document(row: dict[str, Any], id: Any, question: str, answer: str) -> dict[str, Any]:
+def _document(sample: Sample, id: Any, question: str, answer: str) -> dict[str, Any]:
     return {
         "id": str(id),
         "question": question,
         "answer": answer,
-        "references": _references(row["target"]),
-        "judged": row["doc_hash"],
+        "references": _references(sample.row.get("target")),
+        "judged": sample.doc_hash,
     }
 
 

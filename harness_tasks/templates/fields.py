@@ -59,6 +59,8 @@ def customise(rows: Rows, table: Rows, reference: str, prompt: str, data: Path) 
         render = renderer(prompt)
     except TemplateSyntaxError as error:
         raise ValueError(f"--prompt is not a valid template: {str(error).rstrip('.')}.") from None
+    except RecursionError:
+        raise ValueError("--prompt is not a valid template: it is nested too deeply.") from None
     names = dict.fromkeys(name for row in table for name in row if name != reference)
     whole, prompts = [], set()
     for number, (source, row) in enumerate(zip(table, rows, strict=True), start=1):

@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, pass_context
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 SECONDS = 5
@@ -33,7 +34,13 @@ def renderer(prompt: str) -> Callable[[Mapping[str, Any]], str]:
     """
     from lm_eval.utils import regex_replace
 
-    sandbox = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    sandbox = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        # Jinja would compute constants, such as 'a' * 10**10, while it compiles: without limits.
+        optimized=False,
+        finalize=_as_it_is,
+    )
     sandbox.filters["regex_replace"] = regex_replace
     template = sandbox.from_string(prompt)
 
@@ -48,6 +55,12 @@ def renderer(prompt: str) -> Callable[[Mapping[str, Any]], str]:
         return "".join(parts)
 
     return render
+
+
+@pass_context
+def _as_it_is(context: Context, value: Any) -> Any:
+    """Return `value`; what needs the context is left to rendering, and its argument too."""
+    return value
 
 
 @contextmanager

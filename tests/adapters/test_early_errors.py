@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import pickle
 import re
 import tempfile
 
@@ -114,9 +115,23 @@ def test_a_model_argument_that_cannot_be_used(tiny, model_args, sentence):
 
 
 def test_arguments_of_other_back_ends_are_sentences_too(tiny):
-    assert said(tiny, *TASK, model="hf", model_args="dtype=float32") == (
-        "--model_args: hf needs 'pretrained'."
+    assert said(tiny, *TASK, model="hf", model_args="dtype=float32").startswith(
+        "--model_args: hf needs 'pretrained'"
     )
+    assert "dtype is 'nope'" in said(
+        tiny, *TASK, model="hf", model_args=f"pretrained={tiny},dtype=nope"
+    )
+
+
+@pytest.mark.parametrize(("file", "sentence"), [
+    ("adapter_model.bin", "has no adapter_model.safetensors. Pickled weights"),
+    ("adapter_model.safetensors", "adapter_model.safetensors is damaged or cut off"),
+])  # fmt: skip
+def test_an_adapter_of_stock_hf_is_read_from_safetensors_alone(tiny, tmp_path, file, sentence):
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (tmp_path / file).write_bytes(pickle.dumps({}))
+    arguments = f"pretrained={tiny},peft={tmp_path}"
+    assert sentence in said(tiny, *TASK, model="hf", model_args=arguments)
 
 
 @pytest.mark.parametrize(("name", "said_of_it"), [

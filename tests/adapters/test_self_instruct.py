@@ -24,7 +24,7 @@ from calib_adapters.self_instruct.prompts import (
     tasks_prompt,
 )
 from calib_adapters.self_instruct.rounds import Rounds
-from calib_adapters.self_instruct.teacher import Reply
+from calib_adapters.self_instruct.teacher import Reply, Sampling
 from calib_adapters.tune import tune
 from calibench.cli import cli
 
@@ -255,6 +255,15 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(seeds, tmp_path, mon
     )
     assert broken == whole
     assert not list(tmp_path.glob(".broken.*"))
+
+
+@pytest.mark.parametrize(("model_args", "device", "sentence"), [
+    ("", None, "hf needs 'pretrained'"), ("pretrained=x,dtype=nope", None, "dtype is 'nope'"),
+    ("pretrained=x", "nope", "--device is 'nope'"),
+])  # fmt: skip
+def test_a_teacher_that_cannot_be_loaded_is_a_sentence(model_args, device, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        package.load_teacher("hf", model_args, Sampling(0, 1, 8), device=device)
 
 
 def test_the_command_gives_its_options_to_the_teacher_and_says_what_came_of_it(seeds, tmp_path):

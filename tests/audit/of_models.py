@@ -27,6 +27,10 @@ _METADATA = (
     '{"grading": "judge:missing"}',
     '{"methods": ["sampling"], "k": null}', "key=value=", "methods=nothing", "=",
 )  # fmt: skip
+_STOCK = (
+    "dtype", "max_length", "nothing", "peft", "tokenizer", "revision", "max_gen_toks", "batch_size",
+    "parallelize", "temperature",
+)  # fmt: skip
 
 
 def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
@@ -95,6 +99,13 @@ def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
         ("--unknown", "1"): "refused", ("--apply_chat_template", "nothing"): "refused",
         ("--system_instruction", "\udcff"): "any",
     })  # fmt: skip
+    stock = [*words[:2], "hf", *words[3:]]
+    suite = Suite("eval hf", root, {"f.txt": b"a file\n"}, stock, ["o"], SECONDS)
+    yield from cases({
+        ("--model_args", f"pretrained={model},dtype=float32,{value}"): further[value]
+        for value in further
+        if value.partition("=")[0] in _STOCK
+    } | {("--model_args", value): "refused" for value in arguments})  # fmt: skip
     weights = "adapter_model.safetensors"
     files = {f"adapter/{name}": content for name, content in inputs.folder(adapter).items()}
     given = f"pretrained={model},dtype=float32,confidence_adapter=adapter"
@@ -105,6 +116,14 @@ def evaluate(root: Path, model: str, adapter: Path) -> Iterator[Case]:
     for case in suite.of_bytes("adapter/adapter_config.json", "json"):
         if case.expected != "same":
             yield case
+    yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
+    stock[stock.index("--model_args") + 1] = f"pretrained={model},dtype=float32,peft=adapter"
+    suite = Suite("eval hf adapter", root, files, stock, ["o"], SECONDS)
+    for case in suite.of_bytes(f"adapter/{weights}", "parquet"):
+        if case.expected == "refused":
+            yield case
+        else:
+            shutil.rmtree(case.folder)
     yield from (each for each in suite.of_places(f"adapter/{weights}") if each.expected != "same")
 
 

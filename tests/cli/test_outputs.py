@@ -1,5 +1,6 @@
 """Files that commands write: never over what they read, never an empty name, whole or in place."""
 
+import errno
 import json
 import os
 import threading
@@ -7,6 +8,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from calib_metrics.outputs import whole_file, write_atomically
 from calibench.cli import cli
 
 pytest.importorskip("pyarrow")
@@ -89,6 +91,49 @@ def test_json_goes_through_a_link_and_into_a_pipe(words, output):
     assert call(*words, output, "pipe.json").exit_code == 0
     reader.join(20)
     assert json.loads(read[0]) == json.load(open("target.json"))
+
+
+def test_a_link_to_itself_is_an_error_and_stays():
+    os.symlink("loop.json", "loop.json")
+    for words in ((*SCORE, "--json"), (*RECALIBRATE, "-o", "o.csv", "--save"), (*COMBINE, "-o")):
+        error = call(*words, "loop.json").exception
+        assert isinstance(error, OSError) and error.errno == errno.ELOOP
+    assert os.path.islink("loop.json")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device on this system")
+def test_a_full_disk_is_said_of_the_file_that_found_it_full(monkeypatch):
+    full = "No space left on device: '/dev/full'"
+    for words in ((*SCORE, "--json"), (*RECALIBRATE, "-o", "o.csv", "--save"), (*COMBINE, "-o")):
+        assert full in str(call(*words, "/dev/full").exception)
+
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("calib_metrics.recalibrated_table._write", write)
+    error = call(*RECALIBRATE, "-o", "table.csv").exception
+    assert error.errno == errno.ENOSPC and error.filename.endswith("table.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork on this system")
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    child = os.fork()
+    if not child:
+        with whole_file(tmp_path / "deep" / "t.json") as part:
+            part.write_text("half")
+            os._exit(9)
+    os.waitpid(child, 0)
+    folder = tmp_path / "deep"
+    (left,) = folder.iterdir()
+    living = left.with_name(left.name.replace(f"-{child}-", f"-{os.getpid()}-"))
+    elsewhere = left.with_name(f".00000000{left.name[9:]}")
+    for other in (living, elsewhere, folder / ".mine.part"):
+        other.write_text("kept")
+    write_atomically(folder / "u.json", b"{}")
+    assert not left.exists()
+    assert {file.name for file in folder.iterdir()} == {
+        living.name, elsewhere.name, ".mine.part", "u.json"
+    }  # fmt: skip
 
 
 def test_a_recalibrated_table_goes_through_a_link():

@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+import torch.utils.collect_env
+
 from helpers import processes
 from helpers.permissions import drop_privileges
 
@@ -19,10 +21,16 @@ _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.sym
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _ROOM = 2**20  # bytes of memory that are left
 
+# With what they import only when it is needed, which every process would import anew.
 processes.preload(
     "calib_adapters.data.grade", "calib_adapters.serving.evaluate", "calib_adapters.serving.model",
     "calib_leaderboards.gate.command", "calib_leaderboards.pages.publish",
-    "calib_leaderboards.store", "harness_tasks.embedded_models",
+    "calib_leaderboards.store", "harness_tasks.embedded_models", "harness_tasks.task",
+    "calib_metrics.lm_eval_hooks", "calib_metrics.plots", "calib_adapters.training.curves",
+    "lm_eval.evaluator", "lm_eval.tasks", "lm_eval.loggers", "pytablewriter",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure",
+    "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin",
+    "PIL.PpmImagePlugin", "calib_leaderboards.tables", "harness_tasks.default_shots",
 )  # fmt: skip
 
 
@@ -60,6 +68,7 @@ def _run(arguments, folder, kind, moment, sender):
     sys.addaudithook(hook)
     if arguments[0] == "model":
         _stand_in()
+    torch.utils.collect_env.get_pretty_env_info = str  # it starts pip, which takes a second
     try:
         processes.calibench_command(arguments)
     finally:

@@ -5,6 +5,8 @@ import pytest
 from harness_tasks.judge import answers, scores
 from helpers.judge_logs import generated, log, record
 
+ODD = {"gen_args_0": {"arg_0": 5}}
+
 
 def test_each_answer_of_a_confidence_task_is_judged_once_with_its_accepted_answers(tmp_path):
     rows = [
@@ -41,6 +43,10 @@ def test_answers_of_stock_tasks_and_of_tables_can_be_judged_too(tmp_path):
         ([record("a", "B", signature="grading:option")], "line 1 .* multiple-choice"),
         ([{**generated("a", "b"), "resps": [[["-1", "True"]]]}], "line 1 .* log-probabilities"),
         ([{"doc": {}, "resps": [], "filtered_resps": []}], "line 1 .* not a logged sample"),
+        ([{**generated("a", "b"), "doc": ["a"]}], "line 1 .* not a logged sample"),
+        ([{**generated("a", "b"), "doc": {}, "arguments": ODD}], "line 1 .* no text as the prompt"),
+        ([{**generated("a", "b"), "doc_hash": 1}], "line 1: 'doc_hash' is '1', not the text"),
+        ([{**record("a", "b"), "doc_hash": None}], "line 1: 'doc_hash' is 'None', not the text"),
     ],
 )
 def test_a_log_without_usable_answers_is_refused_with_the_line(tmp_path, rows, sentence):

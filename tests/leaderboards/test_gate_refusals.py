@@ -114,6 +114,21 @@ def test_large_foreign_and_recoded_results_are_a_short_sentence(baseline, tmp_pa
     said_of("is a symbolic link that leads out of")
 
 
+def test_results_with_another_value_where_scores_and_options_belong(baseline, tmp_path):
+    results = tmp_path / "base" / f"results_{STAMP}.json"
+    whole = json.loads(results.read_bytes())
+    for value in (0.5, True, [1]):
+        content = {**whole, "config": {**whole["config"], "gen_kwargs": value}}
+        results.write_text(json.dumps(content))
+        for update in ([], ["--update"]):
+            code, said = run_gate(*update, baseline, tmp_path / "base")
+            assert code == 2 and f"'gen_kwargs' is {value!r}" in said
+    whole["results"][TASK][f"acc,{METHOD}"] = 10**400
+    results.write_text(json.dumps(whole))
+    code, said = run_gate(baseline, tmp_path / "base")
+    assert code == 2 and "int too large to convert to float" in said
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
 def test_a_pipe_among_the_results_is_not_waited_for(baseline, tmp_path):
     os.mkfifo(tmp_path / "base" / "results_pipe.json")

@@ -1,5 +1,8 @@
 """`calibench gate --update`: what it keeps, and what it refuses to write."""
 
+import errno
+import os
+
 import pytest
 import yaml
 from sklearn.metrics import brier_score_loss
@@ -26,6 +29,17 @@ def test_update_keeps_what_a_person_chose(baseline, tmp_path):
     assert run_gate("--update", baseline, tmp_path / "base")[0] == 0
     assert baseline.read_bytes() == once
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "samples", "tiny.yaml"]
+
+
+def test_a_baseline_is_written_through_a_link_but_not_in_a_circle(baseline, tmp_path):
+    link, loop = tmp_path / "link.yaml", tmp_path / "loop.yaml"
+    link.symlink_to(baseline)
+    loop.symlink_to(loop)
+    baseline.write_text(baseline.read_text() + "# by hand\n")
+    assert run_gate("--update", link, tmp_path / "base")[0] == 0
+    assert link.is_symlink() and "# by hand" not in baseline.read_text()
+    code, said = run_gate("--update", loop, tmp_path / "base")
+    assert code == 2 and os.strerror(errno.ELOOP) in said and loop.is_symlink()
 
 
 def test_no_baseline_is_made_of_results_that_disagree_with_their_samples(tmp_path):

@@ -229,3 +229,5 @@ def test_a_byte_order_mark_does_no_harm(ours, evaluated, tmp_path):
         for i, run in enumerate((ours, evaluated))
     ]
     assert got == expected
+    recode(add([evaluated], tmp_path / "s2", **FEW)[0], "utf-8-sig")
+    assert read_entries(tmp_path / "s1") == read_entries(tmp_path / "s2")

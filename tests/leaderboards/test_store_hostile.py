@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calib_leaderboards.pages.index import files_seen
 from calib_leaderboards.store import add, read_entries, read_kept_samples
 from calib_leaderboards.store.paths import slug
 from helpers.store_runs import (
     FEW,
     OURS,
     change_results,
+    entry_of,
     log_file,
     refused,
     results_file,
@@ -162,6 +164,28 @@ def test_a_file_of_the_store_that_is_a_link_is_not_followed(evaluated, tmp_path,
     link.symlink_to(target)
     refused(evaluated, tmp_path / "s", "is a symbolic link", replace=True)
     assert target.read_text(encoding="utf-8") == "keep me"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+@pytest.mark.parametrize("ending", [".json", ".samples.jsonl.gz"])
+def test_a_pipe_in_the_store_is_neither_waited_for_nor_passed_over(evaluated, tmp_path, ending):
+    pipe = tmp_path / "s" / "org__tiny" / "main" / f"{OURS}--5-shot_k-3{ending}"
+    add([evaluated], tmp_path / "s", **FEW)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    refused(evaluated, tmp_path / "s", "neither a file nor a folder", replace=True)
+    for reading in (read_entries, files_seen):
+        with pytest.raises(ValueError, match="neither a file nor a folder"):
+            reading(tmp_path / "s")
+
+
+def test_a_count_that_no_table_can_hold_is_refused(evaluated, tmp_path):
+    (path, *_) = add([evaluated], tmp_path / "s", **FEW)
+    content = entry_of(path)
+    content["model"]["parameters"] = 10**400
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="model.parameters: Input should be less than or equal"):
+        read_entries(tmp_path / "s")
 
 
 def test_a_lock_that_is_a_link_is_not_followed(evaluated, tmp_path):

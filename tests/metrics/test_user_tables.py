@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import threading
 import zipfile
 
@@ -87,6 +88,19 @@ def test_a_packed_parquet_file_is_read(tmp_path):
     assert numbers(path) == ([0.9, 0.6], [1.0, 0.0])
     (tmp_path / "wrong.csv").write_bytes(plain.getvalue())  # the content decides
     assert numbers(tmp_path / "wrong.csv") == ([0.9, 0.6], [1.0, 0.0])
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are UTF-8 there")
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_a_name_that_is_not_utf_8_is_a_name(tmp_path, suffix):
+    path = tmp_path / os.fsdecode(b"na\xefve." + suffix.encode())
+    if suffix == "parquet":
+        with open(path, "wb") as file:
+            pa.parquet.write_table(pa.table({"confidence": [0.9], "correct": [1]}), file)
+    else:
+        csv = "confidence,correct\n0.9,1\n"
+        path.write_text(csv if suffix == "csv" else '{"confidence": 0.9, "correct": 1}\n')
+    assert numbers(path) == ([0.9], [1.0])
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

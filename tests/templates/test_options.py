@@ -68,6 +68,10 @@ MANY = f"{LOOP}{LOOP}{{% set x = i %}}{{% endfor %}}{{% endfor %}}"
         ("{% for i in range(10**9) %}x{% endfor %}", "Range too big"),
         ("{{ prompt * 10**8 * 100 }}", "too much memory"),
         ("{{ prompt.ljust(10**11) }}", "too much memory"),
+        ("{{ 'x' * 10**10 }}", "too much memory"),  # of constants alone
+        ("{{ 'x'|center(10**10) }}", "too much memory"),
+        ("{% set x = 'x' * 10**10 %}{{ prompt }}", "too much memory"),
+        ("{{ 10**(10**10) }}", "too much memory|longer than 1 second"),
         ("{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}", "longer than 10,000,000"),
         (MANY, "longer than 1 second"),
     ],
@@ -88,10 +92,17 @@ def test_a_prompt_can_neither_run_programs_nor_take_all_time_or_memory(
         "{{prompt|upper}}\n",
         "{% if prompt %}Q: {{prompt}}{% endif %}",
         "{{prompt|regex_replace('a', 'b')}}",
+        "{{prompt}} {{ 3 * 'x' ~ 1.5 }}{{ none }}{{ [1, 'a']|join(', ') }}",
     ],
 )
 def test_other_prompts_are_rendered_as_lm_eval_renders_them(prompt):
     assert renderer(prompt)(PAIRS[0]) == apply_template(prompt, PAIRS[0])
+
+
+def test_a_prompt_that_is_nested_too_deeply_is_no_template(tmp_path):
+    file = jsonl(tmp_path / "my.jsonl", PAIRS)
+    with pytest.raises(ValueError, match="--prompt is not a valid template: it is nested too"):
+        write_task("custom", file, tmp_path / "task", prompt=f"{{{{ {'(' * 9000}prompt")
 
 
 def test_a_column_of_mixed_types_is_refused_where_it_is_kept(tmp_path):

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import transformers
 from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
+from lm_eval.utils import simple_parse_args_string
 
+from calib_adapters.serving.options import check_arguments, check_device, explained
 from harness_tasks.elicitation.ending import cut_at_stops
 from harness_tasks.elicitation.harness import request, shared
 
@@ -51,11 +53,15 @@ def load_teacher(
         chat: show every prompt as a user's turn in the back end's chat template.
 
     Raises:
-        ValueError: lm-eval has no back end of that name.
+        ValueError: lm-eval has no back end of that name, or it does not take the arguments; the
+            device is not here.
     """
-    lm: LM = get_model(model).create_from_arg_string(
-        model_args, {"batch_size": batch_size, "device": device}
-    )
+    check_device(device)
+    check_arguments(model, simple_parse_args_string(model_args))
+    with explained(model):
+        lm: LM = get_model(model).create_from_arg_string(
+            model_args, {"batch_size": batch_size, "device": device}
+        )
     # Only API models have it; they take a seed as an argument.
     remote = hasattr(lm, "_create_payload")
     encode = getattr(lm, "tok_encode", None) if getattr(lm, "tokenizer", None) else None

@@ -51,7 +51,7 @@ def _check_adapter(option: str, folder: str, pretrained: str) -> None:
             f"folder that `calibench tune` wrote, or a Hub id."
         ) from error
     check_base(option, folder, trained_on, pretrained)
-    _check_weights(option, folder)
+    check_weights(option, folder)
 
 
 def check_judges(folder: str) -> None:
@@ -73,8 +73,12 @@ def check_judges(folder: str) -> None:
         )
 
 
-def _check_weights(option: str, folder: str) -> None:
-    """Refuse weights other than complete safetensors; PEFT would unpickle adapter_model.bin."""
+def check_weights(option: str, folder: str) -> None:
+    """Check that an adapter's weights are whole safetensors; PEFT would unpickle others.
+
+    Raises:
+        ValueError: there are none, or they are damaged.
+    """
     if not Path(folder).is_dir():
         try:
             there = file_exists(folder, SAFETENSORS_WEIGHTS_NAME)

@@ -21,6 +21,7 @@ from harness_tasks.elicitation.settings import parse_settings
 # A name; of tags also several, between brackets or one below the other.
 _NAMED = re.compile(r"^['\"]?(?:(?:task|group)['\"]?:.*|tag['\"]?:.*(?:\n[ \t]*- .*)*)", re.M)
 _NAME = re.compile(r"[^\s,'\"\[\]]*\w[^\s,'\"\[\]]*")
+LOCAL = ("calib-hf", "hf", "hf-auto", "huggingface")  # back ends that run a model here
 _CONFIDENCE = "harness_tasks.task.read_by_the_class"  # what all confidence tasks share
 
 
@@ -37,16 +38,21 @@ def check_given(parsed: Namespace) -> None:
 
 
 def check_early(config: EvaluatorConfig) -> None:
-    """Check the tasks' names and options, and where the results go.
+    """Check the tasks' names and options, where the results go, and that a model is named.
 
     Raises:
-        ValueError: no task, an unknown one, or options that its tasks do not take.
+        ValueError: no task, an unknown one, or options that its tasks do not take; no model.
         OSError: nothing can be written to the output path.
     """
     names = named_tasks(config)
     if not names:
         raise ValueError(
             "--tasks is missing; `lm_eval ls tasks --include_path $(calibench tasks)` lists them."
+        )
+    if config.model in LOCAL and not config.model_args.get("pretrained"):
+        raise ValueError(
+            f"--model_args: {config.model} needs 'pretrained', the model's name on the Hub or its "
+            f"folder; `calibench model` prints that of a small one."
         )
     if config.output_path:
         check_output(Path(config.output_path))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import subprocess
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,9 +22,6 @@ import harness_tasks
 from calib_adapters.serving.early import check_early, check_given, named_tasks
 
 OURS = str(Path(harness_tasks.__file__).parent)
-_ARGUMENT = re.compile(
-    r"__init__\(\) (?:got an unexpected keyword|missing \d+ required positional) arguments?:? (.+)$"
-)
 
 
 def evaluate(
@@ -56,11 +51,15 @@ def evaluate(
     config = _configured(parsed)
     check_early(config)
     with importing():
-        _check_device(config, parsed)
+        from calib_adapters.serving.options import check_arguments, check_device, explained
+
+        if not (parsed.device is None and config.device == EvaluatorConfig().device):
+            check_device(config.device)
+        check_arguments(config.model, config.model_args)
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
     listing, going_on = listed(named_tasks(config)), _resumed(config)
-    with made, listing, _heard(), _quiet_git(), _sentences(config), going_on, _saved(config):
+    with made, listing, _heard(), _quiet_git(), explained(config.model), going_on, _saved(config):
         parsed.func(parsed)
 
 
@@ -104,56 +103,6 @@ def _all_ours(names: Sequence[str], own: TaskManager) -> bool:
         if not all(_all_ours(members, own) for members in groups):
             return False
     return True
-
-
-def _check_device(config: EvaluatorConfig, given: Namespace) -> None:
-    """Refuse a missing device; `HFLM` would silently use another one."""
-    import torch
-
-    name = config.device
-    if name is None or (given.device is None and name == EvaluatorConfig().device):
-        return
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"--device is {name!r}, which torch does not know; try cpu.") from None
-    if device.type in ("cpu", "meta"):
-        return
-    kind = getattr(torch, device.type, None)
-    count = kind.device_count() if kind is not None and kind.is_available() else 0
-    if (device.index or 0) >= count:
-        raise ValueError(
-            f"--device is {name!r}, but torch sees {count} devices of that kind here; leave it "
-            f"out, or say cpu."
-        )
-
-
-@contextmanager
-def _sentences(config: EvaluatorConfig) -> Iterator[None]:
-    """Turn tracebacks about wrong model arguments into one sentence."""
-    try:
-        yield
-    except TypeError as error:
-        if not (found := _ARGUMENT.search(str(error))):
-            raise
-        if "missing" in str(error):
-            raise ValueError(f"--model_args: {config.model} needs {found.group(1)}.") from error
-        from lm_eval.api.registry import get_model
-
-        from calib_adapters.serving.options import nearest
-
-        # transformers has further ones, so that only what it refuses is wrong.
-        name = found.group(1).strip("'")
-        near = nearest(name, [each.__init__ for each in get_model(config.model).__mro__])
-        hint = f"; did you mean {near!r}?" if near else "."
-        raise ValueError(f"--model_args: {config.model} does not know {name!r}{hint}") from error
-    except AssertionError as error:
-        # lm-eval says nothing where an option alone is longer than the window.
-        failed = str(error) or traceback.extract_tb(error.__traceback__)[-1].line or ""
-        if not re.search("maximum sequence length|<= self.max_length", failed):
-            raise
-        reason = str(error) or "An option alone has more tokens than that."
-        raise ValueError(f"--model_args: max_length is too small. {reason}") from error
 
 
 @contextmanager

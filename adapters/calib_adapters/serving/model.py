@@ -81,7 +81,7 @@ class CalibHFLM(HFLM):
         **kwargs: Any,
     ):
         check_options(confidence_adapter or probe, ensemble, peft, mc_dropout, mc_dropout_rate)
-        check_stock_options(fast, **kwargs)
+        check_stock_options({"fast": fast, **kwargs})
         members = str(ensemble).split("+") if ensemble else []
         self._adapters = {f"member_{i}": folder for i, folder in enumerate(members)}
         # Whose log-likelihoods are averaged, and under which adapter, if any, the model answers.

@@ -1,13 +1,22 @@
-"""Check the model arguments of calib-hf before anything is loaded."""
+"""Check the arguments of back ends before anything is loaded, and explain those they refuse."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from calib_adapters.serving.early import LOCAL
+
+_ARGUMENT = re.compile(
+    r"__init__\(\) (?:got an unexpected keyword|missing \d+ required positional) arguments?:? (.+)$"
+)
 
 
 def check_options(
@@ -33,31 +42,88 @@ def check_options(
         )
 
 
-def check_stock_options(
-    fast: Any = True,
-    dtype: Any = None,
-    softmax_dtype: Any = None,
-    mixed_precision_dtype: Any = None,
-    max_length: Any = None,
-    **others: Any,
-) -> None:
+def check_stock_options(given: Mapping[str, Any]) -> None:
     """Check arguments of ``hf`` whose wrong values it would accept, or end on with a traceback.
 
     Raises:
         ValueError: an argument has a wrong value.
     """
-    if not isinstance(fast, bool):
+    if not isinstance(fast := given.get("fast", True), bool):
         raise ValueError(f"fast is {fast!r}; give True or False.")
-    named = {"dtype": dtype, "softmax_dtype": softmax_dtype,
-             "mixed_precision_dtype": mixed_precision_dtype}  # fmt: skip
-    for key, value in named.items():
+    for key in ("dtype", "softmax_dtype", "mixed_precision_dtype"):
+        value = given.get(key)
         if value is None or (key == "dtype" and value == "auto"):
             continue
         found = getattr(torch, value, None) if isinstance(value, str) else value
         if not (isinstance(found, torch.dtype) and found.is_floating_point):
             raise ValueError(f"{key} is {value!r}; give float32, bfloat16 or float16.")
+    max_length = given.get("max_length")
     if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
         raise ValueError(f"max_length is {max_length!r}; give a number of tokens.")
+
+
+def check_device(name: str | None) -> None:
+    """Check that a device is here; ``hf`` would silently use another one.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if name is None:
+        return
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device is {name!r}, which torch does not know; try cpu.") from None
+    if device.type in ("cpu", "meta"):
+        return
+    kind = getattr(torch, device.type, None)
+    count = kind.device_count() if kind is not None and kind.is_available() else 0
+    if (device.index or 0) >= count:
+        raise ValueError(
+            f"--device is {name!r}, but torch sees {count} devices of that kind here; leave it "
+            f"out, or say cpu."
+        )
+
+
+def check_arguments(model: str, given: Mapping[str, Any]) -> None:
+    """Check the arguments of a back end that runs a model here, as far as it takes them unseen.
+
+    Raises:
+        ValueError: an argument has a wrong value, or an adapter of ``hf`` is not in safetensors.
+    """
+    if model not in LOCAL:
+        return
+    check_stock_options(given)
+    if model != "calib-hf" and given.get("peft"):  # calib-hf checks its adapters itself
+        from calib_adapters.serving.base_check import check_weights
+
+        check_weights("peft", str(given["peft"]))
+
+
+@contextmanager
+def explained(model: str) -> Iterator[None]:
+    """Context manager: turn tracebacks about a back end's arguments into one sentence."""
+    try:
+        yield
+    except TypeError as error:
+        if not (found := _ARGUMENT.search(str(error))):
+            raise
+        if "missing" in str(error):
+            raise ValueError(f"--model_args: {model} needs {found.group(1)}.") from error
+        from lm_eval.api.registry import get_model
+
+        # transformers has further ones, so that only what it refuses is wrong.
+        name = found.group(1).strip("'")
+        near = nearest(name, [each.__init__ for each in get_model(model).__mro__])
+        hint = f"; did you mean {near!r}?" if near else "."
+        raise ValueError(f"--model_args: {model} does not know {name!r}{hint}") from error
+    except AssertionError as error:
+        # lm-eval says nothing where an option alone is longer than the window.
+        failed = str(error) or traceback.extract_tb(error.__traceback__)[-1].line or ""
+        if not re.search("maximum sequence length|<= self.max_length", failed):
+            raise
+        reason = str(error) or "An option alone has more tokens than that."
+        raise ValueError(f"--model_args: max_length is too small. {reason}") from error
 
 
 def nearest(name: str, takers: Sequence[Callable]) -> str | None:

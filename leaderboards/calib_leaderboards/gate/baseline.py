@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calib_leaderboards.gate.asked import fold_arguments
-from calib_metrics.outputs import write_atomically
+from calib_metrics.outputs import write_through
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -95,10 +95,9 @@ class Baseline(_Part):
     """The content of a baseline file.
 
     backend, dtype: lm-eval's --model, and the dtype that the model computed in.
-        apply_chat_template,
-    fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. Keys that are left out
-    is not checked. limit, num_fewshot: of all tasks that do not set their own. rtol: tolerance of
-    all metrics that have none, as a share of their value.
+    apply_chat_template, fewshot_as_multiturn, gen_kwargs, model_args: as lm-eval takes them. Keys
+    that are left out are not checked. limit, num_fewshot: of all tasks that do not set their own.
+    rtol: tolerance of all metrics that have none, as a share of their value.
     """
 
     model_name: str = Field(min_length=1)
@@ -162,10 +161,10 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def write_baseline(path: Path, baseline: Baseline, command: str) -> None:
-    """Write a baseline atomically; the first line is the command that made it, as a comment."""
+    """Write a baseline, whole and through links, below a comment with the command that made it."""
     data = baseline.model_dump(exclude_none=True)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    write_atomically(path, f"# {_one_line(command)}\n{body}".encode())
+    write_through(path, f"# {_one_line(command)}\n{body}".encode())
 
 
 def _describe(problem: Any) -> str:

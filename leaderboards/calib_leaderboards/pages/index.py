@@ -12,7 +12,7 @@ from pathlib import Path
 import calib_metrics
 import harness_tasks
 from calib_leaderboards.pages.outputs import Seen, seen
-from calib_leaderboards.store.paths import refuse_links
+from calib_leaderboards.store.paths import refuse_special
 
 ENTRY, SAMPLES = ".json", ".samples.jsonl.gz"
 _LIBRARIES = ("jinja2", "numpy", "pyarrow", "pydantic", "scipy")
@@ -28,7 +28,7 @@ _PROGRAM = (
 def files_seen(store: Path) -> dict[str, tuple[Seen, Seen | None]]:
     """Of each entry by its path in the store: what `stat` says of its file and of its samples.
 
-    Hidden files and folders are passed over. Raises ValueError for symbolic links.
+    Hidden files and folders are passed over. Raises ValueError for links, pipes and devices.
     """
     found = dict(_files(store, ""))
     return {
@@ -45,11 +45,12 @@ def _files(store: Path, below: str) -> Iterator[tuple[str, Seen]]:
             if name.startswith("."):
                 continue
             path = f"{below}{name}"
-            if each.is_symlink():
-                refuse_links(store, Path(path))
             if each.is_dir(follow_symlinks=False):
                 yield from _files(store, f"{path}/")
-            elif name.endswith((ENTRY, SAMPLES)):
+                continue
+            if not each.is_file(follow_symlinks=False):
+                refuse_special(store, Path(path))
+            if name.endswith((ENTRY, SAMPLES)):
                 yield path, seen(each.stat(follow_symlinks=False))
 
 

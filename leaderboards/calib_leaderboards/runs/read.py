@@ -73,8 +73,9 @@ def _read(path: Path) -> Run:
     for name in _SECTIONS:
         if not isinstance(results.get(name), dict):
             raise _unusable(path, f"it has no mapping '{name}'")
-    if not isinstance(results["config"].get("model_args"), (dict, str, type(None))):
-        raise _unusable(path, f"'model_args' is {results['config']['model_args']!r}")
+    for name in ("model_args", "gen_kwargs"):
+        if not isinstance(given := results["config"].get(name), (dict, str, type(None))):
+            raise _unusable(path, f"'{name}' is {given!r}")
     try:
         return _run(path, hashlib.sha256(raw).hexdigest(), results)
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -149,7 +150,7 @@ def _task(path: Path, results: dict[str, Any], name: str) -> Task:
             row["metric"]: row.get("aggregation") for row in config.get("metric_list") or []
         },
         directions={name: up for name, up in directions.items() if isinstance(up, bool)},
-        printed={key: value for key, value in printed.items() if is_number(value)},
+        printed={key: float(value) for key, value in printed.items() if is_number(value)},
         asked=asked,
         available=available,
         part=(asked, available) if known and limited else None,

@@ -15,7 +15,7 @@ from calib_leaderboards.runs import find_runs
 from calib_leaderboards.runs.run import last_part
 from calib_leaderboards.store.entry import Entry, entry_from_json, entry_to_json
 from calib_leaderboards.store.make import Made, make_all
-from calib_leaderboards.store.paths import refuse_links, samples_path, slug
+from calib_leaderboards.store.paths import refuse_special, samples_path, slug
 from calib_leaderboards.store.read import read_entry
 
 LOCK = ".lock"
@@ -82,7 +82,7 @@ def _by_name(adapters: Sequence[Path], used: set[str]) -> Mapping[str, Path]:
 def locked(store: Path) -> Iterator[None]:
     """Lock the store, which is created if it does not exist."""
     store.mkdir(parents=True, exist_ok=True)
-    refuse_links(store, PurePosixPath(LOCK))
+    refuse_special(store, PurePosixPath(LOCK))
     lock = FileLock(store / LOCK, timeout=_PATIENCE)
     while not lock.is_locked:
         before = _last_change(store)
@@ -121,7 +121,7 @@ def _check(store: Path, made: Made, replace: bool) -> None:
     unfinished = any(not (store / path).exists() for path in made)
     for path, (entry, packed) in made.items():
         for file in (path, samples_path(path)):
-            refuse_links(store, file)
+            refuse_special(store, file)
         if (store / path).exists():
             if unfinished and (store / path).read_bytes() == entry_to_json(entry):
                 continue

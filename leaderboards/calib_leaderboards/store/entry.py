@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=100)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f]+$", max_length=255)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**53)]  # beyond, readers of JSON round
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = bool | int | float | str | None
 
@@ -201,7 +202,7 @@ class Entry(_Part):
     model: Model
     task: Task
     setting: Setting
-    n: Annotated[int, Field(ge=1)]
+    n: Annotated[int, Field(ge=1, le=2**53)]
     scores: list[Score] = Field(min_length=1)
     provenance: Provenance
     samples: KeptSamples
@@ -234,7 +235,7 @@ def entry_to_json(entry: Entry) -> bytes:
 def entry_from_json(content: bytes, where: str) -> Entry:
     """Check and read an entry's file; anything else is a ValueError that begins with `where`."""
     try:
-        return Entry.model_validate_json(content)
+        return Entry.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         wrong = "; ".join(_describe(problem) for problem in problems[:5])

@@ -58,8 +58,8 @@ def samples_path(entry_file: PurePosixPath | Path) -> PurePosixPath | Path:
     return entry_file.with_name(entry_file.name.removesuffix(".json") + ".samples.jsonl.gz")
 
 
-def refuse_links(store: Path, relative: PurePosixPath | Path) -> None:
-    """Raise ValueError if any part of `relative` is a symbolic link.
+def refuse_special(store: Path, relative: PurePosixPath | Path) -> None:
+    """Raise ValueError if any part of `relative` is a symbolic link, a pipe or a device.
 
     Everything that is read or written is in the store itself. The store as a whole may be a link.
     """
@@ -71,3 +71,5 @@ def refuse_links(store: Path, relative: PurePosixPath | Path) -> None:
                 f"'{path}' is a symbolic link, which a store may not hold: it could lead out of "
                 f"'{store}'. Replace it by the file or folder itself."
             )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError(f"'{path}' is neither a file nor a folder; remove it from the store.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry, entry_from_json
-from calib_leaderboards.store.paths import entry_key, entry_path, refuse_links, samples_path
+from calib_leaderboards.store.paths import entry_key, entry_path, refuse_special, samples_path
 from calib_leaderboards.store.samples import Samples, unpack_samples
 
 LARGEST_ENTRY = 16 * 2**20  # bytes
@@ -16,7 +16,7 @@ def read_entries(folder: Path) -> list[Entry]:
 
     Hidden files and folders are skipped. Raises FileNotFoundError if there is no such folder, or if
     samples that an entry names are not beside it; ValueError, naming the file, for a JSON file that
-    is not an entry or is not where its content says, and for symbolic links.
+    is not an entry or is not where its content says, and for links, pipes and devices.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -28,7 +28,7 @@ def read_entries(folder: Path) -> list[Entry]:
 
 def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
     """Return one entry of a store by its path; raises as `read_entries`."""
-    refuse_links(folder, relative)
+    refuse_special(folder, relative)
     return checked_entry(folder, relative, read_small(folder / relative))
 
 
@@ -77,8 +77,9 @@ def _files(folder: Path) -> list[Path]:
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts):
             continue
-        if path.is_symlink():
-            refuse_links(folder, relative)
-        if path.suffix == ".json" and path.is_file():
+        kept = path.is_file()
+        if path.is_symlink() or not (kept or path.is_dir()):
+            refuse_special(folder, relative)
+        if path.suffix == ".json" and kept:
             found.append(relative)
     return found
