@@ -263,7 +263,7 @@ def test_the_base_models_answers_are_computed_once_even_if_the_run_is_broken_off
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("calib_adapters.calibration.lora_prompt.reference_states", counted)
+    monkeypatch.setattr("calib_adapters.calibration.reference.reference_states", counted)
     with monkeypatch.context() as broken:
         broken.setattr(JobTrainer, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):

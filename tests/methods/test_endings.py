@@ -148,7 +148,7 @@ def test_of_a_chat_a_second_number_contradicts_the_first():
 
 
 def test_the_log_says_how_a_range_was_read():
-    assert read("verbalized", "60-70%").extra == {"note": "a range, read as its middle"}
+    assert read("verbalized", "60-70%").extra["note"] == "a range, read as its middle"
     reading = read("cot_verbalized", Reply("Because it", False, 128), "60-70%")
     assert reading.extra == {
         "reasoning": "Because it", "reasoning_cut": True, "note": "a range, read as its middle",
