@@ -28,7 +28,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--i
 .whisker{stroke:var(--blue);stroke-width:1.5;fill:none}
 </style>"""
 _ROW, _TALL, _LABEL, _PLOT, _RIGHT = 26, 36, 250, 230, 52  # rows of one line and of two
-_LONGEST, _LONGEST_SMALL = 34, 40  # characters of a label's two lines that fit beside the bars
+_LONGEST, _LONGEST_SMALL = 34, 37  # characters of a label's two lines that fit beside the bars
 
 
 def bars(

@@ -4,7 +4,7 @@
 // items: {texts: [label, more...], score, strong}. A bar for each, with its interval as a whisker.
 function drawBars(heading, items, { auroc }) {
   // Names begin and end with what tells them apart: the middle goes.
-  const cut = (name) => (name.length <= 40 ? name : `${name.slice(0, 19)}…${name.slice(-19)}`);
+  const cut = (name) => (name.length <= 37 ? name : `${name.slice(0, 18)}…${name.slice(-18)}`);
   const tall = items.some(({ texts }) => texts.length > 1);
   const [left, width, step] = [250, 230, tall ? 36 : 26];
   const top = auroc ? 1
