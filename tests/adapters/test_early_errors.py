@@ -115,8 +115,9 @@ def test_a_model_argument_that_cannot_be_used(tiny, model_args, sentence):
 
 
 def test_arguments_of_other_back_ends_are_sentences_too(tiny):
-    assert said(tiny, *TASK, model="hf", model_args="dtype=float32").startswith(
-        "--model_args: hf needs 'pretrained'"
+    assert said(tiny, *TASK, model="hf", model_args="dtype=float32") == (
+        "--model_args: hf needs 'pretrained', the model's name on the Hub or its folder; "
+        "`calibench model` prints that of a small one."
     )
     assert "dtype is 'nope'" in said(
         tiny, *TASK, model="hf", model_args=f"pretrained={tiny},dtype=nope"

@@ -20,7 +20,10 @@ from helpers.graded_runs import record, write_run
         ("objective.kapa=1", "unknown key 'objective.kapa'; .* 'objective.kappa'"),
         ("learning_rate=1", "unknown key 'learning_rate'; .* 'optimiser.learning_rate'"),
         ("optimiser.learning_rate=.inf", "optimiser.learning_rate is inf: .*finite"),
-        ("method=magic", "method is 'magic', .*one of lora_prompt, stated, lora, .*cogcalib"),
+        (
+            "method=magic",
+            "method is 'magic', .*one of lora_prompt, stated, lora, probe, sft, cogcalib",
+        ),
         ("optimiser.epochs=0", "optimiser.epochs is 0: .*greater than or equal to 1"),
         ("dtype=int8", "dtype is 'int8': .*'float32' or 'bfloat16'"),
         ("seed", "not of the form key=value"),

@@ -9,14 +9,7 @@ import pytest
 from calib_leaderboards.pages import build as steps
 from calib_leaderboards.pages.publish import build_store
 from helpers.board_entries import make_entry, make_samples, make_stock_samples, put, write_store
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".build" not in path.parts
-    }
+from helpers.leaderboard_runs import contents
 
 
 def stamps(folder):

@@ -64,7 +64,7 @@ def test_the_overview_prints(page, site):
     assert printed.startswith(b"%PDF") and len(re.findall(rb"/Type */Page\b", printed)) >= 1
     page.send("Emulation.setEmulatedMedia", media="print")
     seen = "(name) => getComputedStyle(document.querySelector(name)).display"
-    assert page.run(f"({seen})('nav')") == "none"
+    assert page.run(f"({seen})('#overview')") == "block" and page.run(f"({seen})('nav')") == "none"
     page.resize(700, 1000)  # of paper
     cells = "[...document.querySelectorAll('#overview td.number')]"
     assert page.run(f"{cells}.every((cell) => cell.getBoundingClientRect().right <= 700)")

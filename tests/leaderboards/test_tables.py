@@ -20,18 +20,11 @@ from calib_leaderboards.tables.notes import notes
 from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.table import tables_of
 from helpers.board_entries import make_entry, make_samples, put, write_store
+from helpers.leaderboard_runs import contents
 
 UNSTABLE = ".parquet"  # its bytes depend on the version of pyarrow
 HOSTILE = "</script><script>alert(1)</script>|`x`"
 SCORE = {"ece": (0.1, 0.08, 0.12)}
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".build" not in path.parts
-    }
 
 
 def test_csv_and_parquet_hold_every_score_of_every_entry(tmp_path):

@@ -148,7 +148,15 @@ def test_of_a_chat_a_second_number_contradicts_the_first():
 
 
 def test_the_log_says_how_a_range_was_read():
-    assert read("verbalized", "60-70%").extra["note"] == "a range, read as its middle"
+    asked = "Question: What is the capital of France?\nAnswer:"
+    words = "How likely is it that the proposed answer is correct, from 0% to 100%?"
+    assert read("verbalized", "60-70%").extra == {
+        "context": asked,
+        "answer_text": " Paris",
+        "query": f"{asked} Paris\n\n{words}\nProbability:",
+        "reply_form": " {}%",
+        "note": "a range, read as its middle",
+    }
     reading = read("cot_verbalized", Reply("Because it", False, 128), "60-70%")
     assert reading.extra == {
         "reasoning": "Because it", "reasoning_cut": True, "note": "a range, read as its middle",
