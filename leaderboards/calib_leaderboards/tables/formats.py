@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -67,8 +69,6 @@ COLUMNS = (
     "samples_sha256",
     "entry",
 )
-_METRIC = COLUMNS.index("metric")  # the columns before it are those of all metrics of a row
-_LAST = len(COLUMNS) - COLUMNS.index("date")  # and so are these
 
 
 def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
@@ -139,26 +139,16 @@ def csv_heading() -> bytes:
     return (",".join(COLUMNS) + "\n").encode("utf-8")
 
 
-def csv_lines(lines: Iterable[tuple[Any, ...]]) -> bytes:
+def csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
     """CSV in UTF-8 without its heading; unknown values are empty, truth values true and false."""
-    field = lru_cache(maxsize=2**12)(_field)
-
-    def part(values: Iterable[Any]) -> str:
-        return ",".join(
-            "" if value is None else field(value) if isinstance(value, (str, bool)) else repr(value)
-            for value in values
-        )
-
-    known = lru_cache(maxsize=8)(part)  # what all metrics of a row share
-    return "".join(
-        f"{known(line[:_METRIC])},{part(line[_METRIC:-_LAST])},{known(line[-_LAST:])}\n"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    cell = lru_cache(maxsize=2**16)(_cell)  # most texts come again in the next line
+    writer.writerows(
+        [cell(value) if isinstance(value, (str, bool)) else value for value in line]
         for line in lines
-    ).encode("utf-8")
-
-
-def _field(value: str | bool) -> str:
-    cell = _cell(value)
-    return '"{}"'.format(cell.replace('"', '""')) if '"' in cell or "," in cell else cell
+    )
+    return text.getvalue().encode("utf-8")
 
 
 def _cell(value: str | bool) -> str:
