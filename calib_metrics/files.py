@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Bytes parsed at once. A single row must fit, and rows may hold whole conversations.
 _BLOCK = 1 << 24
+_IDS = ("id", "doc_id", "question_id")
 
 
 class Rows(NamedTuple):
@@ -75,6 +76,44 @@ def read_rows(
             to_correct(column(correct), f"column '{correct}'"),
             None if group is None else to_groups(column(group), f"column '{group}'"),
         )
+
+
+def repeated_ids(source: Source | Table) -> str:
+    """Return a sentence if rows of a table repeat the id of another row, else "".
+
+    The ids are in the first column called "id", "doc_id" or "question_id"; empty cells are no ids.
+    Raises ValueError if the file is damaged or empty.
+    """
+    import pyarrow.compute as compute
+
+    table = open_table(source)
+    with naming(table.name):
+        there = _names(table)
+        name = next((name for name in _IDS if there.count(name) == 1), None)
+        if name is None:
+            return ""
+        found = compute.value_counts(_read(table, [name]).column(name).drop_null())
+    counts = found.field("counts")
+    repeated = (compute.sum(counts).as_py() or 0) - len(counts)
+    if not repeated:
+        return ""
+    first = found.field("values")[compute.index(compute.greater(counts, 1), True).as_py()].as_py()
+    if isinstance(first, float) and first.is_integer():
+        first = int(first)  # JSON's numbers are read as floats
+    rows = "row repeats" if repeated == 1 else "rows repeat"
+    return (
+        f"{repeated:,} {rows} the '{name}' of another, such as {first!r}. If questions were asked "
+        f"several times, give --group {name}; if several methods or tasks share the table, --by "
+        "with their column; if rows were doubled, remove the copies."
+    )
+
+
+def _names(table: Table) -> list[str]:
+    if table.kind == "parquet":
+        return list(open_parquet(table).schema_arrow.names)
+    if table.kind in ("csv", "tsv"):
+        return table.header()
+    return list(next(json_rows(table), (0, {}))[1])
 
 
 def _read(table: Table, names: list[str]) -> pa.Table:
@@ -166,9 +205,9 @@ def _read_jsonl(table: Table, names: list[str]) -> pa.Table:
         seen.update(dict.fromkeys(row))
         for name in names:
             columns[name].append(row.get(name))
-    correct = columns[names[1]]
-    if not all(isinstance(value, bool) for value in correct):  # true beside 1 is 1
-        columns[names[1]] = [int(v) if isinstance(v, bool) else v for v in correct]
+    for name in names[1:2]:  # correct, where true beside 1 is 1
+        if not all(isinstance(value, bool) for value in columns[name]):
+            columns[name] = [int(v) if isinstance(v, bool) else v for v in columns[name]]
     _check_names(names, list(seen))
     return pa.table({name: _to_array(values) for name, values in columns.items()})
 

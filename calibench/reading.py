@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from harness_tasks.stock_logs.table import LogTable
 
+_COMPARED = 1_000_000  # rows, up to which ids are read and compared
+
 
 def read_tables(
     file: Path,
@@ -59,7 +61,7 @@ def _read(
     scale: str,
 ) -> Iterator[LogTable]:
     """Yield a table, or each method in a log of a Calibench task."""
-    from calib_metrics.files import read_rows
+    from calib_metrics.files import read_rows, repeated_ids
     from calib_metrics.tables import open_table
     from harness_tasks.stock_logs import ours
     from harness_tasks.stock_logs.table import Column, LogTable
@@ -79,4 +81,7 @@ def _read(
     read = {each: read_rows(table, **{**columns, "group": each}) for each in labels or (None,)}
     rows = next(iter(read.values()))
     fields = {each: list(found.groups) for each, found in read.items() if each}
-    yield LogTable(name, table.name, {method: Column(rows.confidence, rows.correct)}, fields)
+    few = not labels and rows.correct.size <= _COMPARED
+    notes = tuple(filter(None, [repeated_ids(table) if few else ""]))
+    column = Column(rows.confidence, rows.correct)
+    yield LogTable(name, table.name, {method: column}, fields, notes)

@@ -117,6 +117,19 @@ def test_columns_can_have_other_names(tmp_path):
     assert values(run(a_file(tmp_path, content), *columns, *FEW)).items() >= EXPECTED.items()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "ids"), [("id", ["a", "b", "a", None]), ("doc_id", [7, 8, 7, 9])])
+def test_rows_that_repeat_an_id_are_said_and_belong_together_on_request(tmp_path, kind, name, ids):
+    columns = {name: ids, "confidence": CONFIDENCE, "correct": CORRECT}
+    path = write(tmp_path / f"f.{kind}", kind, columns)
+    sentence = f"1 row repeats the '{name}' of another, such as {ids[0]!r}."
+    assert sentence in run(path, *FEW)
+    once = write(tmp_path / f"once.{kind}", kind, {**columns, name: list("abcd")})
+    assert "of another" not in run(once, *FEW)
+    if None not in ids:
+        assert "of another" not in run(path, *FEW, "--group", name)
+
+
 BAD_TABLES = [
     ("q,conf,correct\na,0.9,1\n", "no column 'confidence', only 'q', 'conf', 'correct'"),
     ("confidence,correct,correct\n0.9,1,1\n", "2 columns are called 'correct'"),
