@@ -14,6 +14,7 @@ PACKAGES = {  # and their layers
     "calib_leaderboards": (ROOT / "leaderboards" / "calib_leaderboards", 2),
     "calibench": (ROOT / "calibench", 3),
 }
+UNIX = {"fcntl", "grp", "pwd", "resource", "termios"}
 OF_DATA = {"tables.py", "works.py"}  # of the builders of WorldFacts
 
 
@@ -87,3 +88,15 @@ def test_no_file_is_longer_than_350_lines():
         if file.name not in OF_DATA or file.parent.parent.name != "builders"
     }
     assert [(file.name, n) for file, n in lines.items() if n > 350] == []
+
+
+def test_no_module_needs_to_import_what_windows_lacks():
+    wrong = [
+        f"{file}: {node.lineno}"
+        for folder, _ in PACKAGES.values()
+        for file in folder.rglob("*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        and {getattr(node, "module", None), *(alias.name for alias in node.names)} & UNIX
+    ]
+    assert wrong == []
