@@ -144,6 +144,13 @@ class Conversation:
         history[-1]["content"] = f"{_CUE.sub('', history[-1]['content'])}\n\n{question}"
         return self._chat(history)
 
+    def end(self, reply: str) -> str:
+        """The text behind `reply`: the beginning of what a plain prompt, or a template, adds to it."""
+        if self.messages is None:
+            return f"\n{UNTIL}"
+        answered = [*self.messages, {"role": "assistant", "content": reply}]
+        return self.render(answered).rpartition(reply)[2]
+
     def _chat(self, messages: list[dict[str, str]]) -> Conversation:
         prompt = self.render(messages)
         return replace(self, context=prompt, alone=prompt, messages=messages)

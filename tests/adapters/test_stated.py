@@ -28,7 +28,7 @@ from helpers.graded_runs import stated_record, write_run
 from helpers.processes import tune_and_be_killed
 
 STATED, BINNED = "stated_confidence", "stated_confidence_binned"
-QUICK = (*FAST, "optimiser.learning_rate=1e-2", "objective.format=0")
+QUICK = (*FAST, "optimiser.learning_rate=1e-2")
 PERCENTS = range(0, 101, 10)
 GRID = torch.tensor(PERCENTS) / 100
 
@@ -159,11 +159,11 @@ def test_each_number_has_the_probability_that_lm_eval_gives_it(tiny, stated, ada
 # ---------------------------------------------------------------------------------------- training
 
 
-def scores(tiny, adapter, rows):
-    """By lm-eval: log P(number) under the adapter, or the base; (rows, numbers)."""
+def scores(tiny, adapter, rows, end="\n"):
+    """By lm-eval: log P(number and end) under the adapter, or the base; (rows, numbers)."""
     peft = str(adapter) if adapter else None
     lm = HFLM(tiny, peft=peft, device="cpu", dtype="float32", batch_size=4)
-    pairs = [(row["query"], row["reply_form"].format(n)) for row in rows for n in PERCENTS]
+    pairs = [(row["query"], row["reply_form"].format(n) + end) for row in rows for n in PERCENTS]
     scored = lm.loglikelihood([Instance("loglikelihood", {}, pair, 0) for pair in pairs])
     return np.reshape([logprob for logprob, _ in scored], (-1, len(PERCENTS)))
 
@@ -195,6 +195,16 @@ def test_supervised_on_bins_it_says_their_accuracy(tmp_path, tiny, stated):
     before, after = (scores(tiny, each, rows)[range(len(rows)), places] for each in (None, output))
     assert (after > before + 1).all()
     assert "as many of the model's own samples" in (output / "README.md").read_text()
+
+
+def test_it_stops_behind_the_number(tmp_path, tiny, stated):
+    changes = (*FAST, "optimiser.learning_rate=1e-2")
+    output = tune(BINNED, tiny, stated, tmp_path / "adapter", changes)
+    rows = load_graded(stated)[0]["validation"].select(range(5))
+    before, after = (
+        scores(tiny, each, rows) - scores(tiny, each, rows, end="") for each in (None, output)
+    )
+    assert (after > before + 2).all()
 
 
 def test_layers_that_run_only_once_give_the_same_adapter(tmp_path, tiny, stated, monkeypatch):

@@ -37,7 +37,7 @@ def stated_record(name, method="verbalized", confidence=1.0, **others):
         del row["context"], row["answer_text"]
         return row
     query = f"{context}{answer_text}\n\nHow likely is it?\nProbability:"
-    return {**row, "query": query, "reply_form": " {}%"}
+    return {**row, "query": query, "reply_form": " {}%", "reply_end": "\n\nQuestion:"}
 
 
 def write_run(folder, records, model="base", stamp="2026-01-01T00-00-00.000000"):

@@ -155,6 +155,7 @@ def test_the_log_says_how_a_range_was_read():
         "answer_text": " Paris",
         "query": f"{asked} Paris\n\n{words}\nProbability:",
         "reply_form": " {}%",
+        "reply_end": "\n\nQuestion:",
         "note": "a range, read as its middle",
     }
     reading = read("cot_verbalized", Reply("Because it", False, 128), "60-70%")

@@ -223,3 +223,13 @@ def test_the_log_of_a_stated_number_has_its_prompts():
         assert record["context"].endswith("Answer:")
         assert record["answer_text"] == f" {record['answer']}"
         assert record["reply_form"].format(70) == " 70%"
+        assert record["reply_end"] == "\n\nQuestion:"
+
+
+def test_what_follows_a_reply_in_a_chat_is_what_its_template_adds():
+    def render(messages):
+        turns = (f"<{m['role']}>{m['content']}</{m['role']}>" for m in messages)
+        return "".join(turns) + "<assistant>"
+
+    chat = Conversation("", "", "", [{"role": "user", "content": "90%?"}], render)
+    assert chat.end("90%") == "</assistant><assistant>"

@@ -14,16 +14,19 @@ from calib_adapters.calibration.encode import encode_answer, tokens
 from calib_adapters.calibration.numbers import Numbers, tree
 from calib_adapters.calibration.rows import GradedRows
 from calib_adapters.calibration.stated_loss import binned_accuracy, nearest
-from calib_adapters.data.grade import FORM
+from calib_adapters.data.grade import END, FORM
 from calib_adapters.training.schema import StatedObjective
 
 
 def stated_numbers(
     graded: GradedRows, percents: range, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Numbers, list[list[int]]]:
-    """The tree of `percents` in the form of the first row's replies, and their tokens."""
+    """The tree of `percents` in the form of the first row's replies, and their tokens.
+
+    The first token of what follows a reply is the last one of each: the model learns to stop there.
+    """
     row = graded.train[0]
-    replies = _replies(row["query"], [row[FORM].format(n) for n in percents], tokenizer)[1]
+    replies = _replies(row, [row[FORM].format(n) for n in percents], tokenizer)[1]
     if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in sum(replies, []):
         raise ValueError(
             f"the tokenizer has no tokens for numbers such as {row[FORM].format(50)!r}: it writes "
@@ -33,14 +36,20 @@ def stated_numbers(
 
 
 def _replies(
-    query: str, replies: list[str], tokenizer: PreTrainedTokenizerBase
+    row: dict[str, Any], replies: list[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[int], list[list[int]]]:
-    """Token ids of the query, and of each reply behind it, as lm-eval scores them."""
+    """Token ids of the query, and of each reply behind it with its end, as lm-eval scores them."""
+    query, end = row["query"], row.get(END, "")
     bare = query.rstrip()  # trailing white space belongs to the reply
     spaces = query[len(bare) :]
     prompt = tokens(bare, tokenizer)["input_ids"]
-    texts = (tokens(bare + spaces + reply, tokenizer)["input_ids"] for reply in replies)
-    return prompt, [ids[len(prompt) :] for ids in texts]
+    written = []
+    for reply in replies:
+        text = bare + spaces + reply
+        found = tokens(text + end, tokenizer)
+        count = sum(last <= len(text) for _, last in found["offset_mapping"])
+        written.append(found["input_ids"][len(prompt) : count + 1])
+    return prompt, written
 
 
 def encode_stated(
@@ -55,7 +64,7 @@ def encode_stated(
         ValueError: the numbers are written with other tokens than `replies`.
     """
     texts = [row[FORM].format(f"{100 * value:.0f}") for value in values.tolist()]
-    prompt, own = _replies(row["query"], texts, tokenizer)
+    prompt, own = _replies(row, texts, tokenizer)
     if own != replies:
         raise ValueError(
             f"the tokenizer writes {texts[-1]!r} with other tokens behind the question about "

@@ -23,13 +23,14 @@ KEPT = ("id", "task", "split", "question", "answer", "correct")
 PROMPTS = ("context", "answer_text", "query")
 REPLIES = ("yes", "no")
 FORM = "reply_form"  # that of a stated number, "{}%"
+END = "reply_end"  # the text behind it; older logs have none
 # Methods whose confidences are kept beside the answers: targets of what the model is to say.
 SIGNALS = ("sampling", "likelihood")
 
 
 def kept_of(method: str) -> tuple[str, ...]:
     """The columns with the prompts of `method`: those of a stated number, or of yes and no."""
-    return (*PROMPTS, FORM) if method == STATED else (*PROMPTS, *REPLIES)
+    return (*PROMPTS, FORM, END) if method == STATED else (*PROMPTS, *REPLIES)
 
 
 def grade(
@@ -72,7 +73,9 @@ def grade(
                     f"{file}: {record['task']} was asked and graded as {how}, but in another "
                     f"file as {asked[record['task']]}; an adapter can learn only one of them."
                 )
-            row = {name: record[name] for name in (*KEPT, *columns)}
+            row = {name: record[name] for name in (*KEPT, *columns) if name != END}
+            if END in columns:
+                row[END] = record.get(END, "")
             known = rows.setdefault((row["task"], row["id"]), row)
             if known["answer"] != row["answer"]:
                 raise ValueError(

@@ -92,23 +92,25 @@ class Verbalized:
         self.wording = PERCENT_WORDINGS[settings.percent_wording]
         self.signature = f"format:percent|{_named(settings)}{READ}"
 
-    def _prompt(self, question: Question) -> str:
-        return _ask(question.conversation, question.answer(), self.wording).context
+    def _asked(self, question: Question) -> Conversation:
+        return _ask(question.conversation, question.answer(), self.wording)
 
     def requests(self, question: Question) -> list[Instance]:
         def build() -> tuple:
-            return self._prompt(question), deepcopy(self.generation)
+            return self._asked(question).context, deepcopy(self.generation)
 
         return [question.late("generate_until", build)]
 
     def read(self, question: Question, requests: Sequence[Instance]) -> Reading:
         conversation = question.conversation
         alone = conversation.messages is not None
+        asked = self._asked(question)
         extra = {
             "context": logged(conversation.context),
             "answer_text": question.answer_text,
-            "query": logged(self._prompt(question)),
+            "query": logged(asked.context),
             "reply_form": conversation.delimiter + "{}%",
+            "reply_end": logged(asked.end("0%")),
         }
         reading = read_percent(requests[0].resps[0], alone)
         return Reading(reading.confidence, reading.reason, {**extra, **(reading.extra or {})})
