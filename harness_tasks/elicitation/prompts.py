@@ -145,7 +145,7 @@ class Conversation:
         return self._chat(history)
 
     def end(self, reply: str) -> str:
-        """The text behind `reply`: the beginning of what a plain prompt, or a template, adds to it."""
+        """What a plain prompt, or the template, puts behind `reply`."""
         if self.messages is None:
             return f"\n{UNTIL}"
         answered = [*self.messages, {"role": "assistant", "content": reply}]

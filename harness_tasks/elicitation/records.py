@@ -187,8 +187,9 @@ def _check(row: dict[str, Any], name: Any, record: dict[str, Any] | None) -> str
     for field in ("task", "split", "question", "answer"):
         if not isinstance(record[field], str) or (field == "task" and not record[field]):
             raise ValueError(f"the {field} is {_shown(record[field])}, not a text")
-    if record["reason"] is not None and not isinstance(record["reason"], str):
-        raise ValueError(f"the reason is {_shown(record['reason'])}, neither null nor a text")
+    for field in ("reason", "signature"):  # the oldest logs have no signatures
+        if record.get(field) is not None and not isinstance(record[field], str):
+            raise ValueError(f"the {field} is {_shown(record[field])}, neither null nor a text")
     if record["method"] != name:
         raise ValueError(f"the method is {_shown(record['method'])}, but the filter '{name}'")
     if isinstance(record["id"], bool) or not isinstance(record["id"], (str, int)):

@@ -213,7 +213,7 @@ def _logged_answers(file: Path) -> list[dict[str, Any]]:
 
 def _logged_record(sample: Sample) -> dict[str, Any] | str:
     record = sample.record or {}
-    if "grading:option" in record.get("signature", ""):
+    if "grading:option" in (record.get("signature") or ""):
         return "belongs to a multiple-choice task, whose answers need no judge."
     return _document(sample, record["id"], record["question"], record["answer"])
 

@@ -132,6 +132,10 @@ def of_a_list(folder):
     change_record(folder, 5, id=["q"])
 
 
+def signed_with_a_number(folder):
+    change_record(folder, 5, signature=-1)
+
+
 REFUSED = [
     (doubled, r"line 97: id '.*' appears twice under the filter 'likelihood'"),
     (cut_at_a_line, r"'likelihood' and 'sampling' are not about the same questions \(24 and 23\)"),
@@ -140,6 +144,7 @@ REFUSED = [
     (sure_beyond_one, "line 5: the confidence is 95, neither null nor a number from 0 to 1"),
     (of_an_old_lm_eval, r"line 1 names no filter, as in logs of lm_eval 0\.4\.6 and older"),
     (renamed_method, "line 5: the method is 'verbalized', but the filter 'likelihood'"),
+    (signed_with_a_number, "line 5: the signature is -1, neither null nor a text"),
     (of_a_list, r"line 5: the id is \['q'\], neither a text nor a whole number"),
 ]
 
