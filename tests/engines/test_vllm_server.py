@@ -1,11 +1,13 @@
-"""vLLM's own OpenAI-compatible server on this machine, asked by lm-eval's API clients.
+"""vLLM's own OpenAI-compatible server with two replicas, asked by lm-eval's API clients.
 
-This is the way to several replicas too: ``vllm serve --data-parallel-size N`` keeps its engines,
-while lm-eval's ``data_parallel_size`` builds them anew for every call.
+``vllm serve --data-parallel-size N`` keeps its engines, while lm-eval's ``data_parallel_size``
+builds them anew for every call.
 """
 
 import os
+import re
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,10 @@ def server(tmp_path_factory, embedded_model_path):
     command = [
         Path(sys.executable).with_name("vllm"), "serve", embedded_model_path, "--served-model-name",
         "served", "--dtype", "float32", "--max-model-len", "1024", "--enforce-eager", "--host",
-        "127.0.0.1", "--port", "{port}", "--generation-config", "vllm",
+        "127.0.0.1", "--port", "{port}", "--generation-config", "vllm", "--data-parallel-size", "2",
     ]  # fmt: skip
-    settings = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}
+    # Left to itself, each replica binds its threads to all cores.
+    settings = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     log = tmp_path_factory.mktemp("vllm") / "server.log"
     with Served(command, log, env=settings) as served:
         yield served
@@ -41,12 +44,16 @@ def of_hf(embedded_model_path):
 
 def test_its_completions_score_prompts_as_hf_does(server, of_hf, embedded_model_path):
     options = {"model": "served", "tokenizer": str(embedded_model_path),
-               "tokenizer_backend": "huggingface",
+               "tokenizer_backend": "huggingface", "num_concurrent": 4,
                "base_url": f"{server.url}/v1/completions"}  # fmt: skip
     _, records = ask("local-completions", options, limit=SOME, methods=EXACT)
     found = largest_differences(records, of_hf[False])
     print("vLLM's completions and hf:", found)
     assert found["verbalized"] == 0 and max(found.values()) < NEAR
+    metrics = urllib.request.urlopen(f"{server.url}/metrics").read().decode()
+    ended = re.findall(r'^vllm:request_success_total\{.*engine="(\d)".* ([1-9]\S*)$', metrics, re.M)
+    print("requests by replica:", ended)
+    assert {replica for replica, _ in ended} == {"0", "1"}
 
 
 def test_the_first_token_of_its_chat_replies_says_what_hf_scores(server, of_hf):
