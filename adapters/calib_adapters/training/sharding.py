@@ -19,7 +19,7 @@ def whole_weights(trainer: transformers.Trainer) -> Iterator[None]:
     All processes have to enter. FSDP's model cannot be trained on after that.
     """
     if trainer.is_deepspeed_enabled:
-        from deepspeed.zero import GatheredParameters
+        from deepspeed.runtime.zero import GatheredParameters
 
         with GatheredParameters(list(trainer.model.parameters())):
             yield
