@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ CONTEXT = {
     "max_content_width": 100,
     "token_normalize_func": lambda token: token.replace("-", "_"),
 }
-_TASK = re.compile(r"^(?:task|group): *([\w-]+)", re.MULTILINE)
 
 
 class PathType(click.Path):
@@ -88,12 +86,11 @@ def task_names(incomplete: str) -> list[str]:
 
     lm-eval's own are not among them: reading its files takes seconds.
     """
-    import harness_tasks
+    from harness_tasks import shipped_tasks
 
     before, comma, last = incomplete.rpartition(",")
-    files = Path(str(harness_tasks.__file__)).parent.glob("*/*.yaml")
-    found = {name for file in files for name in _TASK.findall(file.read_text(encoding="utf-8"))}
-    return [f"{before}{comma}{name}" for name in sorted(found) if name.startswith(last)]
+    found = sorted(shipped_tasks())
+    return [f"{before}{comma}{name}" for name in found if name.startswith(last)]
 
 
 def refuse_inputs(option: str, output: Path | None, inputs: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from calib_leaderboards.runs import Run, Task
+from harness_tasks import shipped_tasks
 
 # Model arguments of the back ends that determine what a model answers, or how fast. Any other may
 # hold a password, whatever its name, and is not published.
@@ -97,7 +98,8 @@ def _command(run: Run, task: Task, stock: bool) -> str:
     parts = [*program, "--model", backend]
     arguments = published_arguments(run)
     parts += ["--model_args", ",".join(f"{key}={value}" for key, value in arguments.items())]
-    parts += [] if stock else ["--include_path", "harness_tasks"]
+    folder = "harness_tasks" if task.name in shipped_tasks() else "FOLDER_OF_THE_TASK"
+    parts += [] if stock else ["--include_path", folder]
     parts += ["--tasks", task.name]
     parts += [] if task.num_fewshot is None else ["--num_fewshot", str(task.num_fewshot)]
     for name in ("batch_size", "device", "limit"):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from calib_leaderboards import provenance
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.store import add
 from helpers.store_runs import (
@@ -46,7 +47,18 @@ def test_an_entry_says_where_it_comes_from(evaluated, tmp_path):
     assert origin["versions"]["torch"] == "2.13.0+cpu" and origin["hardware"]["cpu"] == "Fast One"
     assert origin["seeds"]["fewshot_seed"] == 1234 and origin["date"] == "2025-01-02"
     assert "--model_args dtype=float32,pretrained=org/tiny " in origin["command"]
+    assert f"--include_path harness_tasks --tasks {OURS} " in origin["command"]
     assert entry["setting"]["num_fewshot"] == 5 and entry["setting"]["answers"] == "own"
+
+
+def test_the_command_of_a_task_that_is_not_shipped_asks_for_its_folder(ours, tmp_path, monkeypatch):
+    assert OURS in provenance.shipped_tasks() and "my_task" not in provenance.shipped_tasks()
+    monkeypatch.setattr(provenance, "shipped_tasks", frozenset)
+    (path,) = add([ours], tmp_path / "store", **FEW)
+    assert (
+        f"--include_path FOLDER_OF_THE_TASK --tasks {OURS} "
+        in entry_of(path)["provenance"]["command"]
+    )
 
 
 def test_a_note_stands_beside_the_scores_on_every_page_and_is_escaped(ours, tmp_path):
