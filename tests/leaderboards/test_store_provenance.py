@@ -54,11 +54,8 @@ def test_an_entry_says_where_it_comes_from(evaluated, tmp_path):
 def test_the_command_of_a_task_that_is_not_shipped_asks_for_its_folder(ours, tmp_path, monkeypatch):
     assert OURS in provenance.shipped_tasks() and "my_task" not in provenance.shipped_tasks()
     monkeypatch.setattr(provenance, "shipped_tasks", frozenset)
-    (path,) = add([ours], tmp_path / "store", **FEW)
-    assert (
-        f"--include_path FOLDER_OF_THE_TASK --tasks {OURS} "
-        in entry_of(path)["provenance"]["command"]
-    )
+    origin = entry_of(of_task(add([ours], tmp_path / "store", **FEW), OURS))["provenance"]
+    assert f"--include_path FOLDER_OF_THE_TASK --tasks {OURS} " in origin["command"]
 
 
 def test_a_note_stands_beside_the_scores_on_every_page_and_is_escaped(ours, tmp_path):
