@@ -166,7 +166,12 @@ def _train(
     seconds = checkpoints.seconds
     calibration = {
         **job.finish(trainer),
-        "epochs": [entry for entry in trainer.state.log_history if "eval_nll" in entry],
+        # The Trainer's own mean loss counts some rows twice if processes share them.
+        "epochs": [
+            {name: value for name, value in entry.items() if name != "eval_loss"}
+            for entry in trainer.state.log_history
+            if "eval_nll" in entry
+        ],
     }
     training = {
         "identity": identity,
