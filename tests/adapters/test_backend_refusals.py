@@ -32,6 +32,8 @@ def tiny(tmp_path_factory, embedded_model_path):
         ({"mc_dropout": 1, "peft": "{0}"}, "mc_dropout is 1; .* at least 2"),
         ({"mc_dropout": 4, "mc_dropout_rate": 1.5, "peft": "{0}"}, "between 0 and 1"),
         ({"mc_dropout_rate": 0.1, "peft": "{0}"}, "goes with mc_dropout"),
+        ({"mc_dropout": 4, "mc_dropout_rate": "x", "peft": "{0}"}, "mc_dropout_rate is 'x'"),
+        ({"ensemble": ""}, "at least two adapters"),
         ({"mc_dropout": 4, "peft": "{0}"}, "nothing was dropped in training"),
         ({"mc_dropout": 4, "mc_dropout_rate": 0.1}, "an adapter .* to drop in"),
         ({"confidence_adapter": "{probe}"}, "confidence_adapter: .* is no adapter"),

@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import tempfile
 
 import pytest
@@ -109,9 +110,42 @@ def test_an_option_that_is_a_mapping_and_nothing_else(tiny, capsys, option, give
     ("pretrained={},softmax_dtype=nope", "softmax_dtype is 'nope'"),
     ("pretrained={},max_length=short", "max_length is 'short'; give a number of tokens"),
     ("pretrained={},max_length=0", "max_length is 0"),
+    ("pretrained={},peft=", "peft has no value; leave it out"),  # of a shell's empty variable
+    ("pretrained={},confidence_adapter=", "confidence_adapter has no value"),
+    ("pretrained={},batch_size=4", "batch_size is an option of its own: --batch_size"),
+    ("pretrained={},temperature=nan", "temperature is nan, not a finite number"),
 ])  # fmt: skip
 def test_a_model_argument_that_cannot_be_used(tiny, model_args, sentence):
     assert sentence in said(tiny, *TASK, model_args=model_args.format(tiny))
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    (("--num_fewshot", "-1"), "--num_fewshot is -1; give 0 or more examples"),
+    (("--gen_kwargs", "temperature=inf"), "--gen_kwargs: temperature is inf, not a finite number"),
+    (("--gen_kwargs", '{"temperature": NaN}'), "--gen_kwargs: temperature is nan"),
+    (("--model", ""), "--model is empty"),
+])  # fmt: skip
+def test_a_number_that_no_run_could_use_is_not_taken(tiny, options, sentence):
+    assert sentence in said(tiny, *TASK, *options)
+
+
+DAMAGED = [
+    ("config.json", b"null"), ("config.json", b"[1, 2]"), ("config.json", b'"text"'),
+    ("tokenizer.json", b"{}"), ("tokenizer.json", b"1"), ("model.safetensors", b""),
+    ("model.safetensors", b"no tensors at all"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "content"), DAMAGED)
+@pytest.mark.parametrize("model", ["calib-hf", "hf"])
+def test_a_damaged_file_of_the_model_is_a_sentence(
+    tiny, tmp_path, monkeypatch, model, file, content
+):
+    monkeypatch.undo()  # the model is to be loaded
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    (folder / file).write_bytes(content)
+    line = said(folder, *TASK, "--device", "cpu", model=model)
+    assert str(folder) in line and "Traceback" not in line
 
 
 def test_arguments_of_other_back_ends_are_sentences_too(tiny):

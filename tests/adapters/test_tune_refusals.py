@@ -1,5 +1,7 @@
 """Calibration tuning that cannot be done: a sentence that names what is wrong."""
 
+import shutil
+
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -72,6 +74,37 @@ def test_a_tokenizer_without_tokens_for_a_reply_is_refused(graded):
 def test_a_folder_that_is_no_graded_dataset_is_refused(tmp_path, tiny):
     with pytest.raises(ValueError, match="calibench grade"):
         tune(RECIPE, tiny, tmp_path, tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("grading.json", b"null"), ("grading.json", b"{}"), ("grading.json", b'{"fingerprint": 1}'),
+        ("grading.json", b"[1, 2]"), ("dataset_dict.json", b"null"), ("dataset_dict.json", b"{}"),
+        ("train/dataset_info.json", b"[]"), ("train/state.json", b'"text"'),
+        ("validation/state.json", b"{}"),
+    ],
+)  # fmt: skip
+def test_a_damaged_description_of_the_answers_is_a_sentence(tmp_path, tiny, graded, file, content):
+    folder = shutil.copytree(graded, tmp_path / "graded")
+    (folder / file).write_bytes(content)
+    with pytest.raises(ValueError, match=str(folder)) as refused:
+        tune(RECIPE, tiny, folder, tmp_path / "adapter")
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b"null"), ("config.json", b"[1, 2]"), ("tokenizer.json", b"{}"),
+        ("tokenizer.json", b"1"), ("model.safetensors", b""), ("model.safetensors", b"<html>"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_the_model_is_a_sentence(tmp_path, tiny, graded, file, content):
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises((ValueError, OSError), match=str(folder)):
+        tune(RECIPE, str(folder), graded, tmp_path / "adapter")
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny, graded):

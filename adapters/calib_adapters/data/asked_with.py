@@ -6,7 +6,6 @@ them as ``asked_with``, and `calibench tune` trains with the same ones.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from lm_eval.utils import simple_parse_args_string
 
 from calib_adapters.data.training_data import GRADING, PREPARED
+from harness_tasks.elicitation.logs import read_object
 
 # Arguments that training supports too.
 USED = (
@@ -56,12 +56,11 @@ def read_asked_with(data: Path) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name in (GRADING, PREPARED):
-        try:
-            described = json.loads((data / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        found = described.get("asked_with") or {}
-        break
+        if (data / name).is_file():
+            found = read_object(data / name)[0].get("asked_with") or {}
+            break
+    if not isinstance(found, dict):
+        raise ValueError(f"{data}: 'asked_with' is {found!r:.60}, not a mapping; make it again.")
     if other := [f"{name}={found[name]}" for name in OTHER_WEIGHTS if name in found]:
         raise ValueError(
             f"{data} holds answers of a model loaded with {', '.join(other)}, but training "
@@ -76,11 +75,10 @@ def warn_of_another_model(data: Path, model: str) -> None:
 
     Names are compared by their last part, since one may be a Hub id and the other a folder.
     """
-    try:
-        answered = json.loads((data / GRADING).read_text(encoding="utf-8")).get("model")
-    except (OSError, ValueError):
+    if not (data / GRADING).is_file():
         return
-    if answered and _last_part(answered) != _last_part(model):
+    answered = read_object(data / GRADING)[0].get("model")
+    if isinstance(answered, str) and answered and _last_part(answered) != _last_part(model):
         logging.getLogger(__name__).warning(
             "The answers in %s are those of %s, but %s is trained, so it learns how often "
             "another model is right. Grade its own answers unless that is what you want.",

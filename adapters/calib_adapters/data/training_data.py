@@ -11,6 +11,7 @@ from typing import Any
 
 import datasets
 
+from harness_tasks.elicitation.logs import read_object
 from harness_tasks.whole_folder import whole_folder
 
 GRADING = "grading.json"  # written by `calibench grade`
@@ -24,14 +25,22 @@ def data_fingerprint(data: Path) -> str:
         ValueError: `data` is neither a graded nor a prepared data set.
     """
     for name in (GRADING, PREPARED):
-        try:
-            return json.loads((data / name).read_text(encoding="utf-8"))["fingerprint"]
-        except (OSError, ValueError, KeyError):
-            continue
+        if (data / name).is_file():
+            return str(_description(data / name)["fingerprint"])
     raise ValueError(
         f"{data} holds neither graded answers nor prepared prompts; make them with "
         f"`calibench grade RESULTS -o {data}` or `calibench prepare SOURCE -o {data}`."
     )
+
+
+def _description(file: Path) -> dict[str, Any]:
+    """What describes a data set. Raises ValueError if it lacks what this program wrote."""
+    found, _ = read_object(file)
+    needed = ("fingerprint", "method") if file.name == GRADING else ("fingerprint",)
+    for name in needed:
+        if not isinstance(found.get(name), str):
+            raise ValueError(f"{file} has no {name!r}: it was changed or damaged; make it again.")
+    return found
 
 
 def fingerprint(data: datasets.DatasetDict) -> str:
@@ -76,9 +85,15 @@ def load_data(data: Path, name: str, command: str) -> tuple[datasets.DatasetDict
     Raises:
         ValueError: `data` is not a data set of that kind.
     """
+    kind = "graded dataset" if name == GRADING else "prepared data set"
+    if not (data / name).is_file():
+        raise ValueError(f"{data} is not a {kind}; make one with `{command} -o {data}`.")
+    description = _description(data / name)
     try:
-        description = json.loads((data / name).read_text(encoding="utf-8"))
-        return datasets.load_from_disk(str(data)), description
-    except (OSError, ValueError):
-        kind = "graded dataset" if name == GRADING else "prepared data set"
-        raise ValueError(f"{data} is not a {kind}; make one with `{command} -o {data}`.") from None
+        found = datasets.load_from_disk(str(data))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{data} is a damaged {kind} ({type(error).__name__}: {error}); make it again with "
+            f"`{command} -o FOLDER`."
+        ) from error
+    return found, description

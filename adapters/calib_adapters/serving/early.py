@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import math
 import re
 import tempfile
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import lm_eval.tasks
 from lm_eval.config.evaluate_config import EvaluatorConfig
@@ -29,12 +31,32 @@ def check_given(parsed: Namespace) -> None:
     """Check options that lm-eval takes without a look.
 
     Raises:
-        ValueError: in an option that is a mapping, a value has no name.
+        ValueError: in an option that is a mapping, a value has no name, an argument of the model
+            no value, or a number is not finite; no back end, or a negative number of examples.
     """
     for name in ("model_args", "metadata", "gen_kwargs"):
         given = getattr(parsed, name, None) or {}
         if "" in given:
             raise ValueError(f"--{name}: '={given['']}' has no name; write NAME=VALUE.")
+        for key, value in given.items():
+            if name == "model_args" and value == "":
+                raise ValueError(
+                    f"--model_args: {key} has no value; leave it out, or give one (is a variable "
+                    f"of the shell empty?)."
+                )
+            if name != "metadata" and _is_infinite(value):  # that of a task is checked by its kind
+                raise ValueError(f"--{name}: {key} is {value}, not a finite number.")
+    if parsed.model == "":
+        raise ValueError("--model is empty; name a back end, such as calib-hf.")
+    if (shots := getattr(parsed, "num_fewshot", None)) is not None and shots < 0:
+        raise ValueError(f"--num_fewshot is {shots}; give 0 or more examples.")
+
+
+def _is_infinite(value: Any) -> bool:
+    """Return whether it is NaN or an infinity, as a number or as lm-eval leaves its name."""
+    if isinstance(value, str):
+        return value.lower().lstrip("+-") in ("inf", "infinity", "nan")
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def check_early(config: EvaluatorConfig) -> None:

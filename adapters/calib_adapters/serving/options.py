@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 
+from calib_adapters.loading import readable
 from calib_adapters.serving.early import LOCAL
 
 _ARGUMENT = re.compile(
     r"__init__\(\) (?:got an unexpected keyword|missing \d+ required positional) arguments?:? (.+)$"
 )
+
+_TWICE = re.compile(r"multiple values for keyword argument '(\w+)'$")
 
 
 def check_options(
@@ -32,11 +35,13 @@ def check_options(
             "calib-hf: peft, ensemble and confidence_adapter or probe (where the base model "
             "answers) exclude each other, and mc_dropout does not go with ensemble; give one."
         )
-    if ensemble and len(str(ensemble).split("+")) < 2:
+    if ensemble is not None and len(str(ensemble).split("+")) < 2:
         raise ValueError(f"ensemble is {ensemble!r}; give at least two adapters, as A+B.")
     if passes is not None and (not isinstance(passes, int) or passes < 2):
         raise ValueError(f"mc_dropout is {passes!r}; give the number of passes, at least 2.")
-    if rate is not None and (passes is None or not 0 < rate < 1):
+    if rate is not None and (
+        passes is None or not isinstance(rate, (int, float)) or not 0 < rate < 1
+    ):
         raise ValueError(
             f"mc_dropout_rate is {rate!r}; it goes with mc_dropout and lies between 0 and 1."
         )
@@ -101,29 +106,41 @@ def check_arguments(model: str, given: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def explained(model: str) -> Iterator[None]:
-    """Context manager: turn tracebacks about a back end's arguments into one sentence."""
-    try:
-        yield
-    except TypeError as error:
-        if not (found := _ARGUMENT.search(str(error))):
+def explained(model: str, pretrained: str | None = None) -> Iterator[None]:
+    """Context manager: turn tracebacks about a back end's arguments and files into one sentence."""
+    with readable(f"{pretrained} (or its tokenizer or adapter)"):
+        try:
+            yield
+        except (TypeError, AssertionError) as error:
+            if sentence := _about_options(model, error):
+                raise ValueError(sentence) from error
             raise
-        if "missing" in str(error):
-            raise ValueError(f"--model_args: {model} needs {found.group(1)}.") from error
-        from lm_eval.api.registry import get_model
 
-        # transformers has further ones, so that only what it refuses is wrong.
-        name = found.group(1).strip("'")
-        near = nearest(name, [each.__init__ for each in get_model(model).__mro__])
-        hint = f"; did you mean {near!r}?" if near else "."
-        raise ValueError(f"--model_args: {model} does not know {name!r}{hint}") from error
-    except AssertionError as error:
+
+def _about_options(model: str, error: Exception) -> str:
+    """Return what is wrong with an option that `error` is about; "" if it is about none."""
+    if isinstance(error, AssertionError):
         # lm-eval says nothing where an option alone is longer than the window.
         failed = str(error) or traceback.extract_tb(error.__traceback__)[-1].line or ""
+        if "number of fewshot samples" in failed:
+            return f"--num_fewshot: {failed.removeprefix('Error: ')}"
         if not re.search("maximum sequence length|<= self.max_length", failed):
-            raise
+            return ""
         reason = str(error) or "An option alone has more tokens than that."
-        raise ValueError(f"--model_args: max_length is too small. {reason}") from error
+        return f"--model_args: max_length is too small. {reason}"
+    if found := _TWICE.search(str(error)):
+        return f"--model_args: {found.group(1)} is an option of its own: --{found.group(1)}."
+    if not (found := _ARGUMENT.search(str(error))):
+        return ""
+    if "missing" in str(error):
+        return f"--model_args: {model} needs {found.group(1)}."
+    from lm_eval.api.registry import get_model
+
+    # transformers has further ones, so that only what it refuses is wrong.
+    name = found.group(1).strip("'")
+    near = nearest(name, [each.__init__ for each in get_model(model).__mro__])
+    hint = f"; did you mean {near!r}?" if near else "."
+    return f"--model_args: {model} does not know {name!r}{hint}"
 
 
 def nearest(name: str, takers: Sequence[Callable]) -> str | None:

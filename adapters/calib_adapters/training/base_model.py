@@ -12,6 +12,7 @@ import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from calib_adapters.loading import readable
 from calib_adapters.training.schema import Lora
 from harness_tasks.embedded_models import cached_as
 
@@ -40,7 +41,8 @@ def load_base(
         if name in given:
             settings[name] = given[name]
     if quantise is None:
-        base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
+        with readable(model):
+            base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
         return base.to(device)
     if device.type != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
         raise ValueError(
@@ -54,7 +56,8 @@ def load_base(
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
     settings["device_map"] = {"": device}
-    return transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
+    with readable(model):
+        return transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
 
 
 def add_lora(

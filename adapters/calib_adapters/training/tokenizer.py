@@ -9,6 +9,7 @@ import transformers
 from lm_eval.models.utils import has_bos_prefix
 from transformers import PreTrainedTokenizerBase
 
+from calib_adapters.loading import readable
 from harness_tasks.elicitation.tokenizer_check import end_token_behind
 
 
@@ -30,7 +31,8 @@ def load_tokenizer(model: str, asked: Mapping[str, Any]) -> PreTrainedTokenizerB
     if "use_fast_tokenizer" in asked:
         options["use_fast"] = asked["use_fast_tokenizer"]
     name = asked.get("tokenizer") or model
-    tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    with readable(f"the tokenizer of {name}"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     tokenizer.asked = dict(asked)
     if token := end_token_behind(lambda text: tokens([text], tokenizer)["input_ids"][0], tokenizer):
         raise ValueError(
