@@ -83,17 +83,21 @@ class Settings(BaseModel):
         0, ge=0, description="at most, for a thought before each reply, in addition to its limit"
     )
     nli: str | None = Field(
-        None, description="cross-encoder that decides which texts mean the same"
+        None, min_length=1, description="cross-encoder that decides which texts mean the same"
     )
     grading: str = "exact"
-    answers: str | None = Field(None, description="samples of an earlier run: frozen answers")
+    answers: str | None = Field(
+        None, min_length=1, description="samples of an earlier run: frozen answers"
+    )
     stated_threshold: float | None = Field(
         None, gt=0, lt=1, description="the prompt asks for an answer only if surer than this"
     )
     permute_options: int = Field(
         1, ge=1, description="cyclic orders of the options over which probabilities are averaged"
     )
-    split: str | None = Field(None, description="split to ask about instead of the task's own")
+    split: str | None = Field(
+        None, min_length=1, description="split to ask about instead of the task's own"
+    )
 
     @field_validator("methods", mode="before")
     @classmethod

@@ -85,6 +85,8 @@ def test_no_name_that_lm_eval_knows_is_missing_in_the_quick_list():
     ("calib_worldfacts_*", '{"wording": "maybe"}', "'maybe' is not one of"),
     ("calibration", '{"method": "sampling"}', "did you mean 'methods'"),  # a group
     ("calib_worldfacts", '{"answers": "nowhere"}', "'answers' names nowhere; it is not there"),
+    ("calib_worldfacts", '{"answers": ""}', "metadata key 'answers' has the value ''"),
+    ("calib_worldfacts", '{"split": ""}', "metadata key 'split' has the value ''"),
     ("calib_worldfacts", '{"grading": "judge:nowhere"}', "names nowhere; it is not there"),
 ])  # fmt: skip
 def test_metadata_is_read_before_the_model(tiny, tasks, metadata, sentence):
