@@ -93,6 +93,7 @@ def tune(
     identity = _identity(settings, model, fingerprint, asked)
     if push_to:
         check_hub(push_to)
+    work = output.parent / f".{output.name}.{identity[:12]}"
     if output.exists():
         if _finished_as(output) != identity:
             raise ValueError(
@@ -102,10 +103,14 @@ def tune(
         logging.getLogger(__name__).warning(
             "%s is already finished; there is nothing to train.", output
         )
+        if (
+            state.is_main_process
+        ):  # killed between the renaming and the end, it left its checkpoints
+            shutil.rmtree(work, ignore_errors=True)
+            _lock_of(work).unlink(missing_ok=True)
     else:
         if state.is_main_process:
             warn_of_another_model(data, model)
-        work = output.parent / f".{output.name}.{identity[:12]}"
         with writing_to(output.parent):
             work.mkdir(parents=True, exist_ok=True)
             with _alone(work, output):
@@ -121,7 +126,7 @@ def _alone(work: Path, output: Path) -> Iterator[None]:
     if not process_state().is_main_process:
         yield
         return
-    file = work.with_name(f"{work.name}.lock")
+    file = _lock_of(work)
     try:
         with FileLock(file, timeout=0):
             try:
@@ -132,6 +137,10 @@ def _alone(work: Path, output: Path) -> Iterator[None]:
         raise ValueError(
             f"another run is training into {output}; wait for it, or choose another folder."
         ) from None
+
+
+def _lock_of(work: Path) -> Path:
+    return work.with_name(f"{work.name}.lock")
 
 
 def _train(

@@ -196,6 +196,18 @@ def test_a_finished_adapter_is_returned_and_another_ones_folder_is_refused(tiny,
         tune(RECIPE, tiny, graded, adapter, (*FAST, "seed=1"))
 
 
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_removed(
+    tmp_path, tiny, graded, adapter
+):
+    output = shutil.copytree(adapter, tmp_path / "adapter")
+    identity = json.loads((output / "training.json").read_text())["identity"]
+    left = tmp_path / f".adapter.{identity[:12]}"
+    (left / "checkpoint-1").mkdir(parents=True)
+    left.with_name(f"{left.name}.lock").touch()
+    assert tune(RECIPE, tiny, graded, output, FAST) == output
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_the_files_of_an_adapter_can_be_read_by_whom_the_umask_lets(tmp_path, adapter):
     (tmp_path / "usual").write_text("")
     usual = (tmp_path / "usual").stat().st_mode
