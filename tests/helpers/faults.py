@@ -5,12 +5,15 @@ renaming, removing, making a folder), as Python reports it to audit hooks. That 
 do harm, and the same number is the same moment in every run.
 """
 
+import faulthandler
 import os
+import re
 import resource
 import signal
 import sys
 from pathlib import Path
 
+import pytest
 import torch.utils.collect_env
 
 from helpers import processes
@@ -20,6 +23,8 @@ KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "full disk", "read-only", "no memory")
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _ROOM = 2**20  # bytes of memory that are left
+_LONGEST = 100.0  # seconds
+_STARTING = re.compile(r'threading.py", line \d+ in wait\n.*threading.py", line \d+ in start\n')
 
 # With what they import only when it is needed, which every process would import anew.
 processes.preload(
@@ -37,12 +42,20 @@ processes.preload(
 def run(arguments, folder, kind=None, moment=0):
     """Call `calibench` in `folder`; returns its exit status, or minus a signal, and the moments.
 
-    With a `kind`, that fault happens at the moment of this number, from 1 on.
+    With a `kind`, that fault happens at the moment of this number, from 1 on. What hangs after it
+    fails; only without memory CPython itself may wait for ever for a thread that could not begin
+    (python/cpython#140746), which counts as if the process had been killed.
     """
     receiver, sender = processes.pipe()
-    process = processes.start(_run, arguments, folder, kind, moment, sender)
-    process.join(120)
-    assert process.exitcode is not None, f"{arguments} hangs after {kind} at {moment}"
+    hanging = folder.with_name(f"{folder.name}.hanging")
+    process = processes.start(_run, arguments, folder, kind, moment, sender, hanging)
+    process.join(2 * _LONGEST)
+    stack = hanging.read_text() if hanging.exists() else ""
+    if process.exitcode is None or (
+        stack and not (kind == "no memory" and _STARTING.search(stack))
+    ):
+        pytest.fail(f"{arguments} hangs after {kind} at {moment}: {stack}")
+    hanging.unlink(missing_ok=True)
     moments = receiver.recv() if receiver.poll() else None
     for path in [folder, *folder.rglob("*")]:
         if path.is_dir() and not path.is_symlink():
@@ -50,8 +63,10 @@ def run(arguments, folder, kind=None, moment=0):
     return process.exitcode, moments
 
 
-def _run(arguments, folder, kind, moment, sender):
+def _run(arguments, folder, kind, moment, sender, hanging):
     os.chdir(folder)
+    stack = hanging.open("w")  # before there is a fault
+    faulthandler.dump_traceback_later(_LONGEST, exit=True, file=stack)
     os.environ["CALIBENCH_CACHE"] = str(folder / "cache")
     if kind == "read-only":
         drop_privileges()
