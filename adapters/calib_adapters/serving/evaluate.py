@@ -59,8 +59,7 @@ def evaluate(
         import calib_adapters.serving.model  # noqa: F401  (registers calib-hf)
     made = _instead(EvaluatorConfig, "from_cli", lambda _: config)
     listing, going_on = listed(named_tasks(config)), _resumed(config)
-    explaining = explained(config.model, config.model_args.get("pretrained"))
-    with made, listing, _heard(), _quiet_git(), explaining, going_on, _saved(config):
+    with made, listing, _heard(), _quiet_git(), explained(config.model), going_on, _saved(config):
         parsed.func(parsed)
 
 

@@ -106,9 +106,9 @@ def check_arguments(model: str, given: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def explained(model: str, pretrained: str | None = None) -> Iterator[None]:
+def explained(model: str) -> Iterator[None]:
     """Context manager: turn tracebacks about a back end's arguments and files into one sentence."""
-    with readable(f"{pretrained} (or its tokenizer or adapter)"):
+    with readable():
         try:
             yield
         except (TypeError, AssertionError) as error:

@@ -41,7 +41,7 @@ def load_base(
         if name in given:
             settings[name] = given[name]
     if quantise is None:
-        with readable(model):
+        with readable():
             base = transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
         return base.to(device)
     if device.type != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
@@ -56,7 +56,7 @@ def load_base(
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
     settings["device_map"] = {"": device}
-    with readable(model):
+    with readable():
         return transformers.AutoModelForCausalLM.from_pretrained(model, **settings)
 
 

@@ -31,7 +31,7 @@ def load_tokenizer(model: str, asked: Mapping[str, Any]) -> PreTrainedTokenizerB
     if "use_fast_tokenizer" in asked:
         options["use_fast"] = asked["use_fast_tokenizer"]
     name = asked.get("tokenizer") or model
-    with readable(f"the tokenizer of {name}"):
+    with readable():
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     tokenizer.asked = dict(asked)
     if token := end_token_behind(lambda text: tokens([text], tokenizer)["input_ids"][0], tokenizer):
