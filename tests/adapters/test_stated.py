@@ -54,6 +54,13 @@ def adapter(tmp_path_factory, tiny, stated):
     return tune(STATED, tiny, stated, tmp_path_factory.mktemp("out") / "adapter", QUICK)
 
 
+@pytest.fixture(scope="module")
+def binned(tmp_path_factory, tiny, stated):
+    """Supervised on the accuracy in two bins."""
+    output = tmp_path_factory.mktemp("binned") / "adapter"
+    return tune(BINNED, tiny, stated, output, (*QUICK, "objective.bins=2"))
+
+
 # ------------------------------------------------------------------------------------- the losses
 
 
@@ -185,24 +192,20 @@ def test_the_card_says_what_was_learned_and_how_to_ask(adapter):
     assert "`calib_x` by `format:percent`" in card and "Temperature" not in card
 
 
-def test_supervised_on_bins_it_says_their_accuracy(tmp_path, tiny, stated):
-    changes = (*FAST, "optimiser.learning_rate=1e-2", "objective.bins=2")
-    output = tune(BINNED, tiny, stated, tmp_path / "adapter", changes)
+def test_supervised_on_bins_it_says_their_accuracy(tiny, stated, binned):
     rows = load_graded(stated)[0]["train"]
     high, right = np.array(rows["sampling"]) > 0.5, np.array(rows["correct"])
     target = np.where(high, right[high].mean(), right[~high].mean())
     places = (10 * target).round().astype(int)
-    before, after = (scores(tiny, each, rows)[range(len(rows)), places] for each in (None, output))
+    before, after = (scores(tiny, each, rows)[range(len(rows)), places] for each in (None, binned))
     assert (after > before + 1).all()
-    assert "as many of the model's own samples" in (output / "README.md").read_text()
+    assert "as many of the model's own samples" in (binned / "README.md").read_text()
 
 
-def test_it_stops_behind_the_number(tmp_path, tiny, stated):
-    changes = (*FAST, "optimiser.learning_rate=1e-2")
-    output = tune(BINNED, tiny, stated, tmp_path / "adapter", changes)
+def test_it_stops_behind_the_number(tiny, stated, binned):
     rows = load_graded(stated)[0]["validation"].select(range(5))
     before, after = (
-        scores(tiny, each, rows) - scores(tiny, each, rows, end="") for each in (None, output)
+        scores(tiny, each, rows) - scores(tiny, each, rows, end="") for each in (None, binned)
     )
     assert (after > before + 2).all()
 
