@@ -36,7 +36,8 @@ def pytest_collection():
 LONGEST = (
     "cli/test_end_to_end.py", "adapters/test_fast_tasks.py", "adapters/test_fast_samples.py",
     "adapters/test_fast_fallback.py", "adapters/test_backend.py", "adapters/test_training_frame.py",
-    "adapters/test_response_cache.py", "adapters/test_resume.py", "adapters/test_early_errors.py",
+    "adapters/test_stated.py", "adapters/test_response_cache.py", "adapters/test_resume.py",
+    "adapters/test_early_errors.py",
     "adapters/test_tune.py", "adapters/test_cogcalib.py", "adapters/test_fast_backend.py",
     "faults/test_faults.py", "methods/test_api_requests.py", "leaderboards/test_site_pages.py",
     "leaderboards/test_leaderboard.py", "adapters/test_lower_layers.py",
