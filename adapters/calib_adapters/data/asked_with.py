@@ -14,7 +14,7 @@ from typing import Any
 
 from lm_eval.utils import simple_parse_args_string
 
-from calib_adapters.data.training_data import GRADING, PREPARED
+from calib_adapters.data.training_data import GRADING, description_file
 from harness_tasks.elicitation.logs import read_object
 
 # Arguments that training supports too.
@@ -54,11 +54,8 @@ def read_asked_with(data: Path) -> dict[str, Any]:
     Raises:
         ValueError: the answers are those of a model that training cannot load.
     """
-    found: dict[str, Any] = {}
-    for name in (GRADING, PREPARED):
-        if (data / name).is_file():
-            found = read_object(data / name)[0].get("asked_with") or {}
-            break
+    file = description_file(data)
+    found = {} if file is None else read_object(file)[0].get("asked_with") or {}
     if not isinstance(found, dict):
         raise ValueError(f"{data}: 'asked_with' is {found!r:.60}, not a mapping; make it again.")
     if other := [f"{name}={found[name]}" for name in OTHER_WEIGHTS if name in found]:

@@ -24,13 +24,17 @@ def data_fingerprint(data: Path) -> str:
     Raises:
         ValueError: `data` is neither a graded nor a prepared data set.
     """
-    for name in (GRADING, PREPARED):
-        if (data / name).is_file():
-            return str(_description(data / name)["fingerprint"])
+    if (file := description_file(data)) is not None:
+        return str(_description(file)["fingerprint"])
     raise ValueError(
         f"{data} holds neither graded answers nor prepared prompts; make them with "
         f"`calibench grade RESULTS -o {data}` or `calibench prepare SOURCE -o {data}`."
     )
+
+
+def description_file(data: Path) -> Path | None:
+    """Return the file that describes the data set in the folder `data`; None if there is none."""
+    return next((data / name for name in (GRADING, PREPARED) if (data / name).is_file()), None)
 
 
 def _description(file: Path) -> dict[str, Any]:
