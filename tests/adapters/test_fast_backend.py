@@ -89,7 +89,7 @@ def test_one_pass_serves_all_options_and_each_prompt_once(tiny, stock, monkeypat
     run = lm._fast._network._run
     monkeypatch.setattr(
         lm._fast._network, "_run",
-        lambda view, ids, start: widths.append(tuple(ids.shape)) or run(view, ids, start),
+        lambda view, ids, *of: widths.append(tuple(ids.shape)) or run(view, ids, *of),
     )  # fmt: skip
     pairs = [(q, f" {letter}") for q in QUESTIONS for letter in "ABCD"]
     check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
@@ -112,7 +112,7 @@ def test_a_second_turn_goes_on_from_what_was_read_if_there_is_room(tiny, stock, 
     run = lm._fast._network._run
     monkeypatch.setattr(
         lm._fast._network, "_run",
-        lambda view, ids, start: widths.append(ids.shape[1]) or run(view, ids, start),
+        lambda view, ids, *of: widths.append(ids.shape[1]) or run(view, ids, *of),
     )  # fmt: skip
     asked = generations(
         [f"{turn}How likely is that, from 0% to 100%?\nProbability:" for turn in turns],

@@ -18,10 +18,11 @@ from calib_adapters.serving.fast.memory import Written
 from calib_adapters.serving.fast.network import Network, Prefilled
 from calib_adapters.serving.fast.segments import Past
 from calib_adapters.serving.fast.sharing import Tokens
-from calib_adapters.serving.fast.sizes import Sizes
+from calib_adapters.serving.fast.sizes import Sizes, batches
 
 ROOM = 8  # tokens by which the rows' memory grows
 LOW = 0.5  # share of the possible rows or requests below which new questions are let in
+FEW = 0.25  # share of the questions that still have rows, below which the others are dropped
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,12 @@ def decode(
     done: dict[int, dict[int, Written]] = {prompt.place: {} for prompt in prompts}
     live = _Live(network, prefix, choice)
     while waiting or live.rows:
-        if chosen := _let_in(waiting, live.rows, limits):
-            live.add(chosen, read([prompt.tokens for prompt in chosen]))
+        if chosen := _let_in(waiting, live.rows, live.held, limits):
+            lengths = [len(prompt.tokens) for prompt in chosen]
+            live.make_room(len(chosen), max(lengths))
+            for places in batches(range(len(chosen)), lengths, limits):
+                batch = [chosen[place] for place in places]
+                live.add(batch, read([prompt.tokens for prompt in batch]))
         else:
             live.step()
         for row in live.leave(lambda text: len(text.tokens) == most or ended(text.tokens)):
@@ -123,8 +128,11 @@ def decode(
                 del done[row.place]
 
 
-def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[Prompt]:
-    """Take from `waiting` the prompts to read now; none while `rows` fill the batch."""
+def _let_in(waiting: list[Prompt], rows: Sequence[_Row], held: int, limits: Sizes) -> list[Prompt]:
+    """Take from `waiting` the prompts to begin now; none while `rows` fill the batch.
+
+    The questions of `rows` hold keys of `held` tokens.
+    """
     room = limits.rows - sum(len(row.samples) for row in rows)
     places = len(waiting)
     if limits.requests is not None:
@@ -135,8 +143,8 @@ def _let_in(waiting: list[Prompt], rows: Sequence[_Row], limits: Sizes) -> list[
         return []
     chosen: list[Prompt] = []
     while waiting and len(chosen) < places:
-        tokens = (len(chosen) + 1) * len((chosen or waiting)[-1].tokens)
-        if chosen and (waiting[-1].count > room or tokens > limits.tokens):
+        tokens = held + (len(chosen) + 1) * len((chosen or waiting[-1:])[0].tokens)
+        if (chosen and waiting[-1].count > room) or ((chosen or rows) and tokens > limits.keys):
             break
         chosen.append(waiting.pop())
         room -= chosen[-1].count
@@ -149,33 +157,40 @@ class _Live:
     def __init__(self, network: Network, prefix: Tensor | None, choice: Choice):
         self._network, self._prefix, self._choice = network, prefix, choice
         self.rows: list[_Row] = []
-        self._read: Prefilled | None = None
+        # Keys (L, 2, B, h, S, d) and number of the tokens of the questions.
+        self._keys, self._tokens = network.memory(0, 0), network.numbers([])
         self._past: Past | None = None
         # Keys (L, 2, R, h, C, d) and number of the tokens that the rows wrote before their last.
         self._own, self._lengths = network.memory(0, ROOM), network.numbers([])
+
+    @property
+    def held(self) -> int:
+        """Return the number of tokens that the questions with rows take up."""
+        return len(self._questions()) * self._keys.shape[4]
+
+    def make_room(self, number: int, longest: int) -> None:
+        """Make room for `number` more questions of at most `longest` tokens."""
+        if len(self._free()) < number or longest > self._keys.shape[4]:
+            self._move(number, longest)
 
     def add(self, prompts: Sequence[Prompt], read: Prefilled) -> None:
         """Add `prompts`, whose prefill is `read`, and choose the first token after each."""
         network, empty = self._network, Written((), (), ())
         none = np.empty((1, 0, 2))  # the likeliest tokens are not drawn
+        places = self._free()[: len(prompts)]
+        index = network.numbers(places)
+        # Another question's keys may stand behind those of a shorter one; they are masked.
+        self._keys[..., : read.keys.shape[4], :].index_copy_(2, index, read.keys)
+        self._tokens[index] = read.lengths
         starts = [
-            _Row(
-                p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty
-            )
-            for i, p in enumerate(prompts)
+            _Row(p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty)
+            for i, p in zip(places, prompts, strict=True)
         ]
         new, _ = self._choose(read.last, starts)
-        if self.rows:
-            number = {old: i for i, old in enumerate(sorted({r.question for r in self.rows}))}
-            for row in new:
-                row.question += len(number)
-            for row in self.rows:
-                row.question = number[row.question]
-            read = _together(self._read, network.numbers(list(number)), read)
-        self._read, self._past = read, None
         columns = self._own.shape[4] if self.rows else ROOM
         self._own = torch.cat([self._own[..., :columns, :], network.memory(len(new), columns)], 2)
         self._lengths = torch.cat([self._lengths, network.numbers([0] * len(new))])
+        self._past = None
         self._go_on(self.rows + new)
 
     def step(self) -> None:
@@ -184,7 +199,7 @@ class _Live:
             more = self._network.memory(len(self.rows), ROOM)
             self._own = torch.cat([self._own, more], 4)
         tokens = self._network.numbers([row.text.tokens[-1] for row in self.rows])
-        before = self._read.lengths[self._past.question]
+        before = self._tokens[self._past.question]
         hidden = self._network.step(
             tokens, self._past, before, self._own, self._lengths, self._prefix
         )
@@ -206,7 +221,31 @@ class _Live:
             self._own = self._own[:, :, : len(order)]
             self._lengths = self._lengths[self._network.numbers(order)]
         self._go_on([self.rows[i] for i in order])
+        if self.rows and len(self._questions()) <= FEW * len(self._tokens):
+            self._move()
+            self._go_on(self.rows)
         return left
+
+    def _questions(self) -> list[int]:
+        """Return the places of the questions that have rows."""
+        return sorted({row.question for row in self.rows})
+
+    def _free(self) -> list[int]:
+        """Return the other places."""
+        return sorted(set(range(len(self._tokens))) - set(self._questions()))
+
+    def _move(self, number: int = 0, longest: int = 0) -> None:
+        """Move the questions that have rows to the front, with `number` free places behind them."""
+        kept, before = self._questions(), self._keys
+        longest = max([longest, before.shape[4]] if kept else [longest])
+        self._keys = self._network.memory(len(kept) + number, longest)
+        self._keys[:, :, : len(kept), :, : before.shape[4]] = before[:, :, kept]
+        tokens = self._tokens[self._network.numbers(kept)]
+        self._tokens = torch.cat([tokens, self._network.numbers([0] * number)])
+        places = {old: new for new, old in enumerate(kept)}
+        for row in self.rows:
+            row.question = places[row.question]
+        self._past = None
 
     def _take(self, parents: list[int]) -> None:
         """Replace the rows; each new row continues one of the old ones."""
@@ -217,7 +256,8 @@ class _Live:
     def _go_on(self, rows: list[_Row]) -> None:
         questions = [row.question for row in rows]
         if rows and (self._past is None or questions != [row.question for row in self.rows]):
-            self._past = Past(self._read.keys, self._read.mask, self._network.numbers(questions))
+            mask = Prefilled(self._keys, self._tokens).mask
+            self._past = Past(self._keys, mask, self._network.numbers(questions))
         self.rows = rows
 
     def _choose(self, hidden: Tensor, rows: Sequence[_Row]) -> tuple[list[_Row], list[int]]:
@@ -269,15 +309,3 @@ def _closed_up(over: Sequence[bool]) -> list[int]:
     for gap, place in zip(gaps, reversed(kept), strict=False):  # there are fewer gaps
         order[gap] = place
     return order
-
-
-def _together(old: Prefilled, kept: Tensor, new: Prefilled) -> Prefilled:
-    """Concatenate the old questions that are `kept` and the new ones."""
-    longest = max(old.keys.shape[4], new.keys.shape[4])
-    keys = new.keys.new_zeros(
-        *new.keys.shape[:2], len(kept) + len(new.lengths), new.keys.shape[3], longest,
-        new.keys.shape[5],
-    )  # fmt: skip
-    keys[:, :, : len(kept), :, : old.keys.shape[4]] = old.keys[:, :, kept]
-    keys[:, :, len(kept) :, :, : new.keys.shape[4]] = new.keys
-    return Prefilled(keys, torch.cat([old.lengths[kept], new.lengths]))

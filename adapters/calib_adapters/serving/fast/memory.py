@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,9 +40,10 @@ class Memory:
     def __init__(self, network: Network, room: int):
         self._network, self._room, self._free = network, room, room
         self._prefixes: dict[tuple[str | None, Tokens], Tensor | None] = {}
-        # By adapter and prefix, the prompts behind it in order; their keys, (L, 2, h, S, d) each.
+        # By adapter and prefix, the prompts behind it in order; the keys of each, (L, 2, h, S, d),
+        # and its last hidden state, (H,).
         self._sorted: dict[tuple[str | None, Tokens], list[Tokens]] = {}
-        self._keys: dict[tuple[str | None, Tokens, Tokens], Tensor] = {}
+        self._keys: dict[tuple[str | None, Tokens, Tokens], tuple[Tensor, Tensor]] = {}
         self._written: dict[tuple[str | None, Tokens], list[Written]] = {}
 
     def forget(self) -> None:
@@ -62,12 +63,16 @@ class Memory:
 
     def read(self, adapter: str | None, prefix: Tokens, rows: Sequence[Tokens]) -> Prefilled:
         """The state after `rows`, which follow `prefix`, under the `adapter` that is on."""
+        if all((adapter, prefix, row) in self._keys for row in rows):
+            kept = [self._keys[adapter, prefix, row] for row in rows]
+            read = self._side_by_side([keys for keys, _ in kept])
+            return replace(read, last=torch.stack([last for _, last in kept]))
         begun = self._begun((adapter, prefix), rows)
         read = self._network.prefill(rows, self.prefix(adapter, prefix), begun)
         for i, row in enumerate(rows):
             keys = read.keys[:, :, i, :, : len(row)]
             if (adapter, prefix, row) not in self._keys and keys.nbytes <= self._free:
-                self._keys[adapter, prefix, row] = keys.clone()
+                self._keys[adapter, prefix, row] = keys.clone(), read.last[i].clone()
                 insort(self._sorted.setdefault((adapter, prefix), []), row)
                 self._free -= keys.nbytes
         return read
@@ -75,23 +80,25 @@ class Memory:
     def _begun(self, where: tuple[str | None, Tokens], rows: Sequence[Tokens]) -> Prefilled | None:
         """The longest beginnings of `rows` that are kept, a token short of the whole at most."""
         kept = self._sorted.get(where, [])
-        found = []
+        found: list[Tensor | None] = []
         for row in rows:
             # In order, the rows that share most with this one stand next to where it belongs.
             place = bisect_left(kept, row)
             near = [(shared(other, row), other) for other in kept[max(0, place - 1) : place + 1]]
             number, other = max(near, default=(0, ()))
             number = min(number, len(row) - 1)
-            found.append((number, other) if number >= WORTH_A_COPY else (0, ()))
-        longest = max(number for number, _ in found)
-        if not longest:
-            return None
-        keys = self._network.memory(len(rows), longest)
-        for i, (number, other) in enumerate(found):
-            if number:
-                keys[:, :, i, :, :number] = self._keys[(*where, other)][:, :, :, :number]
-        lengths = torch.tensor([number for number, _ in found], device=self._network.device)
-        return Prefilled(keys, lengths)
+            worth = number >= WORTH_A_COPY
+            found.append(self._keys[(*where, other)][0][:, :, :, :number] if worth else None)
+        return self._side_by_side(found) if any(keys is not None for keys in found) else None
+
+    def _side_by_side(self, rows: Sequence[Tensor | None]) -> Prefilled:
+        """Copies of the keys of some prompts; ``None`` stands for one of no tokens."""
+        lengths = [0 if keys is None else keys.shape[3] for keys in rows]
+        found = self._network.memory(len(rows), max(lengths))
+        for i, keys in enumerate(rows):
+            if keys is not None:
+                found[:, :, i, :, : lengths[i]] = keys
+        return Prefilled(found, self._network.numbers(lengths))
 
     def remember(self, adapter: str | None, row: Tokens, texts: Iterable[Written]) -> None:
         """Keep what was written after a prompt."""

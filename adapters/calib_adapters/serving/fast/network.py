@@ -145,19 +145,21 @@ class Network:
         ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
         return ids.to(self.device), self.numbers([len(row) for row in rows])
 
-    def _places(self, start: Tensor, new: Tensor) -> Tensor:
-        """Return positions (R, T) of `new` (R,) tokens from `start` (R,) on, and of their padding.
+    def _run(self, view: View, ids: Tensor, start: Tensor, new: Tensor) -> Tensor:
+        """Return the hidden states (R, T, H) of `new` (R,) tokens in each row, from `start` (R,) on.
 
-        Padding takes the position of its row's end. A later position may not exist, and a RoPE
-        that depends on the greatest position would rotate all rows differently.
+        Padding does not go through the layers, except for attention. A position behind the end of a
+        row would also turn all rows differently in a RoPE that depends on the greatest position.
         """
-        columns = torch.arange(int(new.max()), device=self.device)
-        return start[:, None] + torch.minimum(columns, new[:, None] - 1)
-
-    def _run(self, view: View, ids: Tensor, positions: Tensor) -> Tensor:
+        columns = torch.arange(ids.shape[1], device=self.device)
+        positions, real = start[:, None] + columns, columns < new[:, None]
+        whole = bool(real.all())
+        if not whole:
+            view.places = real.flatten().nonzero()[:, 0]
+            ids, positions = ids[real][None], positions[real][None]
         with torch.no_grad(), attending(self.config, view):
-            found = self._layers(input_ids=ids, position_ids=positions, use_cache=False)
-        return found[0]
+            found = self._layers(input_ids=ids, position_ids=positions, use_cache=False)[0]
+        return found if whole else view.padded(found[0])
 
     def prefix(self, tokens: Sequence[int]) -> Tensor | None:
         """Return keys (L, 2, 1, h, P, d) of `tokens` for rows to share; ``None`` without tokens."""
@@ -182,7 +184,7 @@ class Network:
         each = torch.arange(len(rows), device=self.device)
         past = None if begun is None else Past(begun.keys, begun.mask, each)
         view = View(prefix, past, own, zeros, ids.shape[1])
-        hidden = self._run(view, ids, self._places(starts + _tokens(prefix), new))
+        hidden = self._run(view, ids, starts + _tokens(prefix), new)
         last = hidden[each, new - 1]
         if begun is None:
             return Prefilled(own, new, last)
@@ -204,7 +206,7 @@ class Network:
         start = read.lengths[question] + _tokens(prefix)
         past = Past(read.keys, read.mask, question)
         view = View(prefix, past, None, torch.zeros_like(start), ids.shape[1])
-        return self._run(view, ids, self._places(start, new))
+        return self._run(view, ids, start, new)
 
     def step(
         self, tokens: Tensor, past: Past, before: Tensor, own: Tensor, lengths: Tensor,
@@ -215,8 +217,8 @@ class Network:
         `before` (R,) are the tokens of each row's question, `lengths` (R,) those in `own`.
         """
         view = View(prefix, past, own, lengths, 1)
-        places = before + lengths + _tokens(prefix)
-        return self._run(view, tokens[:, None], places[:, None])[:, 0]
+        start = before + lengths + _tokens(prefix)
+        return self._run(view, tokens[:, None], start, torch.ones_like(start))[:, 0]
 
     def logits(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield ``(first row, logits)`` of `hidden` (N, H) in float32, some rows at a time."""

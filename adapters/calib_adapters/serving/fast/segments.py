@@ -22,8 +22,9 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 NAME = "calib_segments"
-# Up to so many new tokens per row, scores per segment take less memory than keys per row.
-FEW = 128
+# Shared keys are copied for every row if that is faster: from so many new tokens on, unless there are
+# so many times as many shared ones. Past `LONG` new tokens the scores would take more memory.
+MANY, TIMES, LONG = 16, 8, 128
 _current: list[View] = []
 
 
@@ -64,6 +65,8 @@ class View:
         past: the questions, or ``None``.
         own: (L, 2, R, h, C, d), where new keys are stored; ``None`` to keep none.
         lengths: (R,) tokens already in `own`; all 0 if more than one token is new.
+        places: of the tokens among the R x `new` places, where rows have fewer and the layers get all
+            tokens in one row; ``None`` where they get the rows as they are.
         window: set by the pass: the smallest attention window that a layer asked for.
         shape: set by the pass: heads and size of the keys, which must agree in all layers.
     """
@@ -73,6 +76,7 @@ class View:
     own: Tensor | None
     lengths: Tensor
     new: int
+    places: Tensor | None = None
     window: int | None = None
     layers: set[int] = field(default_factory=set)
     shape: tuple[int, int] | None = None
@@ -98,8 +102,8 @@ class View:
         before = torch.full_like(self.lengths, prefix)
         if self.past is not None:
             before = before + self.past.mask.sum(1)[self.past.question]
-        shared = torch.arange(self._before, device=device).expand(len(before), -1)
-        own = before[:, None] + torch.arange(self.bias.shape[-1] - self._before, device=device)
+        shared = torch.arange(self.shared, device=device).expand(len(before), -1)
+        own = before[:, None] + torch.arange(self.bias.shape[-1] - self.shared, device=device)
         new = (before + self.lengths)[:, None] + torch.arange(self.new, device=device)
         return new[:, :, None] - torch.cat([shared, own], -1)[:, None]
 
@@ -122,6 +126,12 @@ class View:
         allowed = torch.cat(parts, -1)[:, None]
         return torch.zeros(allowed.shape, device=device).masked_fill(~allowed, -torch.inf)
 
+    def padded(self, values: Tensor) -> Tensor:
+        """Put the values (N, ...) of the tokens into their rows, (R, T, ...), and zeros elsewhere."""
+        rows = len(self.lengths)
+        found = values.new_zeros(rows * self.new, *values.shape[1:])
+        return found.index_copy_(0, self.places, values).unflatten(0, (rows, self.new))
+
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Keep the new keys of a layer; all of the rows' own keys, (R, h, C, d), and values."""
         if self.own is None:
@@ -133,11 +143,12 @@ class View:
         rows = torch.arange(len(keys), device=keys.device)
         self.own[layer, 0, rows, :, self.lengths] = keys[:, :, 0]
         self.own[layer, 1, rows, :, self.lengths] = values[:, :, 0]
-        used = self.bias.shape[-1] - self._before
+        used = self.bias.shape[-1] - self.shared
         return self.own[layer, 0, :, :, :used], self.own[layer, 1, :, :, :used]
 
     @property
-    def _before(self) -> int:
+    def shared(self) -> int:
+        """Return the number of columns of the prefix and the questions."""
         prefix = 0 if self.prefix is None else self.prefix.shape[4]
         return prefix + (0 if self.past is None else self.past.mask.shape[1])
 
@@ -168,6 +179,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention function for transformers: maps `query` (R, H, T, d) to (R, T, H, d).
 
+    With `View.places`, `query` is (1, H, N, d) and the result (1, N, H, d).
+
     Raises:
         NotServed: the layer has an attention sink, a mask of its own, or dropout.
     """
@@ -185,19 +198,30 @@ def attend(
     view.shape = (key.shape[1], key.shape[3])
     view.layers.add(layer)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if view.places is not None:
+        query, key, value = (
+            view.padded(each[0].transpose(0, 1)).transpose(1, 2) for each in (query, key, value)
+        )
     own = view.write(layer, key, value)
-    if not softcap and (view.new > FEW or (view.prefix is None and view.past is None)):
+    copied = view.new > LONG or (view.new >= MANY and view.shared <= TIMES * view.new)
+    if copied and not softcap:
         mixed = _whole(query, own, view, layer, scaling, view.within(window))
     else:
         mixed = _by_segment(query, own, view, layer, scaling, view.within(window), softcap)
-    return mixed.transpose(1, 2).contiguous(), None
+    mixed = mixed.transpose(1, 2)
+    if view.places is not None:
+        return mixed.flatten(0, 1)[view.places][None], None
+    return mixed.contiguous(), None
 
 
 def _whole(
     query: Tensor, own: tuple[Tensor, Tensor], view: View, layer: int, scaling: float, bias: Tensor
 ) -> Tensor:
     """Ordinary attention with keys of its own for every row; for rows of many new tokens."""
-    rows, groups = len(query), query.shape[1] // own[0].shape[1]
+    rows = len(query)
+    # With a mask, the fused attention of GPUs wants as many heads of keys as of queries.
+    grouped = query.device.type == "cpu"
+    groups = 1 if grouped else query.shape[1] // own[0].shape[1]
     keys, values = (
         torch.cat(
             [
@@ -217,6 +241,7 @@ def _whole(
         attn_mask=None if alone else bias.to(query.dtype),
         is_causal=alone,
         scale=scaling,
+        enable_gqa=grouped,
     )
 
 

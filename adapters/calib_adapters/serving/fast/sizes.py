@@ -16,7 +16,8 @@ ROWS = {"cpu": 256}
 MANY_TOKENS, MANY_ROWS = 16_384, 2048
 # Shares of the free memory: of one batch, and of questions kept for later calls.
 BATCH, KEPT = 0.2, 0.1
-KEPT_CPU = 256 * 2**20  # bytes, where memory is everybody's
+# Bytes where memory is everybody's; the less for those who set a batch size.
+KEPT_CPU, KEPT_CPU_SET = 2**30, 2**28
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Sizes:
     Attributes:
         tokens: tokens per prefill pass, padding included.
         rows: rows generated at a time; each sample is a row.
+        keys: tokens of all prompts whose keys are held while they are continued.
         requests: prompts at a time, if the user set ``batch_size``.
         kept: bytes of keys kept from one call to the next.
     """
 
     tokens: int
     rows: int
+    keys: int
     requests: int | None
     kept: int
 
@@ -53,12 +56,16 @@ def sizes(network: Network, batch_size: int | str) -> Sizes:
     kind = network.device.type
     free = free_memory(network.device)
     fitting = int(BATCH * free / network.bytes_per_token)
+    requests = None if batch_size == "auto" else int(batch_size)
     kept = int(KEPT * free)
+    if kind == "cpu":
+        kept = min(kept, KEPT_CPU if requests is None else KEPT_CPU_SET)
     return Sizes(
         tokens=max(1, min(TOKENS.get(kind, MANY_TOKENS), fitting)),
         rows=max(1, min(ROWS.get(kind, MANY_ROWS), fitting // 64)),
-        requests=None if batch_size == "auto" else int(batch_size),
-        kept=min(kept, KEPT_CPU) if kind == "cpu" else kept,
+        keys=fitting,
+        requests=requests,
+        kept=kept,
     )
 
 
