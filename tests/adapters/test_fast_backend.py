@@ -1,5 +1,8 @@
 """The fast paths of calib-hf say what the stock ``hf`` back end says, for every form of request."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 from lm_eval.api.instance import Instance
@@ -9,6 +12,7 @@ from transformers import (
 )
 
 from calib_adapters.serving.fast.memory import Memory
+from calib_adapters.serving.fast.sizes import sizes
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.training.base_model import add_lora, load_base, save_adapter
 from calib_adapters.training.schema import Lora
@@ -97,7 +101,8 @@ def test_one_pass_serves_all_options_and_each_prompt_once(tiny, stock, monkeypat
     widths.clear()
     pairs = [(q, t) for q in QUESTIONS for t in (" Lima, in Peru", " Rome", " four or five")]
     check_scores(lm.loglikelihood(continuations(pairs)), stock.loglikelihood(continuations(pairs)))
-    assert [rows for rows, _ in widths] == [3, 6]  # what follows the first tokens, of two options
+    # The prompts are kept; what follows the first tokens, of two options, is read.
+    assert [rows for rows, _ in widths] == [6]
 
 
 @pytest.mark.parametrize("room", [True, False])
@@ -146,3 +151,38 @@ def test_rows_that_have_stopped_leave_the_batch(tiny, monkeypatch):
     lengths = [len(lm.tok_encode(text)) for text in texts]
     assert sum(rows) < 3 * len(rows) or len(set(lengths)) == 1
     assert rows == sorted(rows, reverse=True)
+
+
+def test_padding_does_not_go_through_the_layers(tiny, stock):
+    prompts = ["word " * n + "?" for n in (3, 40, 1, 7)]
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    tokens = []
+    lm.model.get_input_embeddings().register_forward_pre_hook(
+        lambda module, given: tokens.append(given[0].numel())
+    )
+    asked = continuations([(prompt, text) for prompt in prompts for text in (" Yes", " No")])
+    check_scores(lm.loglikelihood(asked), stock.loglikelihood(asked))
+    assert sum(tokens) == sum(len(lm.tok_encode(prompt)) for prompt in prompts)
+
+
+@pytest.mark.parametrize(("rows", "most"), [(256, 1), (256, 3), (6, 30), (2, 30)])
+def test_questions_wait_for_a_place_and_for_memory(tiny, stock, monkeypatch, rows, most):
+    """At most `rows` are written at a time, or what holds the keys of `most` of the longest."""
+    prompts = [f"{'word ' * (n % 7)}number {n}?" for n in range(30)]
+    lm = CalibHFLM(tiny, batch_size="auto", **CPU)
+    longest = max(len(lm.tok_encode(prompt)) for prompt in prompts)
+    small = partial(replace, rows=rows, keys=most * longest)
+    monkeypatch.setattr("calib_adapters.serving.fast.requests.sizes", lambda *of: small(sizes(*of)))
+    written, held = [], []
+    step = lm._fast._network.step
+
+    def watched(tokens, past, *of):
+        written.append(len(tokens))
+        held.append(past.mask[past.question.unique()].sum().item())
+        return step(tokens, past, *of)
+
+    monkeypatch.setattr(lm._fast._network, "step", watched)
+    asked = generations(prompts)
+    assert lm.generate_until(asked) == stock.generate_until(asked)
+    assert 1 <= max(written) <= rows
+    assert longest <= max(held) <= most * longest

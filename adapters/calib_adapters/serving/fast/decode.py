@@ -183,7 +183,9 @@ class _Live:
         self._keys[..., : read.keys.shape[4], :].index_copy_(2, index, read.keys)
         self._tokens[index] = read.lengths
         starts = [
-            _Row(p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty)
+            _Row(
+                p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty
+            )
             for i, p in zip(places, prompts, strict=True)
         ]
         new, _ = self._choose(read.last, starts)
@@ -237,9 +239,9 @@ class _Live:
     def _move(self, number: int = 0, longest: int = 0) -> None:
         """Move the questions that have rows to the front, with `number` free places behind them."""
         kept, before = self._questions(), self._keys
-        longest = max([longest, before.shape[4]] if kept else [longest])
-        self._keys = self._network.memory(len(kept) + number, longest)
-        self._keys[:, :, : len(kept), :, : before.shape[4]] = before[:, :, kept]
+        columns = before.shape[4] if kept else 0
+        self._keys = self._network.memory(len(kept) + number, max(columns, longest))
+        self._keys[:, :, : len(kept), :, :columns] = before[:, :, kept, :, :columns]
         tokens = self._tokens[self._network.numbers(kept)]
         self._tokens = torch.cat([tokens, self._network.numbers([0] * number)])
         places = {old: new for new, old in enumerate(kept)}

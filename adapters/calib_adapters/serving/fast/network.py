@@ -146,10 +146,10 @@ class Network:
         return ids.to(self.device), self.numbers([len(row) for row in rows])
 
     def _run(self, view: View, ids: Tensor, start: Tensor, new: Tensor) -> Tensor:
-        """Return the hidden states (R, T, H) of `new` (R,) tokens in each row, from `start` (R,) on.
+        """Return the hidden states (R, T, H) of rows of `new` (R,) tokens from `start` (R,) on.
 
-        Padding does not go through the layers, except for attention. A position behind the end of a
-        row would also turn all rows differently in a RoPE that depends on the greatest position.
+        Padding does not go through the layers, except for attention. It would also have positions
+        that may not exist, and change a RoPE that depends on the greatest position.
         """
         columns = torch.arange(ids.shape[1], device=self.device)
         positions, real = start[:, None] + columns, columns < new[:, None]

@@ -22,8 +22,8 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 NAME = "calib_segments"
-# Shared keys are copied for every row if that is faster: from so many new tokens on, unless there are
-# so many times as many shared ones. Past `LONG` new tokens the scores would take more memory.
+# Shared keys are copied for every row if that is faster: from `MANY` new tokens on, unless there
+# are `TIMES` as many shared ones. Past `LONG` new tokens the scores would take more memory.
 MANY, TIMES, LONG = 16, 8, 128
 _current: list[View] = []
 
@@ -65,8 +65,8 @@ class View:
         past: the questions, or ``None``.
         own: (L, 2, R, h, C, d), where new keys are stored; ``None`` to keep none.
         lengths: (R,) tokens already in `own`; all 0 if more than one token is new.
-        places: of the tokens among the R x `new` places, where rows have fewer and the layers get all
-            tokens in one row; ``None`` where they get the rows as they are.
+        places: (N,) of the tokens among the R x `new` places, if rows differ in length: the layers
+            get all tokens in one row then. ``None`` if they get the rows as they are.
         window: set by the pass: the smallest attention window that a layer asked for.
         shape: set by the pass: heads and size of the keys, which must agree in all layers.
     """
@@ -127,7 +127,7 @@ class View:
         return torch.zeros(allowed.shape, device=device).masked_fill(~allowed, -torch.inf)
 
     def padded(self, values: Tensor) -> Tensor:
-        """Put the values (N, ...) of the tokens into their rows, (R, T, ...), and zeros elsewhere."""
+        """Put the values (N, ...) of the tokens into rows (R, T, ...), with zeros elsewhere."""
         rows = len(self.lengths)
         found = values.new_zeros(rows * self.new, *values.shape[1:])
         return found.index_copy_(0, self.places, values).unflatten(0, (rows, self.new))
