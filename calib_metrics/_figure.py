@@ -57,20 +57,27 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def headings(figure: Figure, title: str, subtitle: str = "") -> None:
-    """Write the title and the subtitle at the top left, and leave the rest to the axes.
+def headings(figure: Figure, title: str, *facts: str) -> None:
+    """Write the title and below it some facts at the top left, and leave the rest to the axes.
 
-    Both are wrapped to fit the figure.
+    All are wrapped to fit the figure; empty facts are left out.
     """
     width, height = figure.get_figwidth(), figure.get_figheight()
     title = textwrap.fill(title, int(8.5 * width))
-    subtitle = textwrap.fill(subtitle, int(12.5 * width))
+    subtitle = _in_lines([fact for fact in facts if fact], int(12.5 * width))
     lines = 0.27 * (title.count("\n") + 1)  # inches
     place: dict[str, Any] = {"x": 0.1 / width, "va": "top"}
     figure.text(y=1 - 0.08 / height, s=title, fontsize=13, fontweight="bold", **place)
     figure.text(y=1 - (0.08 + lines) / height, s=subtitle, fontsize=10, color=SOFT, **place)
     used = 0.12 + lines + (0.2 * (subtitle.count("\n") + 1) if subtitle else 0)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - used / height), w_pad=0.08, h_pad=0.06)
+
+
+def _in_lines(facts: Sequence[str], width: int) -> str:
+    """Join facts by dots and break lines behind a dot, within a fact only if it is long."""
+    dot, space = "\xa0\xa0·  ", "\xa0"  # where no line breaks
+    whole = [fact.replace(" ", space) if len(fact) <= width - 3 else fact for fact in facts]
+    return textwrap.fill(dot.join(whole), width).replace(space, " ")
 
 
 def count_text(scores: Sequence[Score]) -> str:

@@ -250,4 +250,4 @@ def _finish(
         borderaxespad=0,
         labelspacing=0.9,
     )
-    headings(figure, title, "  ·  ".join(filter(None, [*parts, count_text(scores)])))
+    headings(figure, title, *parts, count_text(scores))

@@ -64,7 +64,7 @@ def bar_chart(
         left, right = figure.subplots(1, 2)
         _ece_and_auroc(left, right, rows)
         left.set_ylim(0, 1.15 * max([_top(row["ece"]) for row in rows] + [0.1]))
-        headings(figure, title, _about(rows, model, task))
+        headings(figure, title, model, task, *_about(rows))
         return save(figure, path_stem)
 
 
@@ -94,7 +94,7 @@ def bar_grid(
             upper.set_ylim(0, 1.15 * max([_top(row["ece"]) for row in every] + [0.1]))
             upper.tick_params(axis="x", labelbottom=False)
             upper.annotate(name, (0, 1), (0, 24), "axes fraction", "offset points", fontsize=12)
-        headings(figure, title, _about(every, task))
+        headings(figure, title, task, *_about(every))
         return save(figure, path_stem)
 
 
@@ -143,7 +143,7 @@ def reliability_diagram(
             frameon=False,
             borderaxespad=0,
         )
-        headings(figure, title, "  ·  ".join(filter(None, [model, task])))
+        headings(figure, title, model, task)
         return save(figure, path_stem)
 
 
@@ -199,10 +199,9 @@ def _ece_and_auroc(ece: Axes, auroc: Axes, rows: Sequence[Mapping[str, Any]]) ->
     )
 
 
-def _about(rows: Sequence[Mapping[str, Any]], *parts: str) -> str:
+def _about(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     scores = [row[name] for row in rows for name in ("ece", "auroc")]
-    intervals = f"{level_text(scores)} bootstrap intervals"
-    return "  ·  ".join(filter(None, [*parts, count_text(scores), intervals]))
+    return count_text(scores), f"{level_text(scores)} bootstrap intervals"
 
 
 def _bars(

@@ -1,6 +1,7 @@
 """The figures: complete, reproducible to the byte, and readable as text in the SVG."""
 
 import math
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -39,10 +40,15 @@ def a_row(label, value=0.25, n=817):
     }
 
 
-def texts(svg):
-    """Return what a reader, or a search, finds in the SVG: its text elements."""
+def lines(svg):
+    """Return the text elements of an SVG."""
     found = ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")
-    return " ".join("".join(element.itertext()) for element in found)
+    return ["".join(element.itertext()) for element in found]
+
+
+def texts(svg):
+    """Return what a reader, or a search, finds in the SVG."""
+    return " ".join(lines(svg))
 
 
 @pytest.mark.parametrize("labels", [LABELS, MANY, ["Verbalized"]])
@@ -60,6 +66,14 @@ def test_bar_chart_names_every_method_with_both_values(tmp_path, labels):
     for words in ("ECE ↓", "AUROC ↑", "chance", "95 % bootstrap", *model_and_n):
         assert words in shown
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v0.1.png", "v0.1.svg"]
+
+
+@pytest.mark.parametrize("letters", range(50, 110, 4))
+def test_the_subtitle_breaks_between_its_facts(tmp_path, letters):
+    facts = ["m" * letters, "a task", "n = 817 answers", "95 % bootstrap intervals"]
+    bars = bar_chart([a_row("Verbalized")], tmp_path / "x", model=facts[0], task=facts[1])
+    parts = [line.split("  ·") for line in lines(bars[1]) if re.search("mm|a task|817|95 %", line)]
+    assert [fact.strip() for part in parts for fact in part if fact] == facts
 
 
 def test_bar_grid_names_every_model_and_has_one_scale_for_their_errors(tmp_path):
