@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ Answers = tuple[Floats, Floats]  # their confidences, and whether they are corre
 Interval = tuple[float | None, float | None]
 RESAMPLES = 1000
 _TOGETHER = 64  # rows whose resamples are computed as one matrix product
-_RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
 class Skill(NamedTuple):
@@ -77,23 +75,22 @@ def skills_of(rows: Sequence[TableRow]) -> list[Skill]:
         return []
     found = []
     for row in rows:
-        metric = row.score.metrics.get(SKILL)
+        metric = row.metrics.get(SKILL)
         if not row.main or metric is None or metric.value is None:
             continue
-        given = _RATE.search(metric.signature)
         found.append(
             Skill(
                 who=json.dumps(row.who, separators=(",", ":")),
                 key=row.key,
-                model=row.entry.model.name,
+                model=row.model,
                 adapter=row.adapter,
-                method=row.score.method,
-                label=row.score.label,
+                method=row.method,
+                label=row.label,
                 sanity=row.sanity,
                 value=metric.value,
                 stderr=metric.stderr,
-                rate=float(given[1]) if given else None,
-                samples=row.entry.samples.sha256,
+                rate=row.rate,
+                samples=row.samples,
             )
         )
     return found
