@@ -22,10 +22,11 @@ from calib_leaderboards.pages.index import ENTRY, files_seen, program_digest
 from calib_leaderboards.pages.kept import FOLDER, Kept, load_kept, save_kept
 from calib_leaderboards.pages.model_part import ModelJob, model_part
 from calib_leaderboards.pages.names import anchor, model_pages
-from calib_leaderboards.pages.outputs import Outputs, Unit, lost_files, remove
+from calib_leaderboards.pages.outputs import Outputs, Unit, content_of, lost_files, remove
 from calib_leaderboards.pages.readme import readme
 from calib_leaderboards.pages.site import Listed, site_files
 from calib_leaderboards.pages.survey import (
+    Facts,
     Item,
     Surveyed,
     forget,
@@ -65,22 +66,30 @@ def build(
 
     See `publish.build_store`.
     """
-    began, folder = time.time_ns(), out / FOLDER
     with _uncollected():
-        before, old = load_kept(folder, f"{program_digest()} {link}")
-        found, paths = files_seen(store)
-        lost = set(lost_files(out, before.units()))
-        doubtful = unsure(found, before.folders, before.began)
-        if before.began and not (doubtful or lost or before.folders.keys() - found or figures):
-            return
-        last = {task: load_survey(folder, task) for task in {slug(t[0]) for t, _ in before.tasks}}
-        items = {path: item for each in last.values() for path, item in each.items.items()}
-        changed = changed_entries(store, paths, doubtful, items)
+        _build(store, out, link, processes, figures)
+
+
+def _build(
+    store: Path, out: Path, link: str | None, processes: int, figures: Iterable[tuple[str, bytes]]
+) -> None:
+    began, folder = time.time_ns(), out / FOLDER
+    before, old = load_kept(folder, f"{program_digest()} {link}")
+    found, paths = files_seen(store)
+    lost = set(lost_files(out, before.units()))
+    doubtful = unsure(found, before.folders, before.began)
+    if before.began and not (doubtful or lost or before.folders.keys() - found or figures):
+        return
+    paths.sort()
+    last = {task: load_survey(folder, task) for task in {slug(t[0]) for t, _ in before.tasks}}
+    items = {path: item for each in last.values() for path, item in each.items.items()}
+    changed = changed_entries(store, paths, doubtful, items)
     if not paths:
         raise FileNotFoundError(
             f"'{store}' has no entries; add runs with `calibench leaderboard add`."
         )
-    touched = {task_of(path) for path in changed | (items.keys() - set(paths))}
+    gone = items.keys() - set(paths)
+    touched = {task_of(path) for path in changed | gone}
     if before.began and not (touched or lost or figures):
         if before.folders != found:  # files that were touched and have the same content
             before.folders, before.began = found, began
@@ -88,15 +97,15 @@ def build(
         return
     each = partial(_each, processes=processes if len(changed) > _FEW else 1)
     now = Kept(program=before.program, began=began, folders=found)
-    of_task: dict[str, list[str]] = {}
-    for path in paths:
-        of_task.setdefault(task_of(path), []).append(path)
-    jobs = [
-        (of_task[task], changed & {*of_task[task]}) for task in sorted(touched & of_task.keys())
-    ]
+    of_task = {task: set(last[task].items) - gone if task in last else set() for task in touched}
+    for path in changed:
+        of_task[task_of(path)].add(path)
+    jobs = [(sorted(those), changed & those) for _, those in sorted(of_task.items()) if those]
+    last = {task: each for task, each in last.items() if of_task.get(task, True)}
     last |= each(partial(_survey_one, store, folder), jobs)
-    facts = {group: fact for task in of_task for group, fact in last[task].facts.items()}
-    items = {path: last[task_of(path)].items[path] for path in paths}
+    facts = {group: fact for survey in last.values() for group, fact in survey.facts.items()}
+    items = {path: item for survey in last.values() for path, item in survey.items.items()}
+    items = {path: items[path] for path in paths}
     order = sorted(
         sorted(facts), key=lambda group: (not facts[group].confidences, -facts[group].rows)
     )
@@ -107,7 +116,7 @@ def build(
     pages = model_pages(of_model)
     core, used = compared({group: facts[group].skills for group in order if facts[group].skills})
 
-    parts = _tasks(store, out, folder, titles, pages, used, items, before, now, lost, each)
+    parts = _tasks(store, out, folder, titles, pages, used, items, facts, before, now, lost, each)
     preview = any(fact.preview for fact in facts.values())
     _models(store, out, of_model, pages, titles, parts, items, preview, before, now, lost, each)
 
@@ -152,27 +161,24 @@ def _tasks(
     pages: Mapping[str, str],
     used: Mapping[str, Mapping[Group, Skill]],
     items: Mapping[str, Item],
+    facts: Mapping[Group, Facts],
     before: Kept,
     now: Kept,
     lost: set[str],
     each: Callable[..., Iterator[Any]],
 ) -> dict[Group, TaskPart]:
     """Make the parts of tasks that are not as they were, and the intervals of the overview."""
-    members: dict[Group, list[str]] = {}
-    models: dict[Group, set[str]] = {}
-    for path, item in items.items():
-        members.setdefault(item.group, []).append(f"{path} {item.sha}")
-        models.setdefault(item.group, set()).add(item.model)
     odd = {name: page for name, page in pages.items() if page != f"model/{slug(name)}.html"}
     parts: dict[Group, TaskPart] = {}
     jobs = []
     old = dict(before.tasks)
-    marks = {who: _mark(rows) for who, rows in used.items()}
+    marks = {who: _mark(rows.values()) for who, rows in used.items()}
     known = {who: found for who, found in before.pairs.items() if found[0] == marks.get(who)}
     stale = [who for who in used if who not in known]
     for number, group in enumerate(sorted(titles)):
-        whose = models[group]
-        key = _digest([titles[group], *members[group], *sorted(odd[n] for n in whose & odd.keys())])
+        models = {item.model for item in items.values() if item.group == group} if odd else set()
+        pages_of = sorted(odd[name] for name in odd.keys() & models)
+        key = _digest([titles[group], facts[group].mark, pages_of])
         unit = old.get(group)
         same = unit is not None and unit.key == key and lost.isdisjoint(unit.files)
         if same:
@@ -180,8 +186,9 @@ def _tasks(
         rows = [used[who][group] for who in stale if group in used[who]]
         if rows or not same:
             draws = folder / "draws" / f"{number}.npy"
-            of_task = {name: pages[name] for name in whose}
-            jobs.append(TaskJob(group, key, not same, titles[group], of_task, rows, draws))
+            jobs.append(
+                TaskJob(group, key, not same, titles[group], {} if same else pages, rows, draws)
+            )
     sums = np.zeros((len(stale), RESAMPLES))
     places = {who: place for place, who in enumerate(stale)}
     for job, _ in zip(jobs, each(partial(task_part, store, out, folder), jobs), strict=True):
@@ -214,31 +221,32 @@ def _models(
     main: dict[str, list[str]] = {}
     ranks: dict[str, list[tuple[str, int]]] = {}
     for part in parts.values():
-        for row in part.rows:
-            if row.main:
-                main.setdefault(row.key, []).append(row.method)
-            if row.rank is not None:
-                ranks.setdefault(row.key, []).append((row.method, row.rank))
+        for key, method, is_main, rank in part.rows:
+            if is_main:
+                main.setdefault(key, []).append(method)
+            if rank is not None:
+                ranks.setdefault(key, []).append((method, rank))
     jobs = []
     units: dict[str, Unit] = {}
     rank_units: dict[str, Unit] = {}
     for name, paths in of_model.items():
         bases = [path.removesuffix(ENTRY) for path in paths]
         last, last_ranks = before.models.get(name, (None, None))
-        placed = [(base, *found) for base in bases for found in ranks.get(base, ())]
+        its = [items[path] for path in paths]
+        placed = [(base, ranks[base]) for base in bases if base in ranks]
         key = _digest(placed)
         if last_ranks and last_ranks.key == key and lost.isdisjoint(last_ranks.files):
             rank_units[name] = last_ranks
         else:
             outputs = Outputs(out)
-            of_id = {anchor(base, method): rank for base, method, rank in placed}
+            of_id = {anchor(base, method): n for base, found in placed for method, n in found}
             outputs.write(f"site/{rank_file(name)}", rank_script(of_id))
             rank_units[name] = outputs.unit(key)
-        told = [pages[name], str(preview)]
-        for path, base in zip(paths, bases, strict=True):
-            item = items[path]
-            told += [path, item.sha, titles[item.group], *main.get(base, ())]
-        key = _digest(told)
+        told = [
+            (base, item.sha, titles[item.group], main.get(base))
+            for base, item in zip(bases, its, strict=True)
+        ]
+        key = _digest([pages[name], preview, told])
         if last and last.key == key and lost.isdisjoint(last.files):
             units[name] = last
             continue
@@ -247,9 +255,9 @@ def _models(
                 name=name,
                 key=key,
                 page=pages[name],
-                entries=[(path, items[path].samples) for path in paths],
+                entries=[(path, item.samples) for path, item in zip(paths, its, strict=True)],
                 main=frozenset((base, method) for base in bases for method in main.get(base, ())),
-                titles={items[path].group: titles[items[path].group] for path in paths},
+                titles={item.group: titles[item.group] for item in its},
                 preview=preview,
             )
         )
@@ -270,16 +278,16 @@ def _large_tables(
     if before.tasks == now.tasks and before.large.files and lost.isdisjoint(before.large.files):
         return before.large
     outputs = Outputs(out)
-    csv = (part_file(folder, group, ".csv").read_bytes() for group in groups)
-    outputs.write_parts("leaderboard.csv", chain([csv_heading()], csv))
+    csv = (content_of(part_file(folder, group, ".csv")) for group in groups)
+    outputs.write_parts("leaderboard.csv", chain([csv_heading()], *csv))
     tables = (read_table(part_file(folder, group, ".arrow")) for group in groups)
     outputs.write("leaderboard.parquet", to_parquet(tables))
     return outputs.unit()
 
 
-def _mark(rows: Mapping[Group, Skill]) -> str:
+def _mark(rows: Iterable[Skill]) -> str:
     """Tells whether the interval of a row of the overview is made of the same."""
-    return _digest([(group, row[4], *row[7:]) for group, row in sorted(rows.items())])
+    return _digest(sorted(row.mark for row in rows))
 
 
 def _digest(value: Any) -> str:

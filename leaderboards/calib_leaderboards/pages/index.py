@@ -14,7 +14,7 @@ import harness_tasks
 from calib_leaderboards.pages.outputs import stamp
 from calib_leaderboards.store.paths import refuse_special
 
-ENTRY, SAMPLES = ".json", ".samples.jsonl.gz"
+ENTRY, SAMPLES = _KNOWN = ".json", ".samples.jsonl.gz"
 _LIBRARIES = ("jinja2", "numpy", "pyarrow", "pydantic", "scipy")
 _HERE = Path(__file__).parent
 _PROGRAM = (
@@ -46,27 +46,27 @@ def files_seen(store: Path) -> tuple[dict[str, Folder], list[str]]:
     while waiting:
         below = waiting.pop()
         found: list[str] = []
-        newest = 0
+        times: list[int] = []
         with os.scandir(f"{store}/{below}") as inside:
             for each in inside:
                 name = each.name
                 if name.startswith("."):
                     continue
-                if each.is_dir(follow_symlinks=False):
-                    waiting.append(f"{below}{name}/")
-                    continue
                 if not each.is_file(follow_symlinks=False):
-                    refuse_special(store, Path(below, name))
-                if name.endswith((ENTRY, SAMPLES)):
+                    if each.is_dir(follow_symlinks=False):
+                        waiting.append(f"{below}{name}/")
+                    else:
+                        refuse_special(store, Path(below, name))
+                elif name.endswith(_KNOWN):
                     state = each.stat(follow_symlinks=False)
                     found.append(f"{name}/{stamp(state)}")  # no name has a slash
-                    newest = max(newest, state.st_mtime_ns, state.st_ctime_ns)
+                    times += state.st_mtime_ns, state.st_ctime_ns
                     if name.endswith(ENTRY):
                         entries.append(f"{below}{name}")
         if found:
             text = "/".join(sorted(found)).encode("utf-8", "surrogatepass")
-            folders[below] = Folder(hashlib.sha256(text).hexdigest(), newest)
-    return folders, sorted(entries)
+            folders[below] = Folder(hashlib.sha256(text).hexdigest(), max(times))
+    return folders, entries
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,17 +33,15 @@ def stamp(found: os.stat_result) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def stamp_at(path: str | Path) -> str:
-    """The same of a path; "" where nothing is."""
-    try:
-        return stamp(os.stat(path, follow_symlinks=False))
-    except OSError:
-        return ""
-
-
 def stamps(folder: Path, names: Iterable[str]) -> str:
-    """The stamps of files below a folder as one text."""
-    return _joined(stamp_at(f"{folder}/{name}") for name in names)
+    """The stamps of files below a folder as one text; of what is not there, ""."""
+    found = []
+    for name in names:
+        try:
+            found.append(stamp(os.lstat(f"{folder}/{name}")))
+        except OSError:
+            found.append("")
+    return "/".join(found)
 
 
 def lost_files(folder: Path, units: Iterable[Unit]) -> Iterator[str]:
@@ -74,12 +73,18 @@ class Outputs:
 
     def unit(self, key: str = "") -> Unit:
         """The files written so far."""
-        return Unit(key, list(self.written), _joined(self.written.values()))
+        return Unit(key, list(self.written), "/".join(self.written.values()))
 
     def _note(self, name: str, found: os.stat_result | None) -> None:
         if found is None:
             raise FileNotFoundError(f"'{self.folder / name}' vanished while it was being written.")
         self.written[name] = stamp(found)
+
+
+def content_of(file: Path) -> Iterator[bytes]:
+    """The content of a large file in parts: memory that is new for each file takes more time."""
+    with file.open("rb") as content:
+        yield from iter(partial(content.read, 2**20), b"")
 
 
 def remove(folder: Path, name: str) -> None:
@@ -96,7 +101,7 @@ def remove(folder: Path, name: str) -> None:
 
 def _stat(path: str | Path) -> os.stat_result | None:
     try:
-        return os.stat(path, follow_symlinks=False)
+        return os.lstat(path)
     except OSError:
         return None
 
@@ -104,7 +109,3 @@ def _stat(path: str | Path) -> os.stat_result | None:
 def _content(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-def _joined(found: Iterable[str]) -> str:
-    return "/".join(found)

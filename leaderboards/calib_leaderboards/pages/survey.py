@@ -41,8 +41,13 @@ class Item(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the rest of a build has to know of a group: rows, whether with ECE, preview, skills."""
+    """What the rest of a build has to know of a group.
 
+    mark: a digest of its entries. rows: how many. confidences: whether a row has an ECE. skills: of
+    its main rows.
+    """
+
+    mark: str
     rows: int
     confidences: bool
     preview: str
@@ -57,10 +62,10 @@ class Surveyed(NamedTuple):
 
 
 class KeptRow(NamedTuple):
-    """A row, and its lines as `csv_kept` keeps them."""
+    """A row, and its lines as `csv_kept` keeps them: a view, since all together are large."""
 
     row: TableRow
-    csv: bytes
+    csv: memoryview
 
 
 class _Read(NamedTuple):
@@ -103,14 +108,15 @@ def survey(
         _keep_table(
             kept, group, [each.row for each in old if each.row.group == group], members, read
         )
-    facts = {group: _facts(members) for group, members in groups.items()}
+    facts = {group: _facts(members, items) for group, members in groups.items()}
     made = Surveyed(items, facts)
-    write_atomically(
-        _file(kept, "entries", task), to_json([list(items.items()), list(facts.items())])
-    )
+    number = {group: place for place, group in enumerate(facts)}
+    told = [(path, *item[:-1], number[item.group]) for path, item in items.items()]
+    content = to_json([told, list(facts.items())])
+    write_atomically(_file(kept, "entries", task), content)
     values = [(*_VALUES(each.row), len(each.csv)) for each in rows]
     write_atomically(_file(kept, "rows", task), to_json(values))
-    write_atomically(_file(kept, "lines", task), b"".join(each.csv for each in rows))
+    write_atomically(_file(kept, "lines", task), (each.csv for each in rows))
     return task, made
 
 
@@ -131,14 +137,15 @@ def load_survey(kept: Path, task: str) -> Surveyed:
     if not file.is_file():
         return Surveyed({}, {})
     items, facts = from_json(file.read_bytes())
+    groups = [group_from(group) for group, _ in facts]
     return Surveyed(
         {
-            path: Item(sha, samples, model, parameters, group_from(group))
-            for path, (sha, samples, model, parameters, group) in items
+            path: Item(sha, samples, model, parameters, groups[number])
+            for path, sha, samples, model, parameters, number in items
         },
         {
-            group_from(group): Facts(rows, ece, shown, [Skill(*skill) for skill in skills])
-            for group, (rows, ece, shown, skills) in facts
+            group: Facts(mark, rows, ece, shown, [Skill(*skill) for skill in skills])
+            for group, (_, (mark, rows, ece, shown, skills)) in zip(groups, facts, strict=True)
         },
     )
 
@@ -148,7 +155,7 @@ def kept_rows(kept: Path, task: str) -> list[KeptRow]:
     file = _file(kept, "rows", task)
     if not file.is_file():
         return []
-    lines, end = _file(kept, "lines", task).read_bytes(), 0
+    lines, end = memoryview(_file(kept, "lines", task).read_bytes()), 0
     found = []
     for *values, length in from_json(file.read_bytes()):
         row = TableRow(*values)
@@ -189,7 +196,7 @@ def _read(store: Path, path: str) -> tuple[Item, list[_Read]]:
     found = []
     for row in rows:
         lines = row_lines(row, "")
-        found.append(_Read(KeptRow(row, csv_kept(lines)), lines))
+        found.append(_Read(KeptRow(row, memoryview(csv_kept(lines))), lines))
     return item, found
 
 
@@ -225,9 +232,12 @@ def _keep_table(
     write_atomically(file, write_table(spliced(pieces) if old else tables[0]))
 
 
-def _facts(rows: Sequence[TableRow]) -> Facts:
+def _facts(rows: Sequence[TableRow], items: Mapping[str, Item]) -> Facts:
     confidences = any("ece" in row.metrics for row in rows)
-    return Facts(len(rows), confidences, preview(rows), skills_of(rows))
+    mark = hashlib.sha256()
+    for row in rows:
+        mark.update(f"{row.key} {items[row.key + ENTRY].sha}\n".encode())
+    return Facts(mark.hexdigest(), len(rows), confidences, preview(rows), skills_of(rows))
 
 
 def _file(kept: Path, folder: str, task: str) -> Path:

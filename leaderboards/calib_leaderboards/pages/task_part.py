@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,21 +26,15 @@ from calib_leaderboards.tables.table import tables_of
 from calib_metrics.outputs import write_atomically
 
 
-class Row(NamedTuple):
-    """Whether a method of an entry is in the main table, and its rank."""
-
-    key: str
-    method: str
-    main: bool
-    rank: int | None
-
-
 class TaskPart(NamedTuple):
-    """What a task gives to the files that show several tasks, and its own files."""
+    """What a task gives to the files that show several tasks, and its own files.
+
+    rows: key and method of each, whether it is in the main table, and its rank.
+    """
 
     readme: str
     latex: str
-    rows: list[Row]
+    rows: list[tuple[str, str, bool, int | None]]
     unit: Unit
 
 
@@ -79,7 +73,7 @@ def kept_part(kept: Path, group: Group) -> TaskPart:
     """The part of a task as it was last made."""
     content = part_file(kept, group, ".json").read_bytes()
     readme, latex, rows, unit = from_json(content)
-    return TaskPart(readme, latex, [Row(*row) for row in rows], Unit(*unit))
+    return TaskPart(readme, latex, rows, Unit(*unit))
 
 
 def _publish(out: Path, kept: Path, job: TaskJob, read: Read) -> None:
@@ -100,7 +94,7 @@ def _publish(out: Path, kept: Path, job: TaskJob, read: Read) -> None:
     part = TaskPart(
         readme=task_section(table, figures),
         latex=latex_table(table, MOST_ROWS),
-        rows=[Row(row.key, row.method, row.main, row.rank) for row in rows],
+        rows=[(row.key, row.method, row.main, row.rank) for row in rows],
         unit=outputs.unit(job.key),
     )
     write_atomically(part_file(kept, group, ".json"), to_json(list(part)))
@@ -108,14 +102,17 @@ def _publish(out: Path, kept: Path, job: TaskJob, read: Read) -> None:
 
 def _keep_lines(kept: Path, group: Group, found: Sequence[KeptRow], ranked_by: str) -> None:
     """Keep the lines of the large tables with what the rows gained beside each other."""
-    csv, main, ranks = [], list[bool](), list[int | None]()
-    for row, lines in found:
-        names = list(row.metrics)
-        place = names.index(ranked_by) if ranked_by in row.metrics else 0
-        csv.append(csv_filled(lines, row.main, row.rank, place))
-        main += [row.main] * len(names)
-        ranks += [row.rank if name == ranked_by else None for name in names]
-    write_atomically(part_file(kept, group, ".csv"), b"".join(csv))
+    main, ranks = list[bool](), list[int | None]()
+
+    def csv() -> Iterator[bytes]:
+        for row, lines in found:
+            names = list(row.metrics)
+            place = names.index(ranked_by) if ranked_by in row.metrics else 0
+            yield csv_filled(lines, row.main, row.rank, place)
+            main.extend([row.main] * len(names))
+            ranks.extend(row.rank if name == ranked_by else None for name in names)
+
+    write_atomically(part_file(kept, group, ".csv"), csv())
     file = part_file(kept, group, ".arrow")
     write_atomically(file, write_table(with_ranks(read_table(file), main, ranks)))
 

@@ -164,9 +164,9 @@ def csv_kept(lines: Sequence[Sequence[Any]]) -> bytes:
     )
 
 
-def csv_filled(kept: bytes, main: bool, rank: int | None, place: int) -> bytes:
+def csv_filled(kept: bytes | memoryview, main: bool, rank: int | None, place: int) -> bytes:
     """The lines that `csv_kept` kept of a row. place: of the line that shows the rank."""
-    lines = kept.replace(_MAIN_MARK, b"true" if main else b"false").split(_RANK_MARK)
+    lines = bytes(kept).replace(_MAIN_MARK, b"true" if main else b"false").split(_RANK_MARK)
     if rank is not None:
         lines[place] += b"%d" % rank
     return b"".join(lines)

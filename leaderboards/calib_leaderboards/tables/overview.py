@@ -30,7 +30,8 @@ class Skill(NamedTuple):
     """The skill of a row of a main table, and what its resamples depend on.
 
     who: model, adapter and method as one text, see `TableRow.who`. rate: of the constant, where the
-    score's signature states one. samples: sha256 of the entry's packed samples, None without.
+    score's signature states one. samples: sha256 of the entry's packed samples, None without. mark:
+    a digest of what the resamples depend on.
     """
 
     who: str
@@ -44,6 +45,7 @@ class Skill(NamedTuple):
     stderr: float | None
     rate: float | None
     samples: str | None
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def skills_of(rows: Sequence[TableRow]) -> list[Skill]:
         metric = row.metrics.get(SKILL)
         if not row.main or metric is None or metric.value is None:
             continue
+        told = row.group, row.method, metric.value, metric.stderr, row.rate, row.samples
         found.append(
             Skill(
                 who=json.dumps(row.who, separators=(",", ":")),
@@ -91,6 +94,7 @@ def skills_of(rows: Sequence[TableRow]) -> list[Skill]:
                 stderr=metric.stderr,
                 rate=row.rate,
                 samples=row.samples,
+                mark=hashlib.sha256(repr(told).encode()).hexdigest()[:32],
             )
         )
     return found
@@ -127,8 +131,9 @@ def overview_pairs(
 ) -> list[Pair]:
     """All pairs: those that have all core tasks first, best mean skill first."""
     placed = []
-    for who, rows in used.items():
-        values = [row.value for row in rows.values()]
+    all_core = set(core)
+    means = _means([[row.value for row in rows.values()] for rows in used.values()])
+    for (who, rows), mean in zip(used.items(), means, strict=True):
         row = next(iter(rows.values()))
         low, high = intervals[who]
         pair = Pair(
@@ -136,16 +141,27 @@ def overview_pairs(
             adapter=row.adapter,
             label=row.label,
             sanity=row.sanity,
-            tasks=len(values),
-            whole=rows.keys() >= set(core),
-            value=float(np.mean(values)),
+            tasks=len(rows),
+            whole=rows.keys() >= all_core,
+            value=mean,
             low=low,
             high=high,
-            above=sum(value > 0 for value in values),
+            above=sum(row.value > 0 for row in rows.values()),
         )
         place = not pair.whole, pair.sanity, -pair.value, f"{row.key}.{row.method}"
         placed.append((place, pair))
     return [pair for _, pair in sorted(placed, key=lambda found: found[0])]
+
+
+def _means(lists: Sequence[Sequence[float]]) -> list[float]:
+    """The mean of each list, as of one matrix for those of one length."""
+    of_length: dict[int, list[int]] = {}
+    for place, values in enumerate(lists):
+        of_length.setdefault(len(values), []).append(place)
+    means = np.empty(len(lists))
+    for places in of_length.values():
+        means[places] = np.mean([lists[place] for place in places], axis=1)
+    return means.tolist()
 
 
 def overview_how(core: Sequence[str], pairs: Sequence[Pair]) -> str:

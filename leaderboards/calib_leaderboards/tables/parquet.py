@@ -81,26 +81,26 @@ def to_parquet(tables: Iterable[pyarrow.Table]) -> bytes:
 
 
 def _array(name: str, values: Sequence[Any]) -> pyarrow.Array:
-    known = np.fromiter((value is not None for value in values), bool, len(values))
-    valid = None if known.all() else _bits(known)
+    size, missing = len(values), None in values
+    valid = _bits([value is not None for value in values]) if missing else None
     if name in _TRUTHS:
-        truths = np.fromiter((bool(value) for value in values), bool, len(values))
-        return pyarrow.Array.from_buffers(pyarrow.bool_(), len(values), [valid, _bits(truths)])
+        kind, data = pyarrow.bool_(), _bits([bool(value) for value in values])
+        return pyarrow.Array.from_buffers(kind, size, [valid, data])
     if name in _NUMBERS:
         kind, dtype = _NUMBERS[name]
-        numbers = np.fromiter((value or 0 for value in values), dtype, len(values))
-        return pyarrow.Array.from_buffers(kind, len(values), [valid, pyarrow.py_buffer(numbers)])
-    places: dict[str, int] = {}
-    found = (0 if value is None else places.setdefault(value, len(places)) for value in values)
-    codes = pyarrow.py_buffer(np.fromiter(found, np.int32, len(values)))
-    texts = [text.encode("utf-8") for text in places]
-    ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
-    texts_at = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(texts))]
+        numbers = np.array([0 if value is None else value for value in values], dtype)
+        return pyarrow.Array.from_buffers(kind, size, [valid, pyarrow.py_buffer(numbers)])
+    texts = [text for text in dict.fromkeys(values) if text is not None]
+    places = {None: 0, **{text: place for place, text in enumerate(texts)}}
+    codes = pyarrow.py_buffer(np.array([places[value] for value in values], np.int32))
+    encoded = [text.encode("utf-8") for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    buffers = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(encoded))]
     return pyarrow.DictionaryArray.from_arrays(
-        pyarrow.Array.from_buffers(pyarrow.int32(), len(values), [valid, codes]),
-        pyarrow.Array.from_buffers(pyarrow.string(), len(texts), texts_at),
+        pyarrow.Array.from_buffers(pyarrow.int32(), size, [valid, codes]),
+        pyarrow.Array.from_buffers(pyarrow.string(), len(texts), buffers),
     )
 
 
-def _bits(truths: Any) -> pyarrow.Buffer:
-    return pyarrow.py_buffer(np.packbits(truths, bitorder="little"))
+def _bits(truths: Sequence[bool]) -> pyarrow.Buffer:
+    return pyarrow.py_buffer(np.packbits(np.array(truths, bool), bitorder="little"))
