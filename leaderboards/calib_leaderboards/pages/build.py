@@ -6,7 +6,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -118,7 +118,13 @@ def _build(
 
     parts = _tasks(store, out, folder, titles, pages, used, items, facts, before, now, lost, each)
     preview = any(fact.preview for fact in facts.values())
-    _models(store, out, of_model, pages, titles, parts, items, preview, before, now, lost, each)
+    same = before.tasks == now.tasks and lost.isdisjoint(before.large.files)
+    with ThreadPoolExecutor(1) as aside:  # compression does not keep Python from other work
+        parquet = None if same else aside.submit(_parquet, folder, sorted(facts))
+        _models(store, out, of_model, pages, titles, parts, items, preview, before, now, lost, each)
+        now.large = before.large
+        if parquet is not None:
+            now.large = _large_tables(out, folder, sorted(facts), parquet.result())
 
     pairs = overview_pairs(core, used, {who: found[1:] for who, found in now.pairs.items()})
     outputs = Outputs(out)
@@ -128,7 +134,6 @@ def _build(
     sections = [parts[group].readme for group in order]
     outputs.write("README.md", readme(list(titles.values()), sections, cores, pairs, link))
     outputs.write("leaderboard.tex", to_latex(parts[group].latex for group in order))
-    now.large = _large_tables(out, folder, sorted(facts), before, now, lost)
     listed = {
         name: Listed(
             pages[name],
@@ -271,17 +276,16 @@ def _models_of(store: Path, out: Path, jobs: Sequence[ModelJob]) -> dict[str, Un
     return {job.name: model_part(store, out, job) for job in jobs}
 
 
-def _large_tables(
-    out: Path, folder: Path, groups: Sequence[Group], before: Kept, now: Kept, lost: set[str]
-) -> Unit:
+def _parquet(folder: Path, groups: Sequence[Group]) -> bytes:
+    return to_parquet(read_table(part_file(folder, group, ".arrow")) for group in groups)
+
+
+def _large_tables(out: Path, folder: Path, groups: Sequence[Group], parquet: bytes) -> Unit:
     """leaderboard.csv and leaderboard.parquet: the lines of all tasks, one after the other."""
-    if before.tasks == now.tasks and before.large.files and lost.isdisjoint(before.large.files):
-        return before.large
     outputs = Outputs(out)
     csv = (content_of(part_file(folder, group, ".csv")) for group in groups)
     outputs.write_parts("leaderboard.csv", chain([csv_heading()], *csv))
-    tables = (read_table(part_file(folder, group, ".arrow")) for group in groups)
-    outputs.write("leaderboard.parquet", to_parquet(tables))
+    outputs.write("leaderboard.parquet", parquet)
     return outputs.unit()
 
 
