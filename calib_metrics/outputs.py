@@ -22,10 +22,11 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Makes the folder if there is none. After an error `path` is as it was. What a killed process of
     this machine left in the folder is removed.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_parts(path.parent.absolute())
-    part = path.with_name(f".{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+    _remove_parts(os.path.abspath(folder))
+    part = Path(folder, f".{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part")
     try:
         with naming(path):
             yield part
@@ -41,10 +42,10 @@ def _machine() -> str:
 
 
 @cache  # once for each folder, which may get thousands of files
-def _remove_parts(folder: Path) -> None:
+def _remove_parts(folder: str) -> None:
     if os.name == "nt":
         return  # where asking for a process would end it
-    for part in folder.glob(f".{_machine()}-*.part"):
+    for part in Path(folder).glob(f".{_machine()}-*.part"):
         owner = re.fullmatch(r"\.[0-9a-f]{8}-(\d+)-[0-9a-f]{16}\.part", part.name)
         if owner and _is_gone(int(owner[1])):
             part.unlink(missing_ok=True)
@@ -61,7 +62,7 @@ def _is_gone(process: int) -> bool:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Put the name of the file into errors of the system that lack one, such as of a full disk."""
     try:
         yield
@@ -71,7 +72,7 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> Path:
+def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> Path:
     """Replace the file at once: a reader sees the old content or the new, never part of it.
 
     content: whole, or in parts. Makes the folder if there is none, and returns `path`.

@@ -11,7 +11,8 @@ from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
 from calib_leaderboards.store.read import read_entries, read_kept_samples
 from calib_leaderboards.store.samples import Samples
-from calib_leaderboards.tables.formats import flat, to_arrow, to_parquet
+from calib_leaderboards.tables.formats import flat
+from calib_leaderboards.tables.parquet import to_parquet, to_table
 from calib_leaderboards.tables.rows import table_rows
 from calib_leaderboards.tables.words import TITLES
 from calib_metrics.outputs import write_atomically
@@ -133,7 +134,7 @@ def _dataset_files(entries: list[Entry], store: Path) -> Iterator[tuple[str, byt
         there = entry.samples.file is not None
         return read_kept_samples(store / entry_path(entry)) if there else None
 
-    yield "data/scores.parquet", to_parquet([to_arrow(flat(table_rows(entries, kept)))])
+    yield "data/scores.parquet", to_parquet([to_table(flat(table_rows(entries, kept)))])
     yield "data/samples.parquet", _samples(entries, store)
     yield (
         "README.md",

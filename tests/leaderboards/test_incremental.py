@@ -39,7 +39,11 @@ def added(store, rng, model=None):
         "setting": rng.choice(["3-shot", "3-shot", "0-shot_chat", "preview-5-of-40_3-shot"]),
     }
     samples = make_samples(names, 40, seed) if rng.random() < 0.9 else None
-    put(store, make_entry(methods=dict.fromkeys(names, scores), samples=samples, **options))
+    entry, packed = make_entry(methods=dict.fromkeys(names, scores), samples=samples, **options)
+    if rng.random() < 0.2:  # a group of rows of its own, in the same files
+        task = entry.task.model_copy(update={"version": "2.0"})
+        entry = entry.model_copy(update={"task": task})
+    put(store, (entry, packed))
 
 
 def removed(store, rng):
@@ -95,6 +99,42 @@ def test_a_better_score_moves_ranks_and_leaves_the_pages_of_other_models(tmp_pat
     assert contents(out) == from_nothing(store, tmp_path / "fresh")
 
 
+def test_entries_that_were_touched_and_have_the_same_content_make_nothing_anew(tmp_path):
+    store, out = tmp_path / "store", tmp_path / "out"
+    files = write_store(store, models=3, tasks=2)
+    build_store(store, out)
+    before = stamps(out)
+    for file in files:
+        os.utime(file, (10**9, 10**9))
+    build_store(store, out)
+    assert stamps(out) == before
+    files[0].write_bytes(files[0].read_bytes().replace(b"bfloat16", b"float162"))
+    os.utime(files[0], (10**9, 10**9))
+    build_store(store, out)
+    assert contents(out) == from_nothing(store, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "leaderboard.csv", "leaderboard.parquet", "site/index.html", "*"]
+)
+def test_an_output_that_was_altered_in_place_or_cut_is_made_again(tmp_path, name):
+    store, out = tmp_path / "store", tmp_path / "out"
+    write_store(store, models=3, tasks=2)
+    build_store(store, out)
+    made = contents(out)
+    for path in made if name == "*" else [name]:
+        state = (out / path).stat()
+        changed = made[path][:-1] + bytes([made[path][-1] ^ 1]) if made[path] else b"more"
+        (out / path).write_bytes(changed)
+        os.utime(out / path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    build_store(store, out)
+    assert contents(out) == made
+    for path in made if name == "*" else [name]:
+        (out / path).write_bytes(made[path][:-1])
+    build_store(store, out)
+    assert contents(out) == made
+
+
 def test_an_entry_that_changes_at_once_after_a_build_is_seen(tmp_path):
     """A file system's clock may not tell the two apart, and neither does the size."""
     store, out = tmp_path / "store", tmp_path / "out"
@@ -114,10 +154,13 @@ def test_numbers_that_came_with_a_clone_are_not_believed(tmp_path):
     build_store(store, out)
     made = contents(out)
     shutil.copytree(out / ".build", tmp_path / "forged")
-    for file in (tmp_path / "forged").rglob("*.jsonl"):
-        file.write_bytes(
-            file.read_bytes().replace(b'"brier_skill":{"value":', b'"brier_skill":{"value":1')
+    for file in (tmp_path / "forged").glob("*/*"):
+        kept = file.read_bytes()
+        forged = kept.replace(b'"brier_skill":[', b'"brier_skill":[1').replace(
+            b"skill,", b"skill,1"
         )
+        file.write_bytes(forged)
+        assert forged != kept or file.parent.name not in ("rows", "lines")
     shutil.rmtree(out / ".build")
     shutil.copytree(tmp_path / "forged", out / ".build")
     build_store(store, out)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calib_leaderboards.pages.overview import overview_page
+from calib_leaderboards.pages.overview import overview, overview_page
 from calib_leaderboards.pages.publish import build_store
 from calib_leaderboards.tables.overview import Pair
 from helpers.board_entries import make_entry, put
@@ -17,7 +17,7 @@ def pair(model, label, value, *, adapter="", sanity=False, whole=True, half=0.05
 def shown(*pairs):
     ordered = sorted(pairs, key=lambda each: (not each.whole, each.sanity, -each.value))
     pages = {each.model: f"model/{each.model}.html" for each in pairs}
-    return overview_page(["one", "two", "three"], ordered, pages)
+    return overview_page(overview(["one", "two", "three"], ordered, pages))
 
 
 def test_models_stand_by_their_best_method_and_adapters_below_their_model():

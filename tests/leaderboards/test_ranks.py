@@ -6,6 +6,7 @@ from scipy.stats import norm, ttest_rel
 
 import calib_metrics
 from calib_leaderboards.store.samples import Samples
+from calib_leaderboards.tables.of_entry import rows_of
 from calib_leaderboards.tables.paired import Column, column_of, paired_p, unpaired_p
 from calib_leaderboards.tables.rows import best_first, table_rows
 from calib_leaderboards.tables.settings import default_setting
@@ -144,6 +145,10 @@ def entry(setting, adapter=None, task="calib_worldfacts"):
     return make_entry(task=task, setting=setting, adapter=adapter, methods=methods)[0]
 
 
+def default_of(*entries):
+    return default_setting([rows_of(entry, "")[0] for entry in entries])
+
+
 def mains(*entries):
     return sorted(row.entry.setting.slug for row in table_rows(entries) if row.main)
 
@@ -153,10 +158,10 @@ def test_the_default_setting_is_the_one_that_the_tasks_file_declares():
     assert mains(entry("3-shot"), *others) == ["3-shot"]
     (table,) = tables_of(table_rows([entry("3-shot"), *others]))
     assert table.setting == "3-shot" and len(table.best_first) == 1 and len(table.folded) == 4
-    assert default_setting([entry("0-shot"), entry("5-shot", task="calib_nq_open")]) == "0-shot"
-    assert default_setting(
-        [entry(slug, task="calib_nq_open") for slug in ("0-shot", "5-shot")]
-    ) == ("5-shot")
+    assert default_of(entry("0-shot"), entry("5-shot", task="calib_nq_open")) == "0-shot"
+    assert default_of(*(entry(slug, task="calib_nq_open") for slug in ("0-shot", "5-shot"))) == (
+        "5-shot"
+    )
 
 
 def test_a_method_that_was_only_asked_with_options_stands_in_the_main_table_all_the_same():
@@ -170,9 +175,9 @@ def test_a_method_that_was_only_asked_with_options_stands_in_the_main_table_all_
 def test_of_other_tasks_it_is_that_of_most_entries_that_ask_plainly():
     slugs = ("0-shot_chat", "0-shot_chat_k-2", "5-shot", "0-shot")
     entries = [entry(slug, task="mine") for slug in slugs]
-    assert default_setting(entries) == "0-shot"
-    assert default_setting([*entries, entry("5-shot", "tuned", "mine")]) == "5-shot"
-    assert default_setting(entries[:1]) == "0-shot_chat"
+    assert default_of(*entries) == "0-shot"
+    assert default_of(*entries, entry("5-shot", "tuned", "mine")) == "5-shot"
+    assert default_of(*entries[:1]) == "0-shot_chat"
 
 
 def test_an_adapter_stands_with_what_it_says_of_the_models_own_answers():

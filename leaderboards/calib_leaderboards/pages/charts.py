@@ -6,7 +6,8 @@ import html
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from calib_leaderboards.store.entry import Metric, Reliability, RiskCoverage
+from calib_leaderboards.store.entry import Reliability, RiskCoverage
+from calib_leaderboards.tables.row import Cell
 from calib_leaderboards.tables.words import number
 
 # Colours are the page's variables; a standalone file carries its own.
@@ -32,7 +33,7 @@ _LONGEST, _LONGEST_SMALL = 34, 37  # characters of a label's two lines that fit 
 
 
 def bars(
-    rows: Sequence[tuple[str, str, Metric | None, bool]],
+    rows: Sequence[tuple[str, str, Cell | None, bool]],
     title: str,
     *,
     top: float | None = None,
@@ -178,7 +179,7 @@ def _svg(width: float, height: float, title: str, parts: Iterable[str], alone: b
     )
 
 
-def _described(title: str, rows: Iterable[tuple[str, str, Metric | None, bool]]) -> str:
+def _described(title: str, rows: Iterable[tuple[str, str, Cell | None, bool]]) -> str:
     values = (
         f"{_joined(label, more)} {'undefined' if m is None else number(m.value)}"
         for label, more, m, _ in rows

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib_leaderboards.pages.names import size_text
-from calib_leaderboards.store.entry import Metric, Reliability
+from calib_leaderboards.store.entry import Reliability
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.row import Cell, EntryRow, Group, TableRow
 from calib_leaderboards.tables.rows import direction, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import TITLES
@@ -73,7 +73,7 @@ def rank_script(ranks: Mapping[str, int]) -> bytes:
     return script("calibenchRanks", ranks)
 
 
-def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
+def task_script(table: Table[TableRow], pages: Mapping[str, str]) -> bytes:
     """The rows of a task, columns of repeated names as numbers into lists.
 
     An entry is [model, adapter, setting, samples file, key]; a row [entry, method, label, marks,
@@ -85,25 +85,24 @@ def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
     places = {name: place for place, name in enumerate(table.metrics)}
     made = []
     for row in table.rows:
-        entry = row.entry
         number = entries.of(
             (
-                models.of((entry.model.name, entry.model.parameters)),
+                models.of((row.model, row.parameters)),
                 adapters.of(row.adapter),
-                settings.of(entry.setting.slug),
-                int(entry.samples.file is not None),
+                settings.of(row.setting),
+                int(row.samples is not None),
                 row.key,
             )
         )
         made.append(
             [
                 number,
-                methods.of(row.score.method),
-                labels.of(row.score.label),
+                methods.of(row.method),
+                labels.of(row.label),
                 int(row.sanity) + 2 * int(row.main) + 4 * int(row.few),
                 row.rank,
-                row.score.n,
-                [[places[name], *_numbers(m)] for name, m in row.score.metrics.items()],
+                row.n,
+                [[places[name], *_numbers(m)] for name, m in row.metrics.items()],
             ]
         )
     return script(
@@ -129,7 +128,7 @@ def task_script(table: Table, pages: Mapping[str, str]) -> bytes:
     )
 
 
-def model_script(model: str, tables: Sequence[Table]) -> bytes:
+def model_script(model: str, tables: Sequence[Table[EntryRow]]) -> bytes:
     """The main rows of a model on every task with confidences, for its charts.
 
     A row is [label, adapter, marks, skill, ECE, AUROC, bins]; a score [value, low, high] or null; a
@@ -137,16 +136,16 @@ def model_script(model: str, tables: Sequence[Table]) -> bytes:
     """
     tasks = []
     for table in tables:
-        rows = [row for row in table.best_first if "ece" in row.score.metrics]
+        rows = [row for row in table.best_first if "ece" in row.metrics]
         if rows:
             tasks.append([table.title, table.setting, [_picture(row) for row in rows]])
     return script("calibenchModel", {"model": model, "tasks": tasks})
 
 
-def _picture(row: TableRow) -> list[Any]:
-    scores = [row.score.metrics.get(name) for name in ("brier_skill", "ece", "auroc")]
+def _picture(row: EntryRow) -> list[Any]:
+    scores = [row.metrics.get(name) for name in ("brier_skill", "ece", "auroc")]
     return [
-        row.score.label,
+        row.label,
         row.adapter,
         int(row.sanity) + 4 * int(row.few),
         *(None if score is None else _numbers(score) for score in scores),
@@ -167,7 +166,7 @@ def samples_script(key: str, packed: bytes) -> bytes:
     return f'calibenchSamples({to_json(key)},"{content}");\n'.encode("ascii")
 
 
-def _numbers(metric: Metric) -> list[float | None]:
+def _numbers(metric: Cell) -> list[float | None]:
     return [_short(value) for value in (metric.value, metric.low, metric.high)]
 
 

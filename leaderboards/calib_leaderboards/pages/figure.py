@@ -10,7 +10,7 @@ from pathlib import Path
 from calib_leaderboards.pages.models import bar_rows
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import slug
-from calib_leaderboards.tables.row import TableRow
+from calib_leaderboards.tables.row import EntryRow
 from calib_leaderboards.tables.rows import preview, table_rows
 from calib_leaderboards.tables.table import tables_of
 from calib_metrics import Score, plots
@@ -40,14 +40,14 @@ def bar_figures(entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
                 }
                 for (label, which), row in zip(labels, shown, strict=True)
             ]
-            models = ", ".join(sorted({row.entry.model.name for row in shown}))
+            models = ", ".join(sorted({row.model for row in shown}))
             title = ", ".join(filter(None, [task, preview(shown).partition(";")[0]]))
             stem = Path(folder, name)
             for path in plots.bar_chart(bars, stem, model=_drawable(models), task=_drawable(title)):
                 yield f"figures/{name}_bars{path.suffix}", path.read_bytes()
 
 
-def _score(row: TableRow, name: str) -> Score:
+def _score(row: EntryRow, name: str) -> Score:
     metric, score = row.score.metrics[name], row.score
     counts = {"n": score.n - score.n_missing, "n_missing": score.n_missing}
     return Score.from_dict({"name": name, **counts, **metric.model_dump()})

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import calib_metrics
 import harness_tasks
-from calib_leaderboards.pages.outputs import Seen, seen
+from calib_leaderboards.pages.outputs import stamp
 from calib_leaderboards.store.paths import refuse_special
 
-ENTRY, SAMPLES = ".json", ".samples.jsonl.gz"
+ENTRY, SAMPLES = _KNOWN = ".json", ".samples.jsonl.gz"
 _LIBRARIES = ("jinja2", "numpy", "pyarrow", "pydantic", "scipy")
 _HERE = Path(__file__).parent
 _PROGRAM = (
@@ -25,33 +25,48 @@ _PROGRAM = (
 )
 
 
-def files_seen(store: Path) -> dict[str, tuple[Seen, Seen | None]]:
-    """Of each entry by its path in the store: what `stat` says of its file and of its samples.
+class Folder(NamedTuple):
+    """What was seen of the entries and their samples in a folder of the store.
+
+    digest: of their names and stamps. newest: the last of their changes, in nanoseconds.
+    """
+
+    digest: str
+    newest: int
+
+
+def files_seen(store: Path) -> tuple[dict[str, Folder], list[str]]:
+    """What was seen of each folder by its path in the store, and the paths of all entries.
 
     Hidden files and folders are passed over. Raises ValueError for links, pipes and devices.
     """
-    found = dict(_files(store, ""))
-    return {
-        path: (state, found.get(path.removesuffix(ENTRY) + SAMPLES))
-        for path, state in sorted(found.items())
-        if path.endswith(ENTRY)
-    }
-
-
-def _files(store: Path, below: str) -> Iterator[tuple[str, Seen]]:
-    with os.scandir(f"{store}/{below}") as found:
-        for each in found:
-            name = each.name
-            if name.startswith("."):
-                continue
-            path = f"{below}{name}"
-            if each.is_dir(follow_symlinks=False):
-                yield from _files(store, f"{path}/")
-                continue
-            if not each.is_file(follow_symlinks=False):
-                refuse_special(store, Path(path))
-            if name.endswith((ENTRY, SAMPLES)):
-                yield path, seen(each.stat(follow_symlinks=False))
+    folders: dict[str, Folder] = {}
+    entries: list[str] = []
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        found: list[str] = []
+        times: list[int] = []
+        with os.scandir(f"{store}/{below}") as inside:
+            for each in inside:
+                name = each.name
+                if name.startswith("."):
+                    continue
+                if not each.is_file(follow_symlinks=False):
+                    if each.is_dir(follow_symlinks=False):
+                        waiting.append(f"{below}{name}/")
+                    else:
+                        refuse_special(store, Path(below, name))
+                elif name.endswith(_KNOWN):
+                    state = each.stat(follow_symlinks=False)
+                    found.append(f"{name}/{stamp(state)}")  # no name has a slash
+                    times += state.st_mtime_ns, state.st_ctime_ns
+                    if name.endswith(ENTRY):
+                        entries.append(f"{below}{name}")
+        if found:
+            text = "/".join(sorted(found)).encode("utf-8", "surrogatepass")
+            folders[below] = Folder(hashlib.sha256(text).hexdigest(), max(times))
+    return folders, entries
 
 
 @cache

@@ -2,69 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from calib_leaderboards.pages.outputs import Seen, seen
-from calib_leaderboards.pages.survey import Facts, Item
-from calib_leaderboards.tables.overview import Skill
-from calib_leaderboards.tables.row import Group
+from calib_leaderboards.pages.index import Folder
+from calib_leaderboards.pages.outputs import Unit, stamp
+from calib_leaderboards.tables.row import Group, group_from
 from calib_metrics.outputs import write_atomically
 
 FOLDER = ".build"
 _STATE = "state.json"
 _PAGES = "site/", "figures/"
-_FORMAT = "calibench-build/1"
-
-
-class Unit(NamedTuple):
-    """Files that are made together. key: of what they are made of."""
-
-    key: str
-    files: dict[str, Seen]
+_FORMAT = "calibench-build/2"
 
 
 @dataclass
 class Kept:
-    """The last build.
+    """The last build. What it read of the entries is in files of its own, see `survey`.
 
     Attributes:
         program: of which version of the program, and with which link to the store.
         began: when, in nanoseconds.
-        entries: of each path: what was seen of the entry's file and of its samples, and the entry.
-        groups: of each group of rows: what the survey said.
+        folders: those of the store, and what was seen of their files.
+        tasks: the unit of each group of rows.
         models: the unit of each model, and that of its ranks.
         pairs: of each row of the overview: the key of its interval, and the interval.
-        shared: files of no task and no model alone.
-        own: the files in the folder of this one, and what was seen of them.
+        large: the tables of all tasks.
+        shared: other files of no task and no model alone.
+        own: the files in the folder of this one, and their stamps.
     """
 
     format: str = _FORMAT
     program: str = ""
     began: int = 0
-    entries: dict[str, tuple[Seen, Seen | None, Item]] = field(default_factory=dict)
-    groups: list[tuple[Group, Facts]] = field(default_factory=list)
+    folders: dict[str, Folder] = field(default_factory=dict)
     tasks: list[tuple[Group, Unit]] = field(default_factory=list)
     models: dict[str, tuple[Unit, Unit]] = field(default_factory=dict)
     pairs: dict[str, tuple[str, float | None, float | None]] = field(default_factory=dict)
-    shared: dict[str, Seen] = field(default_factory=dict)
-    own: dict[str, Seen] = field(default_factory=dict)
+    large: Unit = Unit("", [], "")
+    shared: Unit = Unit("", [], "")
+    own: dict[str, str] = field(default_factory=dict)
 
-    def files(self) -> dict[str, Seen]:
-        """All files that it wrote."""
-        found = dict(self.shared)
+    def units(self) -> Iterator[Unit]:
+        """All that it wrote."""
+        yield self.large
+        yield self.shared
         for _, task in self.tasks:
-            found |= task.files
+            yield task
         for units in self.models.values():
-            for unit in units:
-                found |= unit.files
-        return found
+            yield from units
+
+    def files(self) -> set[str]:
+        """The names of all files that it wrote."""
+        return {name for unit in self.units() for name in unit.files}
 
 
-def load_kept(folder: Path, program: str) -> tuple[Kept, dict[str, Seen]]:
+def load_kept(folder: Path, program: str) -> tuple[Kept, set[str]]:
     """The last build, empty if there is none of this program, and all files that it wrote.
 
     What lies in the folder is believed only if a build on this machine wrote it and ended: numbers
@@ -77,7 +74,7 @@ def load_kept(folder: Path, program: str) -> tuple[Kept, dict[str, Seen]]:
             raise ValueError(
                 f"'{path}' is a symbolic link, and files in it would be removed; remove the link."
             )
-    kept, files = Kept(), dict[str, Seen]()
+    kept, files = Kept(), set[str]()
     try:
         read = _read((folder / _STATE).read_bytes())
         files = read.files()
@@ -85,7 +82,7 @@ def load_kept(folder: Path, program: str) -> tuple[Kept, dict[str, Seen]]:
         pass  # there is none, or it is damaged
     else:
         if not read.own or read.own != _own(folder):
-            files = {name: state for name, state in files.items() if name.startswith(_PAGES)}
+            files = {n for n in files if isinstance(n, str) and n.startswith(_PAGES)}
         elif read.program == program:
             kept = read
     for name in _own(folder).keys() - kept.own.keys():
@@ -108,28 +105,16 @@ def _read(content: bytes) -> Kept:
     if data["format"] != _FORMAT:
         raise ValueError("The format is another.")
     kept = Kept(**data)
-    kept.entries = {
-        path: (state, packed, Item(sha, samples, model, parameters, _group(group)))
-        for path, (state, packed, item) in data["entries"].items()
-        for sha, samples, model, parameters, group in [item]
-    }
-    kept.groups = [
-        (_group(group), Facts(rows, confidences, shown, [Skill(*skill) for skill in skills]))
-        for group, (rows, confidences, shown, skills) in data["groups"]
-    ]
-    kept.tasks = [(_group(group), Unit(*unit)) for group, unit in data["tasks"]]
+    kept.folders = {path: Folder(*found) for path, found in kept.folders.items()}
+    kept.tasks = [(group_from(group), Unit(*unit)) for group, unit in data["tasks"]]
     kept.models = {
         name: (Unit(*one), Unit(*ranks)) for name, (one, ranks) in data["models"].items()
     }
     kept.pairs = {who: (mark, low, high) for who, (mark, low, high) in data["pairs"].items()}
+    kept.large, kept.shared = Unit(*data["large"]), Unit(*data["shared"])
     return kept
 
 
-def _group(parts: list[str]) -> Group:
-    task, version, questions = parts
-    return task, version, questions
-
-
-def _own(folder: Path) -> dict[str, Seen]:
+def _own(folder: Path) -> dict[str, str]:
     files = (path for path in folder.glob("*/*") if not path.is_dir())
-    return {path.relative_to(folder).as_posix(): seen(path.lstat()) for path in sorted(files)}
+    return {path.relative_to(folder).as_posix(): stamp(path.lstat()) for path in sorted(files)}

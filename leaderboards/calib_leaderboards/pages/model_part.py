@@ -9,23 +9,26 @@ from typing import NamedTuple
 from calib_leaderboards.pages.data import model_file, model_script, samples_script
 from calib_leaderboards.pages.index import ENTRY
 from calib_leaderboards.pages.models import model_page
-from calib_leaderboards.pages.outputs import Outputs, Seen
+from calib_leaderboards.pages.outputs import Outputs, Unit
 from calib_leaderboards.pages.render import render
 from calib_leaderboards.pages.survey import packed_samples
 from calib_leaderboards.store.entry import entry_from_json
 from calib_leaderboards.store.read import read_small
-from calib_leaderboards.tables.row import Group, TableRow
+from calib_leaderboards.tables.of_entry import rows_of
+from calib_leaderboards.tables.row import EntryRow, Group
 from calib_leaderboards.tables.table import tables_of
 
 
 class ModelJob(NamedTuple):
     """A model to publish.
 
-    entries: their paths and sha256 of their samples. main: the rows (key, method) that stand in
-    main tables. titles: of its groups. preview: whether a row of the board is of a part of a task.
+    key: of its unit. entries: their paths and sha256 of their samples. main: the rows (key, method)
+    that stand in main tables. titles: of its groups. preview: whether a row of the board is of a
+    part of a task.
     """
 
     name: str
+    key: str
     page: str
     entries: Sequence[tuple[str, str | None]]
     main: frozenset[tuple[str, str]]
@@ -33,17 +36,16 @@ class ModelJob(NamedTuple):
     preview: bool
 
 
-def model_part(store: Path, out: Path, job: ModelJob) -> dict[str, Seen]:
-    """Write the page of a model and its scripts; return the files, and what was seen of them."""
+def model_part(store: Path, out: Path, job: ModelJob) -> Unit:
+    """Write the page of a model and its scripts."""
     outputs = Outputs(out)
-    rows = []
+    rows: list[EntryRow] = []
     for path, sha256 in job.entries:
         entry = entry_from_json(read_small(store / path), f"'{store}/{path}'")
         key = path.removesuffix(ENTRY)
-        rows += [
-            TableRow(entry, score, key, main=(key, score.method) in job.main)
-            for score in entry.scores
-        ]
+        for row in rows_of(entry, key):
+            row.main = (key, row.method) in job.main
+            rows.append(row)
         packed = packed_samples(store, path, sha256)
         if packed is not None:
             outputs.write(f"site/samples/{key}.js", samples_script(key, packed))
@@ -52,4 +54,4 @@ def model_part(store: Path, out: Path, job: ModelJob) -> dict[str, Seen]:
     outputs.write(f"site/{model_file(job.name)}", model_script(job.name, tables))
     page = render("model.html", root="../", here="", model=model_page(tables), preview=job.preview)
     outputs.write(f"site/{job.page}", page)
-    return outputs.written
+    return outputs.unit(job.key)

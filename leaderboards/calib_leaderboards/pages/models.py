@@ -13,8 +13,8 @@ from calib_leaderboards.pages.data import rank_file
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.paths import entry_path
-from calib_leaderboards.tables.row import TableRow
-from calib_leaderboards.tables.rows import best_first, direction, metric_names
+from calib_leaderboards.tables.row import EntryRow, TableRow
+from calib_leaderboards.tables.rows import Row, best_first, direction, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, heading, interval, number
 
@@ -23,7 +23,7 @@ _MOST_OPEN = 3  # a page with at most this many entries begins unfolded
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-def model_page(tables: Sequence[Table]) -> dict[str, Any]:
+def model_page(tables: Sequence[Table[EntryRow]]) -> dict[str, Any]:
     """The values of model.html for the tables of one model."""
     rows = [row for table in tables for row in table.rows]
     models = [row.entry.model for row in rows]
@@ -47,7 +47,7 @@ def model_page(tables: Sequence[Table]) -> dict[str, Any]:
     }
 
 
-def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[TableRow]]:
+def bar_rows(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[Row]]:
     """The rows that a figure about one task compares, and two texts for each.
 
     The texts: the label of its method, and which of the figure's models and adapters it has ("" if
@@ -56,30 +56,30 @@ def bar_rows(rows: Sequence[TableRow]) -> tuple[list[tuple[str, str]], list[Tabl
     Left out are other settings than the task's default, sanity rows, and all but the best if there
     are many.
     """
-    known = [row for row in rows if row.main and "ece" in row.score.metrics and not row.sanity]
+    known = [row for row in rows if row.main and "ece" in row.metrics and not row.sanity]
     best = (
         {id(row) for row in best_first(known, metric_names(known)[0])[:_MOST_BARS]} if known else ()
     )
     shown = sorted((row for row in known if id(row) in best), key=lambda row: bool(row.adapter))
-    models = {row.entry.model.name for row in shown}
+    models = {row.model for row in shown}
     adapters = {row.adapter for row in shown} - {""}
     settings: dict[tuple[str, str, str], set[str]] = {}
     for row in shown:
-        settings.setdefault(_who(row), set()).add(row.entry.setting.slug)
+        settings.setdefault(_who(row), set()).add(row.setting)
 
-    def which(row: TableRow) -> str:
+    def which(row: Row) -> str:
         parts = [
-            row.entry.model.name if len(models) > 1 else "",
+            row.model if len(models) > 1 else "",
             row.adapter if len(adapters) > 1 else "",
-            row.entry.setting.slug if len(settings[_who(row)]) > 1 else "",
+            row.setting if len(settings[_who(row)]) > 1 else "",
         ]
         return ", ".join(filter(None, parts))
 
-    return [(row.score.label, which(row)) for row in shown], shown
+    return [(row.label, which(row)) for row in shown], shown
 
 
 def _who(row: TableRow) -> tuple[str, str, str]:
-    return row.score.label, row.entry.model.name, row.adapter
+    return row.label, row.model, row.adapter
 
 
 def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
@@ -93,7 +93,7 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     drawn = []
     for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
         values = [
-            (*label, row.score.metrics.get(name), bool(row.adapter))
+            (*label, row.metrics.get(name), bool(row.adapter))
             for label, row in zip(labels, shown, strict=True)
         ]
         drawn.append(
@@ -102,16 +102,16 @@ def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
     return drawn
 
 
-def shown_metrics(table: Table) -> Sequence[str]:
+def shown_metrics(table: Table[Row]) -> Sequence[str]:
     """The metrics that have columns in a task's table."""
     if any(name in table.metrics for name in ("brier_skill", "ece", "auroc", "brier")):
         return [name for name in (*MAIN, "answered") if name in table.metrics]
     return table.metrics[:6]
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: Table[EntryRow]) -> dict[str, Any]:
     names = shown_metrics(table)
-    entries: dict[str, list[TableRow]] = {}
+    entries: dict[str, list[EntryRow]] = {}
     for row in table.rows:
         entries.setdefault(row.key, []).append(row)
     return {
@@ -120,7 +120,7 @@ def _table(table: Table) -> dict[str, Any]:
         "version": table.group[1],
         "preview": table.preview,
         "notes": table.notes,
-        "n": ", ".join(f"{n:,}" for n in sorted({row.score.n for row in table.rows})),
+        "n": ", ".join(f"{n:,}" for n in sorted({row.n for row in table.rows})),
         "bars": [Markup(chart) for chart in bar_charts(table.rows)],
         "head": table.head(names),
         "how_to_read": table.how_to_read,
@@ -133,7 +133,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
     cells = []
     for name in names:
-        metric = row.score.metrics.get(name)
+        metric = row.metrics.get(name)
         cells.append(
             {
                 "value": number(metric.value) if metric else "",
@@ -142,17 +142,17 @@ def _row(row: TableRow, names: Sequence[str]) -> dict[str, Any]:
             }
         )
     return {
-        "id": anchor(row.key, row.score.method),
-        "label": row.score.label,
+        "id": anchor(row.key, row.method),
+        "label": row.label,
         "adapter": row.adapter,
-        "setting": row.entry.setting.slug,
+        "setting": row.setting,
         "sanity": row.sanity,
         "cells": cells,
-        "n": f"{row.score.n:,}",
+        "n": f"{row.n:,}",
     }
 
 
-def _entry(rows: Sequence[TableRow]) -> dict[str, Any]:
+def _entry(rows: Sequence[EntryRow]) -> dict[str, Any]:
     entry = rows[0].entry
     who = f"with {rows[0].adapter}, " if rows[0].adapter else ""
     return {
@@ -164,7 +164,7 @@ def _entry(rows: Sequence[TableRow]) -> dict[str, Any]:
     }
 
 
-def _score(row: TableRow) -> dict[str, Any]:
+def _score(row: EntryRow) -> dict[str, Any]:
     score = row.score
     drawn = []
     if score.reliability and any(score.reliability.count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from calib_leaderboards.pages.data import model_file, script
 from calib_leaderboards.pages.names import counted
@@ -17,40 +17,59 @@ _NAMED = 3  # methods that the sentence over the table names
 _BEST, _ABOVE, _BELOW, _PARTIAL = 1, 2, 4, 8  # marks of a cell
 
 
-def overview_page(
-    core: Sequence[str], pairs: Sequence[Pair], pages: Mapping[str, str]
-) -> dict[str, Any]:
-    """The values of index.html. core: titles of the core tasks."""
+class Overview(NamedTuple):
+    """The table of models by methods.
+
+    methods: each with whether it is there to be beaten. rows: model, page, adapter and cells of
+    each; a cell is [mean, interval, tasks, marks] or None.
+    """
+
+    answer: str
+    how: str
+    tasks: Sequence[str]
+    methods: list[tuple[str, bool]]
+    rows: list[dict[str, Any]]
+
+
+def overview(core: Sequence[str], pairs: Sequence[Pair], pages: Mapping[str, str]) -> Overview:
+    """The table of all pairs. core: titles of the core tasks."""
     best = _best(pairs)
     labels, sanity = _labels(pairs), _sanity(pairs)
-    rows = _rows(pairs, labels, best, pages)
+    return Overview(
+        _answer(best),
+        _how(core, pairs),
+        core,
+        [(label, label in sanity) for label in labels],
+        _rows(pairs, labels, best, pages),
+    )
+
+
+def overview_page(made: Overview) -> dict[str, Any]:
+    """The values of index.html."""
     return {
-        "answer": _answer(best),
-        "how": _how(core, pairs),
-        "tasks": core,
-        "methods": [(label, label in sanity) for label in labels],
-        "rows": rows[:MOST],
-        "all": len(rows),
+        "answer": made.answer,
+        "how": made.how,
+        "tasks": made.tasks,
+        "methods": made.methods,
+        "rows": made.rows[:MOST],
+        "all": len(made.rows),
         "marks": {"best": _BEST, "above": _ABOVE, "below": _BELOW, "partial": _PARTIAL},
     }
 
 
-def overview_scripts(
-    pairs: Sequence[Pair], pages: Mapping[str, str]
-) -> Iterator[tuple[str, bytes]]:
+def overview_scripts(made: Overview) -> Iterator[tuple[str, bytes]]:
     """data/overview.js: [[model, its script], methods, rows, parts]; and parts of more rows.
 
     A row is [model, page, adapter, cells]; a cell [mean, interval, tasks, marks] or null. The marks
     are added up: 1 for the best of its model, 2 for an interval above 0, 4 for one below, 8 for a
     mean over only some of the tasks.
     """
-    labels, sanity = _labels(pairs), _sanity(pairs)
-    rows = _rows(pairs, labels, _best(pairs), pages)
+    rows = made.rows
     rest = rows[MOST:]
     parts = [rest[start : start + _PART] for start in range(0, len(rest), _PART)]
     models = list(dict.fromkeys(row["model"] for row in rows))
     listed = [[model, model_file(model)] for model in models]
-    methods = [[label, int(label in sanity)] for label in labels]
+    methods = [[label, int(sanity)] for label, sanity in made.methods]
     yield "data/overview.js", script("calibenchOverview", [listed, methods, len(rows), len(parts)])
     for place, part in enumerate(parts):
         yield (

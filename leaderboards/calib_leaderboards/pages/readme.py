@@ -101,7 +101,7 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def task_section(table: Table, figures: Sequence[str]) -> str:
+def task_section(table: Table[TableRow], figures: Sequence[str]) -> str:
     """The section of a task. figures: paths of its charts."""
     names = shown_metrics(table)
     rows = table.best_first
@@ -128,20 +128,20 @@ def task_section(table: Table, figures: Sequence[str]) -> str:
 
 
 def _cells(
-    table: Table, rows: Sequence[TableRow], names: Sequence[str], first: Sequence[str]
+    table: Table[TableRow], rows: Sequence[TableRow], names: Sequence[str], first: Sequence[str]
 ) -> str:
     texts = {
         "Rank": lambda row: "" if row.rank is None else str(row.rank),
-        "Model": lambda row: escape(row.entry.model.name),
+        "Model": lambda row: escape(row.model),
         "Adapter": lambda row: escape(row.adapter),
-        "Method": lambda row: ("*{}*" if row.sanity else "{}").format(escape(row.score.label)),
-        "Setting": lambda row: escape(row.entry.setting.slug),
+        "Method": lambda row: ("*{}*" if row.sanity else "{}").format(escape(row.label)),
+        "Setting": lambda row: escape(row.setting),
     }
     body = [
         [
             *(texts[name](row) for name in first),
             *(_score(row, name, name == table.main_metric) for name in names),
-            f"{row.score.n:,}",
+            f"{row.n:,}",
         ]
         for row in rows
     ]
@@ -152,7 +152,7 @@ def _cells(
 
 
 def _score(row: TableRow, name: str, main: bool) -> str:
-    metric = row.score.metrics.get(name)
+    metric = row.metrics.get(name)
     if metric is None:
         return ""
     span = interval(metric) if main or name in ("ece", "auroc") else ""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from calib_leaderboards.pages.data import board_script
 from calib_leaderboards.pages.names import counted, size_text
-from calib_leaderboards.pages.overview import overview_page, overview_scripts
+from calib_leaderboards.pages.overview import overview, overview_page, overview_scripts
 from calib_leaderboards.pages.render import render
 from calib_leaderboards.tables.overview import Pair
 from calib_leaderboards.tables.row import Group
@@ -51,11 +51,11 @@ def site_files(
         counted(len(tasks), "task"),
     ]
     pages = {name: model.page for name, model in models.items()}
+    made = overview(core, pairs, pages)
     if pairs:
-        for name, content in overview_scripts(pairs, pages):
+        for name, content in overview_scripts(made):
             yield f"site/{name}", content
-    shown = overview_page(core, pairs, pages)
-    yield page("index.html", "Overview", counts=counts, overview=shown)
+    yield page("index.html", "Overview", counts=counts, overview=overview_page(made))
     yield page("tasks.html", "Tasks", counts=counts)
     yield page("compare.html", "Compare two")
     listed = [

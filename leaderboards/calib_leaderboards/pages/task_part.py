@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from calib_leaderboards.pages.data import task_file, task_script
 from calib_leaderboards.pages.index import ENTRY
 from calib_leaderboards.pages.models import bar_charts
-from calib_leaderboards.pages.outputs import Outputs, Seen
+from calib_leaderboards.pages.outputs import Outputs, Unit
 from calib_leaderboards.pages.readme import MOST_ROWS, task_section
-from calib_leaderboards.pages.survey import kept_entries, lines_file, packed_samples
-from calib_leaderboards.store.entry import Entry
+from calib_leaderboards.pages.survey import KeptRow, kept_rows, packed_samples, part_file
 from calib_leaderboards.store.paths import slug
 from calib_leaderboards.store.samples import Samples, samples_from_bytes
-from calib_leaderboards.tables.formats import csv_lines, flat, latex_table, to_arrow
+from calib_leaderboards.tables.formats import csv_filled, latex_table
 from calib_leaderboards.tables.overview import RESAMPLES, Skill, skill_draws
+from calib_leaderboards.tables.parquet import read_table, with_ranks, write_table
 from calib_leaderboards.tables.row import Group
-from calib_leaderboards.tables.rows import rank, unranked_rows
+from calib_leaderboards.tables.rows import rank
 from calib_leaderboards.tables.table import tables_of
 from calib_metrics.outputs import write_atomically
 
 
-class Row(NamedTuple):
-    """Whether a method of an entry is in the main table, and its rank."""
+class TaskPart(NamedTuple):
+    """What a task gives to the files that show several tasks, and its own files.
 
-    key: str
-    method: str
-    main: bool
-    rank: int | None
-
-
-class TaskPart(BaseModel):
-    """What a task gives to the files that show several tasks.
-
-    files: those of the task alone, and what was seen of them.
+    rows: key and method of each, whether it is in the main table, and its rank.
     """
 
     readme: str
     latex: str
-    rows: list[Row]
-    files: dict[str, Seen]
+    rows: list[tuple[str, str, bool, int | None]]
+    unit: Unit
 
 
 class TaskJob(NamedTuple):
     """A task to publish, and rows of the overview whose resamples are wanted.
 
-    publish: whether the task is to be published, or only those rows are wanted. pages: of the
-    models. draws: the file to write the resamples to.
+    key: of its unit. publish: whether the task is to be published, or only those rows are wanted.
+    pages: of the models. draws: the file to write the resamples to.
     """
 
     group: Group
+    key: str
     publish: bool
     title: str
     pages: Mapping[str, str]
@@ -79,39 +69,19 @@ def task_part(store: Path, out: Path, kept: Path, job: TaskJob) -> None:
         _draw(job, read)
 
 
-def part_file(kept: Path, group: Group, ending: str) -> Path:
-    """Where something about a task is kept between builds."""
-    digest = hashlib.sha256("\n".join(group).encode("utf-8", "surrogatepass")).hexdigest()
-    return kept / "tasks" / f"{digest[:32]}{ending}"
-
-
 def kept_part(kept: Path, group: Group) -> TaskPart:
     """The part of a task as it was last made."""
-    return TaskPart.model_validate_json(part_file(kept, group, ".json").read_bytes())
-
-
-def forget(kept: Path, groups: Collection[Group]) -> None:
-    """Remove what is kept of tasks that are not among `groups`."""
-    names = {part_file(kept, group, "").name for group in groups}
-    tasks = {lines_file(kept, slug(group[0])) for group in groups}
-    for file in (kept / "tasks").iterdir():
-        if file.name.partition(".")[0] not in names:
-            file.unlink()
-    for file in (kept / "entries").iterdir():
-        if file not in tasks:
-            file.unlink()
+    content = part_file(kept, group, ".json").read_bytes()
+    readme, latex, rows, unit = from_json(content)
+    return TaskPart(readme, latex, rows, Unit(*unit))
 
 
 def _publish(out: Path, kept: Path, job: TaskJob, read: Read) -> None:
     group, outputs = job.group, Outputs(out)
-    rows = unranked_rows(kept_entries(kept, group))
-    keys = {id(row.entry): row.key for row in rows}
-
-    def samples(entry: Entry) -> Samples | None:
-        return read(keys[id(entry)], entry.samples.sha256)
-
+    found = [each for each in kept_rows(kept, slug(group[0])) if each.row.group == group]
+    rows = [each.row for each in found]
     tests = part_file(kept, group, ".tests.json")
-    made = rank(rows, samples, _known(tests))
+    made = rank(rows, lambda row: read(row.key, row.samples), _known(tests))
     write_atomically(tests, to_json(made))
     (table,) = tables_of(rows, {group: job.title})
     stem = f"figures/{slug('_'.join(filter(None, (group[0], group[2][:8]))))}"
@@ -120,21 +90,36 @@ def _publish(out: Path, kept: Path, job: TaskJob, read: Read) -> None:
         figures.append(f"{stem}_{name}.svg")  # there may be none
         outputs.write(figures[-1], chart.encode("utf-8"))
     outputs.write(f"site/{task_file(group)}", task_script(table, job.pages))
-    lines = flat(rows)
-    write_atomically(part_file(kept, group, ".csv"), csv_lines(lines))
-    write_atomically(part_file(kept, group, ".arrow"), to_arrow(lines))
+    _keep_lines(kept, group, found, table.main_metric)
     part = TaskPart(
         readme=task_section(table, figures),
         latex=latex_table(table, MOST_ROWS),
-        rows=[Row(row.key, row.score.method, row.main, row.rank) for row in rows],
-        files=outputs.written,
+        rows=[(row.key, row.method, row.main, row.rank) for row in rows],
+        unit=outputs.unit(job.key),
     )
-    write_atomically(part_file(kept, group, ".json"), part.model_dump_json().encode("utf-8"))
+    write_atomically(part_file(kept, group, ".json"), to_json(list(part)))
+
+
+def _keep_lines(kept: Path, group: Group, found: Sequence[KeptRow], ranked_by: str) -> None:
+    """Keep the lines of the large tables with what the rows gained beside each other."""
+    main, ranks = list[bool](), list[int | None]()
+
+    def csv() -> Iterator[bytes]:
+        for row, lines in found:
+            names = list(row.metrics)
+            place = names.index(ranked_by) if ranked_by in row.metrics else 0
+            yield csv_filled(lines, row.main, row.rank, place)
+            main.extend([row.main] * len(names))
+            ranks.extend(row.rank if name == ranked_by else None for name in names)
+
+    write_atomically(part_file(kept, group, ".csv"), csv())
+    file = part_file(kept, group, ".arrow")
+    write_atomically(file, write_table(with_ranks(read_table(file), main, ranks)))
 
 
 def _known(file: Path) -> dict[str, float]:
     try:
-        return TypeAdapter(dict[str, float]).validate_json(file.read_bytes())
+        return dict(from_json(file.read_bytes()))
     except (OSError, ValueError):
         return {}
 

@@ -108,9 +108,9 @@ def describe_setting(run: Run, task: Task, log: Log) -> Setting:
     )
 
 
-def preview_note(setting: Setting) -> str:
+def preview_note(slug: str) -> str:
     """The note in a table on a run that asked only some of the questions; "" for a complete one."""
-    if found := _PREVIEW.match(setting.slug):
+    if found := _PREVIEW.match(slug):
         asked, whole = (f"{int(number):,}" for number in found.groups())
         return f"preview: {asked} of {whole} questions; cannot be added to a leaderboard"
     return ""

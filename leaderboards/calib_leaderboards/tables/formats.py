@@ -1,4 +1,4 @@
-"""All rows as one table in CSV and Parquet, and the tables of tasks in LaTeX."""
+"""All rows as one table, in CSV too, and the tables of tasks in LaTeX."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from calib_leaderboards.store.entry import Metric
-from calib_leaderboards.tables.row import Group, TableRow
-from calib_leaderboards.tables.rows import metric_names
+from calib_leaderboards.tables.row import Cell, EntryRow, TableRow
+from calib_leaderboards.tables.rows import by_group, metric_names
 from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import MAIN, interval, number
 
@@ -69,69 +68,71 @@ COLUMNS = (
     "samples_sha256",
     "entry",
 )
+MAIN_PLACE, RANK_PLACE = COLUMNS.index("default_setting"), COLUMNS.index("rank")
+_METRIC, _AFTER = COLUMNS.index("metric"), COLUMNS.index("date")
+_MAIN_MARK, _RANK_MARK = b"\x01", b"\x02"  # which `_cell` lets through in no text
 
 
-def flat(rows: Iterable[TableRow]) -> list[tuple[Any, ...]]:
+def flat(rows: Iterable[EntryRow]) -> list[tuple[Any, ...]]:
     """One tuple of `COLUMNS` for each row and metric; unknown values are None.
 
     A row's rank is given with the metric that its table is ranked by.
     """
     rows = list(rows)
-    groups: dict[Group, list[TableRow]] = {}
-    for row in rows:
-        groups.setdefault(row.group, []).append(row)
-    ranked_by = {group: metric_names(members)[0] for group, members in groups.items()}
-    lines = []
-    for row in rows:
-        entry, score = row.entry, row.score
-        model, task, setting, origin = entry.model, entry.task, entry.setting, entry.provenance
-        adapter = model.adapter
-        before = (
-            model.name,
-            model.revision,
-            model.parameters,
-            model.dtype,
-            *((adapter.name, adapter.use, adapter.sha256) if adapter else (None, None, None)),
-            task.name,
-            task.version,
-            task.source,
-            task.split,
-            setting.slug,
-            row.main,
-            setting.num_fewshot,
-            setting.chat_template,
-            setting.system_prompt,
-            setting.answers,
-            score.method,
-            score.label,
-            score.elicitation,
-            row.sanity,
+    ranked_by = {group: metric_names(members)[0] for group, members in by_group(rows).items()}
+    return [line for row in rows for line in row_lines(row, ranked_by[row.group])]
+
+
+def row_lines(row: EntryRow, ranked_by: str) -> list[tuple[Any, ...]]:
+    """The tuples of `flat` of one row. ranked_by: the metric that shows the rank."""
+    entry, score = row.entry, row.score
+    model, task, setting, origin = entry.model, entry.task, entry.setting, entry.provenance
+    adapter = model.adapter
+    before = (
+        model.name,
+        model.revision,
+        model.parameters,
+        model.dtype,
+        *((adapter.name, adapter.use, adapter.sha256) if adapter else (None, None, None)),
+        task.name,
+        task.version,
+        task.source,
+        task.split,
+        setting.slug,
+        row.main,
+        setting.num_fewshot,
+        setting.chat_template,
+        setting.system_prompt,
+        setting.answers,
+        score.method,
+        score.label,
+        score.elicitation,
+        row.sanity,
+    )
+    after = (
+        origin.date,
+        origin.data_fingerprint,
+        origin.prompts_sha256,
+        origin.samples.sha256,
+        row.key,
+    )
+    return [
+        (
+            *before,
+            name,
+            m.value,
+            m.low,
+            m.high,
+            m.stderr,
+            m.higher_is_better,
+            row.rank if name == ranked_by else None,
+            score.n,
+            score.n_missing,
+            m.signature,
+            *after,
         )
-        after = (
-            origin.date,
-            origin.data_fingerprint,
-            origin.prompts_sha256,
-            origin.samples.sha256,
-            row.key,
-        )
-        for name, m in score.metrics.items():
-            lines.append(
-                (
-                    *before,
-                    name,
-                    m.value,
-                    m.low,
-                    m.high,
-                    m.stderr,
-                    m.higher_is_better,
-                    row.rank if name == ranked_by[row.group] else None,
-                    score.n,
-                    score.n_missing,
-                    m.signature,
-                    *after,
-                )
-            )
-    return lines
+        for name, m in score.metrics.items()
+    ]
 
 
 def csv_heading() -> bytes:
@@ -143,14 +144,35 @@ def csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
     """CSV in UTF-8 without its heading; unknown values are empty, truth values true and false."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    cell = lru_cache(maxsize=2**16)(_cell)  # most texts come again in the next line
     writer.writerows(
-        [cell(value) if isinstance(value, (str, bool)) else value for value in line]
+        [_cell(value) if isinstance(value, (str, bool)) else value for value in line]
         for line in lines
     )
     return text.getvalue().encode("utf-8")
 
 
+def csv_kept(lines: Sequence[Sequence[Any]]) -> bytes:
+    """The CSV of the lines of one row, with marks for what depends on other rows."""
+    row = lines[0]
+    parts = [row[:MAIN_PLACE], row[MAIN_PLACE + 1 : _METRIC], row[_AFTER:]]
+    for line in lines:
+        parts += [line[_METRIC:RANK_PLACE], line[RANK_PLACE + 1 : _AFTER]]
+    before, between, after, *own = csv_lines(parts).splitlines()  # a cell is on one line
+    return b"".join(
+        b"%s,%s,%s,%s,%s,%s,%s\n" % (before, _MAIN_MARK, between, score, _RANK_MARK, counts, after)
+        for score, counts in zip(own[::2], own[1::2], strict=True)
+    )
+
+
+def csv_filled(kept: bytes | memoryview, main: bool, rank: int | None, place: int) -> bytes:
+    """The lines that `csv_kept` kept of a row. place: of the line that shows the rank."""
+    lines = bytes(kept).replace(_MAIN_MARK, b"true" if main else b"false").split(_RANK_MARK)
+    if rank is not None:
+        lines[place] += b"%d" % rank
+    return b"".join(lines)
+
+
+@lru_cache(maxsize=2**16)  # most texts come again in the next line
 def _cell(value: str | bool) -> str:
     """Text on one line; what a spreadsheet would run as a formula has an apostrophe before it."""
     if isinstance(value, bool):
@@ -159,67 +181,23 @@ def _cell(value: str | bool) -> str:
     return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
 
 
-def to_parquet(parts: Iterable[bytes]) -> bytes:
-    """A Parquet file of parts that `to_arrow` made, each a group of rows; types are kept."""
-    import pyarrow
-    from pyarrow import ipc, parquet
-
-    buffer, writer = pyarrow.BufferOutputStream(), None
-    for part in parts:
-        table = ipc.open_file(part).read_all()
-        if writer is None:  # without Arrow's own schema, by which readers would make categories
-            writer = parquet.ParquetWriter(
-                buffer, table.schema, compression="zstd", store_schema=False
-            )
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
-    return buffer.getvalue().to_pybytes()
-
-
-def to_arrow(lines: Sequence[Sequence[Any]]) -> bytes:
-    """The lines as a file of Arrow, in which each text of a column lies once."""
-    import pyarrow
-    from pyarrow import ipc
-
-    kinds = {
-        **dict.fromkeys(("value", "low", "high", "stderr"), pyarrow.float64()),
-        **dict.fromkeys(("parameters", "num_fewshot", "rank", "n", "n_missing"), pyarrow.int64()),
-        **dict.fromkeys(
-            ("default_setting", "chat_template", "system_prompt", "sanity", "higher_is_better"),
-            pyarrow.bool_(),
-        ),
-    }
-    columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
-    arrays = [
-        pyarrow.array(column, kinds[name])
-        if name in kinds
-        else pyarrow.array(column, pyarrow.string()).dictionary_encode()
-        for name, column in zip(COLUMNS, columns, strict=True)
-    ]
-    table, buffer = pyarrow.table(arrays, names=list(COLUMNS)), pyarrow.BufferOutputStream()
-    with ipc.new_file(buffer, table.schema) as writer:
-        writer.write_table(table)
-    return buffer.getvalue().to_pybytes()
-
-
 def to_latex(tables: Iterable[str]) -> bytes:
     """A file of tables, as `latex_table` makes them."""
     note = "% Made by `calibench leaderboard build`. Needs \\usepackage{booktabs}."
     return ("\n\n".join([note, *tables]) + "\n").encode("utf-8")
 
 
-def latex_table(table: Table, limit: int) -> str:
+def latex_table(table: Table[TableRow], limit: int) -> str:
     """A booktabs table of a task in its default setting, best first, of at most `limit` rows."""
     (task, version, _), known = table.group, table.metrics
     names = [name for name in known if name in MAIN] or known[:4]
     head = [_tex(text) for text in table.head(names)]
     lines = []
     for row in table.best_first[:limit]:
-        first = [row.entry.model.name, row.adapter, row.score.label, row.entry.setting.slug]
+        first = [row.model, row.adapter, row.label, row.setting]
         cells = [_tex(cell) for cell in first]
-        cells += [_tex_score(row.score.metrics.get(name)) for name in names]
-        lines.append("    " + " & ".join([*cells, f"{row.score.n:,}"]) + r" \\")
+        cells += [_tex_score(row.metrics.get(name)) for name in names]
+        lines.append("    " + " & ".join([*cells, f"{row.n:,}"]) + r" \\")
     shape = "llll" + "r" * (len(names) + 1)
     note = f"; {table.preview}" if table.preview else ""
     top = " & ".join(["Model", "Adapter", "Method", "Setting", *head, "$n$"])
@@ -242,7 +220,7 @@ def latex_table(table: Table, limit: int) -> str:
     )
 
 
-def _tex_score(metric: Metric | None) -> str:
+def _tex_score(metric: Cell | None) -> str:
     if metric is None or metric.value is None:
         return "--"
     span = interval(metric).replace("–", "--")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +24,14 @@ Answers = tuple[Floats, Floats]  # their confidences, and whether they are corre
 Interval = tuple[float | None, float | None]
 RESAMPLES = 1000
 _TOGETHER = 64  # rows whose resamples are computed as one matrix product
-_RATE = re.compile(r"\|base_rate:([0-9.]+)\|")
 
 
 class Skill(NamedTuple):
     """The skill of a row of a main table, and what its resamples depend on.
 
     who: model, adapter and method as one text, see `TableRow.who`. rate: of the constant, where the
-    score's signature states one. samples: sha256 of the entry's packed samples, None without.
+    score's signature states one. samples: sha256 of the entry's packed samples, None without. mark:
+    a digest of what the resamples depend on.
     """
 
     who: str
@@ -46,6 +45,7 @@ class Skill(NamedTuple):
     stderr: float | None
     rate: float | None
     samples: str | None
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,24 @@ def skills_of(rows: Sequence[TableRow]) -> list[Skill]:
         return []
     found = []
     for row in rows:
-        metric = row.score.metrics.get(SKILL)
+        metric = row.metrics.get(SKILL)
         if not row.main or metric is None or metric.value is None:
             continue
-        given = _RATE.search(metric.signature)
+        told = row.group, row.method, metric.value, metric.stderr, row.rate, row.samples
         found.append(
             Skill(
                 who=json.dumps(row.who, separators=(",", ":")),
                 key=row.key,
-                model=row.entry.model.name,
+                model=row.model,
                 adapter=row.adapter,
-                method=row.score.method,
-                label=row.score.label,
+                method=row.method,
+                label=row.label,
                 sanity=row.sanity,
                 value=metric.value,
                 stderr=metric.stderr,
-                rate=float(given[1]) if given else None,
-                samples=row.entry.samples.sha256,
+                rate=row.rate,
+                samples=row.samples,
+                mark=hashlib.sha256(repr(told).encode()).hexdigest()[:32],
             )
         )
     return found
@@ -130,8 +131,9 @@ def overview_pairs(
 ) -> list[Pair]:
     """All pairs: those that have all core tasks first, best mean skill first."""
     placed = []
-    for who, rows in used.items():
-        values = [row.value for row in rows.values()]
+    all_core = set(core)
+    means = _means([[row.value for row in rows.values()] for rows in used.values()])
+    for (who, rows), mean in zip(used.items(), means, strict=True):
         row = next(iter(rows.values()))
         low, high = intervals[who]
         pair = Pair(
@@ -139,16 +141,27 @@ def overview_pairs(
             adapter=row.adapter,
             label=row.label,
             sanity=row.sanity,
-            tasks=len(values),
-            whole=rows.keys() >= set(core),
-            value=float(np.mean(values)),
+            tasks=len(rows),
+            whole=rows.keys() >= all_core,
+            value=mean,
             low=low,
             high=high,
-            above=sum(value > 0 for value in values),
+            above=sum(row.value > 0 for row in rows.values()),
         )
         place = not pair.whole, pair.sanity, -pair.value, f"{row.key}.{row.method}"
         placed.append((place, pair))
     return [pair for _, pair in sorted(placed, key=lambda found: found[0])]
+
+
+def _means(lists: Sequence[Sequence[float]]) -> list[float]:
+    """The mean of each list, as of one matrix for those of one length."""
+    of_length: dict[int, list[int]] = {}
+    for place, values in enumerate(lists):
+        of_length.setdefault(len(values), []).append(place)
+    means = np.empty(len(lists))
+    for places in of_length.values():
+        means[places] = np.mean([lists[place] for place in places], axis=1)
+    return means.tolist()
 
 
 def overview_how(core: Sequence[str], pairs: Sequence[Pair]) -> str:

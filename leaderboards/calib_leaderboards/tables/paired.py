@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from calib_leaderboards.store.entry import Metric
 from calib_leaderboards.store.samples import Samples
+from calib_leaderboards.tables.row import Cell
 
 Floats = NDArray[np.float64]
 SKILL = "brier_skill"
@@ -85,7 +85,7 @@ def paired_p(one: Column, other: Column) -> float | None:
     return float(2 * stdtr(n - 1, -abs(difference) / spread))
 
 
-def unpaired_p(one: Metric, other: Metric) -> float | None:
+def unpaired_p(one: Cell, other: Cell) -> float | None:
     """The two-sided p of a z test by the two standard errors; None where one is unknown.
 
     Where only the 95 % interval is known, the standard error is its width over 3.92.
@@ -100,7 +100,7 @@ def unpaired_p(one: Metric, other: Metric) -> float | None:
     return math.erfc(abs(difference) / spread / math.sqrt(2))
 
 
-def _standard_error(metric: Metric) -> float | None:
+def _standard_error(metric: Cell) -> float | None:
     if metric.stderr is not None or metric.low is None or metric.high is None:
         return metric.stderr
     return (metric.high - metric.low) / 3.92

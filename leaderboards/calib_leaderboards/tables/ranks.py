@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from calib_leaderboards.store.entry import Entry
 from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.paired import Column, column_of, paired_p, unpaired_p
 from calib_leaderboards.tables.row import TableRow
 
 LEVEL = 0.05
-SamplesOf = Callable[[Entry], Samples | None]
+SamplesOf = Callable[[TableRow], Samples | None]
 
 
 def ranks(
@@ -28,8 +27,8 @@ def ranks(
     at 5 % where both rows are the same, so that a row that is no worse gets another rank in at most
     5 of 100 cases. Rows without a value, or that cannot be tested, have no rank.
 
-    samples: those of an entry, or None; the test is paired where both rows have some, else it is
-    by the standard errors.
+    samples: those of a row's entry, or None; the test is paired where both rows have some, else it
+    is by the standard errors.
     known: p of paired tests that were made before; their samples are not read again. made: takes
     the p of all that were needed.
     """
@@ -37,8 +36,8 @@ def ranks(
 
     def column(row: TableRow) -> Column | None:
         if id(row) not in columns:
-            kept = samples(row.entry)
-            columns[id(row)] = None if kept is None else column_of(kept, row.score.method, name)
+            kept = samples(row)
+            columns[id(row)] = None if kept is None else column_of(kept, row.method, name)
         return columns[id(row)]
 
     def compare(one: TableRow, other: TableRow) -> float | None:
@@ -48,7 +47,7 @@ def ranks(
             first, second = column(one), column(other)
             p = None if first is None or second is None else paired_p(first, second)
         if p is None:
-            return unpaired_p(one.score.metrics[name], other.score.metrics[name])
+            return unpaired_p(one.metrics[name], other.metrics[name])
         if made is not None:
             made[pair] = p
         return p
@@ -57,7 +56,7 @@ def ranks(
     leader = above = None
     rank = 0
     for row in ordered:
-        if (metric := row.score.metrics.get(name)) is None or metric.value is None:
+        if (metric := row.metrics.get(name)) is None or metric.value is None:
             found.append(None)
             continue
         if leader is None or above is None:
@@ -78,7 +77,7 @@ def ranks(
 
 def _pair(one: TableRow, other: TableRow, name: str) -> str:
     """A name for a paired test: what its p depends on, and nothing else; "" without samples."""
-    sides = [(row.entry.samples.sha256, row.score.method) for row in (one, other)]
+    sides = [(row.samples, row.method) for row in (one, other)]
     if any(sha256 is None for sha256, _ in sides):
         return ""
     return f"{name} {' '.join(f'{sha256} {method}' for sha256, method in sides)}"

@@ -2,67 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
 from calib_leaderboards.labels import SANITY
 from calib_leaderboards.store.entry import Entry, Score
 
-FEWEST = 10  # right answers, and wrong ones, below which a ranking is meaningless
 Group = tuple[str, str, str]  # task, version and questions
 
 
-@dataclass(eq=False)
+def group_from(parts: Sequence[str]) -> Group:
+    """A group from JSON, which has no tuples."""
+    task, version, questions = parts
+    return task, version, questions
+
+
+class Cell(NamedTuple):
+    """What tables show of a metric, see `store.entry.Metric`."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    stderr: float | None
+    higher_is_better: bool | None
+
+
+@dataclass(eq=False, slots=True)
 class TableRow:
-    """One method of one entry.
+    """What tables show of one method of one entry; made by `of_entry.rows_of`.
 
     Attributes:
         key: the entry's path in the store, without ".json".
+        group: task, version and questions: rows that share them can be ranked against each other.
+        model, revision, parameters: of the base model.
+        adapter, adapter_revision: its name, or "" without one.
+        setting: the slug of all that is not the task's default.
+        frozen: whether the answers are those of an earlier run.
+        answers: their fingerprint.
+        note: what was added with the run.
+        samples: sha256 of the entry's packed samples, None without.
+        method, label, n: as in the entry.
+        few: whether fewer than ten of its answers are right, or fewer than ten wrong.
+        alike: the same for rows with equal confidences; "" where that is not asked.
+        rate: of the constant that the skill is measured against, where its signature states one.
+        metrics: by their names.
         main: whether it is in the main table, rather than folded under its model and method.
         rank: among the main rows of its table, from 1; None for rows that do not compete.
     """
 
-    entry: Entry
-    score: Score
     key: str
-    main: bool = field(default=True, compare=False)
-    rank: int | None = field(default=None, compare=False)
+    group: Group
+    model: str
+    revision: str | None
+    parameters: int | None
+    adapter: str
+    adapter_revision: str | None
+    setting: str
+    frozen: bool
+    answers: str | None
+    note: str | None
+    samples: str | None
+    method: str
+    label: str
+    n: int
+    few: bool
+    alike: str
+    rate: float | None
+    metrics: dict[str, Cell]
+    main: bool = True
+    rank: int | None = None
 
     @property
     def sanity(self) -> bool:
         """Whether the row is a baseline that does not compete."""
-        return self.score.method in SANITY
-
-    @property
-    def adapter(self) -> str:
-        """The adapter's name, or "" without one."""
-        adapter = self.entry.model.adapter
-        return adapter.name if adapter else ""
+        return self.method in SANITY
 
     @property
     def who(self) -> tuple[str | None, ...]:
         """Model, adapter and method: rows that share them differ only in their setting."""
-        model = self.entry.model
-        revision = model.adapter.revision if model.adapter else None
-        return model.name, model.revision, self.adapter, revision, self.score.method
+        return self.model, self.revision, self.adapter, self.adapter_revision, self.method
 
-    @property
-    def few(self) -> bool:
-        """Whether fewer than ten of its answers are right, or fewer than ten wrong."""
-        bins = self.score.reliability
-        if bins is None:
-            return False
-        pairs = zip(bins.count, bins.accuracy, strict=True)
-        right = sum(round(count * (accuracy or 0)) for count, accuracy in pairs)
-        return min(right, sum(bins.count) - right) < FEWEST
 
-    @cached_property
-    def group(self) -> Group:
-        """Task, version and questions: rows that share them can be ranked against each other.
+@dataclass(eq=False, slots=True)
+class EntryRow(TableRow):
+    """A row with all that its entry says."""
 
-        The questions of a stock task are those of its split: some of them shuffle their options, so
-        that the fingerprint differs from run to run.
-        """
-        task = self.entry.task
-        data = task.split if task.source == "lm_eval" else self.entry.provenance.data_fingerprint
-        return task.name, task.version, data or ""
+    entry: Entry = field(kw_only=True)
+    score: Score = field(kw_only=True)

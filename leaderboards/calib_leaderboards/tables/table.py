@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 from calib_leaderboards.tables.notes import notes
-from calib_leaderboards.tables.row import Group, TableRow
-from calib_leaderboards.tables.rows import best_first, direction, metric_names, preview
+from calib_leaderboards.tables.row import Group
+from calib_leaderboards.tables.rows import (
+    Row,
+    best_first,
+    by_group,
+    direction,
+    metric_names,
+    preview,
+)
 from calib_leaderboards.tables.settings import default_setting
 from calib_leaderboards.tables.words import heading, how_to_read
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[Row]):
     """The rows of a group, in the order of `table_rows`.
 
     Attributes:
@@ -27,7 +35,7 @@ class Table:
 
     group: Group
     title: str
-    rows: tuple[TableRow, ...]
+    rows: tuple[Row, ...]
     metrics: tuple[str, ...]
     preview: str
     notes: tuple[str, ...]
@@ -38,12 +46,12 @@ class Table:
         return self.metrics[0]
 
     @property
-    def best_first(self) -> list[TableRow]:
+    def best_first(self) -> list[Row]:
         """The rows of the main table, in the order of the main metric."""
         return best_first([row for row in self.rows if row.main], self.main_metric)
 
     @property
-    def folded(self) -> list[TableRow]:
+    def folded(self) -> list[Row]:
         """The rows in other settings, in the same order."""
         return best_first([row for row in self.rows if not row.main], self.main_metric)
 
@@ -51,7 +59,7 @@ class Table:
     def setting(self) -> str:
         """The task's default setting, in which the main rows were asked."""
         main = [row for row in self.rows if row.main] or self.rows
-        return default_setting(list({row.key: row.entry for row in main}.values()))
+        return default_setting(list({row.key: row for row in main}.values()))
 
     @property
     def how_to_read(self) -> str:
@@ -75,18 +83,16 @@ def group_names(groups: Sequence[Group]) -> dict[Group, str]:
     return named
 
 
-def tables_of(rows: Iterable[TableRow], titles: Mapping[Group, str] | None = None) -> list[Table]:
+def tables_of(rows: Iterable[Row], titles: Mapping[Group, str] | None = None) -> list[Table[Row]]:
     """The rows as one table per group: tasks with confidences first, then those with many rows.
 
     titles: the title of each group, where more tables than these are on the pages.
     """
-    groups: dict[Group, list[TableRow]] = {}
-    for row in rows:
-        groups.setdefault(row.group, []).append(row)
+    groups = by_group(rows)
 
     def place(group: Group) -> tuple[bool, int]:
         members = groups[group]
-        return not any("ece" in row.score.metrics for row in members), -len(members)
+        return not any("ece" in row.metrics for row in members), -len(members)
 
     ordered = sorted(groups, key=place)
     titles = group_names(ordered) if titles is None else titles

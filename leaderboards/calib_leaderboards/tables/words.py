@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calib_leaderboards.store.entry import Metric
+from calib_leaderboards.tables.row import Cell
 from calib_metrics.registry import METRICS
 
 # The metrics of calib_metrics come first, these before the others; a task's own follow by name.
@@ -48,7 +49,7 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
-def interval(metric: Metric) -> str:
+def interval(metric: Cell | Metric) -> str:
     """The interval, as "0.041–0.084" or "−0.012 to 0.030", or "" without one."""
     return span(metric.low, metric.high)
 
