@@ -77,6 +77,18 @@ def test_a_pair_with_fewer_tasks_stands_last_with_the_mean_over_its_own():
     assert pairs[2].value > pairs[0].value and pairs[2].above == 1
 
 
+def test_a_skill_that_is_shown_as_0_does_not_count_as_one_above_0():
+    whole = make_samples(["likelihood"], 400, 1)
+    right = np.asarray(whole.correct, dtype=float)
+    near = {"likelihood": right.mean() + (right - right.mean()) / 9999}
+    _, pairs = board(
+        ("org/a", "calib_0", samples_with(whole.correct, near)), ("org/b", "calib_0", whole)
+    )
+    found = {pair.model: pair for pair in pairs}
+    assert 0 < found["org/a"].value < 0.0005 and found["org/a"].above == 0
+    assert found["org/b"].value > 0.0005 and found["org/b"].above == 1
+
+
 def test_one_model_on_many_tasks_of_its_own_does_not_decide_what_is_compared():
     samples = make_samples(["likelihood"], 60, 2)
     shared = [(f"org/{name}", "calib_0", samples) for name in "abcdefgh"]

@@ -16,7 +16,7 @@ from calib_leaderboards.store.samples import Samples
 from calib_leaderboards.tables.paired import SKILL
 from calib_leaderboards.tables.row import Group, TableRow
 from calib_leaderboards.tables.rows import metric_names
-from calib_leaderboards.tables.words import SKILL_MEANS, number, span
+from calib_leaderboards.tables.words import DECIMALS, SKILL_MEANS, number, span
 from calib_metrics.intervals import percentile_interval
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Pair:
         tasks: those that the mean is over: the core tasks where it has all of them, else its own.
         whole: whether it has all core tasks.
         value, low, high: the mean skill and its 95 % interval; None where undefined.
-        above: of the tasks, those with a skill above 0.
+        above: of the tasks, those whose skill is shown as above 0.
     """
 
     model: str
@@ -146,7 +146,7 @@ def overview_pairs(
             value=mean,
             low=low,
             high=high,
-            above=sum(row.value > 0 for row in rows.values()),
+            above=sum(round(row.value, DECIMALS) > 0 for row in rows.values()),
         )
         place = not pair.whole, pair.sanity, -pair.value, f"{row.key}.{row.method}"
         placed.append((place, pair))

@@ -9,6 +9,7 @@ from calib_metrics.registry import METRICS
 # The metrics of calib_metrics come first, these before the others; a task's own follow by name.
 MAIN = ("brier_skill", "ece", "auroc", "aurc", "acc")
 _FIRST = (*MAIN, "answered", "brier", "rms", "nll")
+DECIMALS = 3  # of a score
 TITLES = {name: METRICS[name].title for name in dict.fromkeys((*_FIRST, *METRICS))}
 
 SKILL_MEANS = (
@@ -45,7 +46,7 @@ def number(value: float | None) -> str:
     """A score with three decimals, or with four significant digits if it is large."""
     if value is None:
         return "undefined"
-    text = f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
+    text = f"{value:.{DECIMALS}f}" if abs(value) < 100 else f"{value:,.4g}"
     return text.replace("-", "−")
 
 

@@ -178,10 +178,10 @@ class _Live:
         network, empty = self._network, Written((), (), ())
         none = np.empty((1, 0, 2))  # the likeliest tokens are not drawn
         places = self._free()[: len(prompts)]
-        index = network.numbers(places)
-        # Another question's keys may stand behind those of a shorter one; they are masked.
-        self._keys[..., : read.keys.shape[4], :].index_copy_(2, index, read.keys)
-        self._tokens[index] = read.lengths
+        for i, place in enumerate(places):
+            # Another question's keys may stand behind those of a shorter one; they are masked.
+            self._keys[:, :, place, :, : read.keys.shape[4]] = read.keys[:, :, i]
+        self._tokens[network.numbers(places)] = read.lengths
         starts = [
             _Row(
                 p.place, i, np.arange(p.count), p.numbers() if self._choice.sampled else none, empty
