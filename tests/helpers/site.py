@@ -62,7 +62,7 @@ def made_up_site(folder):
                 label={"none": "none"},
                 methods={"none": {"f1": (61.5 + seed, 60.0, 63.0)}},
                 higher={"f1": True},
-                samples=make_stock_samples("f1,none", 100, seed),
+                samples=make_stock_samples("f1,none", 1100, seed),
             ),
         )
     build_store(store, folder / "out")

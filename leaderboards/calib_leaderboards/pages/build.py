@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
@@ -53,6 +53,7 @@ _FEW = 400  # entries that are not worth the start of another process
 _MODELS = 20  # of a job
 Job = TypeVar("Job")
 Made = TypeVar("Made")
+Each = Callable[[Callable[[Any], Made], Sequence[Any]], Iterator[Made]]
 
 
 def build(
@@ -66,12 +67,17 @@ def build(
 
     See `publish.build_store`.
     """
-    with _uncollected():
-        _build(store, out, link, processes, figures)
+    with _uncollected(), ExitStack() as stack:
+        _build(store, out, link, processes, figures, stack)
 
 
 def _build(
-    store: Path, out: Path, link: str | None, processes: int, figures: Iterable[tuple[str, bytes]]
+    store: Path,
+    out: Path,
+    link: str | None,
+    processes: int,
+    figures: Iterable[tuple[str, bytes]],
+    stack: ExitStack,
 ) -> None:
     began, folder = time.time_ns(), out / FOLDER
     before, old = load_kept(folder, f"{program_digest()} {link}")
@@ -95,7 +101,7 @@ def _build(
             before.folders, before.began = found, began
             save_kept(folder, before)
         return
-    each = partial(_each, processes=processes if len(changed) > _FEW else 1)
+    each = stack.enter_context(_workers(processes if len(changed) > _FEW else 1))
     now = Kept(program=before.program, began=began, folders=found)
     of_task = {task: set(last[task].items) - gone if task in last else set() for task in touched}
     for path in changed:
@@ -170,7 +176,7 @@ def _tasks(
     before: Kept,
     now: Kept,
     lost: set[str],
-    each: Callable[..., Iterator[Any]],
+    each: Each[Any],
 ) -> dict[Group, TaskPart]:
     """Make the parts of tasks that are not as they were, and the intervals of the overview."""
     odd = {name: page for name, page in pages.items() if page != f"model/{slug(name)}.html"}
@@ -220,7 +226,7 @@ def _models(
     before: Kept,
     now: Kept,
     lost: set[str],
-    each: Callable[..., Iterator[Any]],
+    each: Each[Any],
 ) -> None:
     """Make the pages of models that are not as they were, and their ranks."""
     main: dict[str, list[str]] = {}
@@ -298,14 +304,14 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _each(function: Callable[[Job], Made], jobs: Sequence[Job], processes: int) -> Iterator[Made]:
-    """The results of jobs in their order, made here or in other processes."""
-    work = partial(_work, function)
-    if processes < 2 or len(jobs) < 2:
-        yield from map(work, jobs)
+@contextmanager
+def _workers(processes: int) -> Iterator[Each]:
+    """Yield what maps a function over jobs, here or in other processes, which start once."""
+    if processes < 2:
+        yield lambda function, jobs: map(partial(_work, function), jobs)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, jobs)
+        yield lambda function, jobs: pool.map(partial(_work, function), jobs)
 
 
 def _work(function: Callable[[Job], Made], job: Job) -> Made:

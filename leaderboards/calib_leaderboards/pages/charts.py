@@ -108,30 +108,29 @@ def reliability(bins: Reliability, title: str) -> str:
     """
     left, size, base = 44, 230, 240
     most = max(bins.count) or 1
-    accuracy, gaps, points, whiskers, counts = [], [], [], [], []
+    accuracy, gaps, points, whiskers, counts = (list[float]() for _ in range(5))
     for low, high, count, mean, share in zip(
         bins.lower, bins.upper, bins.count, bins.confidence, bins.accuracy, strict=True
     ):
         x, w = left + size * low + 0.5, size * (high - low) - 1
         tall = 44 * count / most
-        counts.append(f"M{x:.1f},{base + 56:.1f}v-{tall:.1f}h{w:.1f}v{tall:.1f}z")
+        counts += x, tall, w, tall
         if not count or mean is None or share is None:
             continue
         at, here = base - size * share, left + size * mean
-        accuracy.append(f"M{x:.1f},{base}V{at:.1f}h{w:.1f}V{base}z")
-        diagonal = base - size * mean
-        gaps.append(f"M{x:.1f},{at:.1f}h{w:.1f}V{diagonal:.1f}h-{w:.1f}z")
-        points.append(f"M{here:.1f},{at:.1f}h0")
+        accuracy += x, at, w
+        gaps += x, at, w, base - size * mean, w
+        points += here, at
         bottom, up = _wilson(share, count)
-        whiskers.append(f"M{here:.1f},{base - size * bottom:.1f}V{base - size * up:.1f}")
+        whiskers += here, base - size * bottom, base - size * up
     parts = [
         _square(left, base, size),
-        f'<path class="bar" d="{"".join(accuracy)}"/>',
-        f'<path class="gap" d="{"".join(gaps)}"/>',
+        _path("bar", f"M%.1f,{base}V%.1fh%.1fV{base}z", accuracy),
+        _path("gap", "M%.1f,%.1fh%.1fV%.1fh-%.1fz", gaps),
         f'<path class="dash" d="M{left},{base}l{size},-{size}"/>',
-        f'<path class="whisker" d="{"".join(whiskers)}"/>',
-        f'<path class="points" d="{"".join(points)}"/>',
-        f'<path class="bar" d="{"".join(counts)}"/>',
+        _path("whisker", "M%.1f,%.1fV%.1f", whiskers),
+        _path("points", "M%.1f,%.1fh0", points),
+        _path("bar", f"M%.1f,{base + 56:.1f}v-%.1fh%.1fv%.1fz", counts),
         f'<path class="grid" d="M{left},{base + 56}h{size}"/>',
         f'<text class="soft mid" x="{left + size / 2}" y="{base + 86}">Confidence</text>',
         f'<text class="soft mid" transform="translate(12,{base - size / 2})rotate(-90)">Accuracy'
@@ -147,12 +146,18 @@ def reliability(bins: Reliability, title: str) -> str:
     return _svg(284, 334, f"{title}. {description}", parts)
 
 
+def _path(kind: str, part: str, numbers: Sequence[float]) -> str:
+    """Parts of a path, formatted at once: thousands of charts are drawn."""
+    drawn = part * (len(numbers) // part.count("%")) % tuple(numbers)
+    return f'<path class="{kind}" d="{drawn}"/>'
+
+
 def risk_coverage(curve: RiskCoverage, title: str) -> str:
     """Error rate among the most confident share of the answers, for each share."""
     left, size, base = 44, 230, 240
     pairs = list(zip(curve.coverage, curve.risk, strict=True))
     places = [place for c, r in pairs for place in (left + size * c, base - size * r)]
-    line = "L".join(["%.1f,%.1f"] * len(pairs)) % tuple(places)
+    line = ("L%.1f,%.1f" * len(pairs) % tuple(places))[1:]
     whole = pairs[-1][1] if pairs else 0.0
     parts = [
         _square(left, base, size),

@@ -2,8 +2,8 @@
 
 data/board.js lists the tasks, data/TASK.js holds the rows of a task, data/model/MODEL.js what the
 pictures of a model show, data/rank/MODEL.js its ranks, data/overview-N.js further rows of the first
-page, and samples/ENTRY.js the samples of an entry. They are scripts: a
-page that was opened from a file may load a script, but no other file.
+page, and samples/ the samples of entries. They are scripts: a page that was opened from a file may
+load a script, but no other file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from calib_leaderboards.tables.table import Table
 from calib_leaderboards.tables.words import TITLES
 
 _DIGITS = 5  # significant digits; more than any table shows
+_FEW_SAMPLES = 1000  # of an entry: with at most so many they share a file with others
 
 
 class _Index:
@@ -76,9 +77,10 @@ def rank_script(ranks: Mapping[str, int]) -> bytes:
 def task_script(table: Table[TableRow], pages: Mapping[str, str]) -> bytes:
     """The rows of a task, columns of repeated names as numbers into lists.
 
-    An entry is [model, adapter, setting, samples file, key]; a row [entry, method, label, marks,
-    rank, n, [[metric, value, low, high], ...]]. The marks are added up: 1 for a sanity row, 2 for
-    one of the main table, 4 for one with few right or wrong answers.
+    An entry is [model, adapter, setting, samples, key], where samples is 0 without, 1 for those in
+    the file of its model and adapter, and 2 for those in a file of their own. A row is [entry,
+    method, label, marks, rank, n, [[metric, value, low, high], ...]]. The marks are added up: 1 for
+    a sanity row, 2 for one of the main table, 4 for one with few right or wrong answers.
     """
     models, adapters, settings = _Index(), _Index(), _Index()
     methods, labels, entries = _Index(), _Index(), _Index()
@@ -90,7 +92,7 @@ def task_script(table: Table[TableRow], pages: Mapping[str, str]) -> bytes:
                 models.of((row.model, row.parameters)),
                 adapters.of(row.adapter),
                 settings.of(row.setting),
-                int(row.samples is not None),
+                0 if row.samples is None else 1 if row.n <= _FEW_SAMPLES else 2,
                 row.key,
             )
         )
@@ -160,8 +162,16 @@ def _bins(bins: Reliability | None) -> list[list[float | None]]:
     return [[count, _short(mean), _short(share)] for count, mean, share in columns]
 
 
+def samples_file(key: str, n: int) -> str:
+    """Where the samples of an entry with n questions lie in the site.
+
+    Small ones share the file of their model and adapter: a build of few files takes less time.
+    """
+    return f"samples/{key.rpartition('/')[0] if n <= _FEW_SAMPLES else key}.js"
+
+
 def samples_script(key: str, packed: bytes) -> bytes:
-    """samples/KEY.js: the packed samples as they lie in the store, which the browser unpacks."""
+    """The packed samples of an entry as they lie in the store, which the browser unpacks."""
     content = base64.b64encode(packed).decode("ascii")
     return f'calibenchSamples({to_json(key)},"{content}");\n'.encode("ascii")
 

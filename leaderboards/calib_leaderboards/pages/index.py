@@ -12,9 +12,10 @@ from typing import NamedTuple
 import calib_metrics
 import harness_tasks
 from calib_leaderboards.pages.outputs import stamp
-from calib_leaderboards.store.paths import refuse_special
+from calib_leaderboards.store.paths import SAMPLES, refuse_special
 
-ENTRY, SAMPLES = _KNOWN = ".json", ".samples.jsonl.gz"
+ENTRY = ".json"
+_KNOWN = ENTRY, SAMPLES
 _LIBRARIES = ("jinja2", "numpy", "pyarrow", "pydantic", "scipy")
 _HERE = Path(__file__).parent
 _PROGRAM = (

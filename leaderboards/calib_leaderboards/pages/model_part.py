@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from calib_leaderboards.pages.data import model_file, model_script, samples_script
+from calib_leaderboards.pages.data import (
+    model_file,
+    model_script,
+    samples_file,
+    samples_script,
+)
 from calib_leaderboards.pages.index import ENTRY
 from calib_leaderboards.pages.models import model_page
 from calib_leaderboards.pages.outputs import Outputs, Unit
@@ -40,15 +45,19 @@ def model_part(store: Path, out: Path, job: ModelJob) -> Unit:
     """Write the page of a model and its scripts."""
     outputs = Outputs(out)
     rows: list[EntryRow] = []
+    samples: dict[str, list[bytes]] = {}
     for path, sha256 in job.entries:
-        entry = entry_from_json(read_small(store / path), f"'{store}/{path}'")
+        file = f"{store}/{path}"
+        entry = entry_from_json(read_small(file), f"'{file}'")
         key = path.removesuffix(ENTRY)
         for row in rows_of(entry, key):
             row.main = (key, row.method) in job.main
             rows.append(row)
         packed = packed_samples(store, path, sha256)
         if packed is not None:
-            outputs.write(f"site/samples/{key}.js", samples_script(key, packed))
+            samples.setdefault(samples_file(key, entry.n), []).append(samples_script(key, packed))
+    for name, scripts in samples.items():
+        outputs.write(f"site/{name}", b"".join(scripts))
     rows.sort(key=lambda row: (row.group, row.key))
     tables = tables_of(rows, job.titles)
     outputs.write(f"site/{model_file(job.name)}", model_script(job.name, tables))

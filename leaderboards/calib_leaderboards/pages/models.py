@@ -12,7 +12,7 @@ from calib_leaderboards.pages import charts
 from calib_leaderboards.pages.data import rank_file
 from calib_leaderboards.pages.names import anchor, size_text
 from calib_leaderboards.store.entry import Entry
-from calib_leaderboards.store.paths import entry_path
+from calib_leaderboards.store.paths import entry_key
 from calib_leaderboards.tables.row import EntryRow, TableRow
 from calib_leaderboards.tables.rows import Row, best_first, direction, metric_names
 from calib_leaderboards.tables.table import Table
@@ -83,12 +83,12 @@ def _who(row: TableRow) -> tuple[str, str, str]:
 
 
 def bar_charts(rows: Sequence[TableRow], *, alone: bool = False) -> list[str]:
-    """ECE and AUROC of rows about one task, as two charts; none without confidences.
+    """ECE and AUROC of rows about one task, as two charts; none where there is nothing to compare.
 
     Rows as `bar_rows` chooses them.
     """
     labels, shown = bar_rows(rows)
-    if not shown:
+    if len(shown) < 2:
         return []
     drawn = []
     for name, options in (("ece", {}), ("auroc", {"top": 1.0, "chance": 0.5})):
@@ -219,7 +219,7 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ("System prompt, sha256", origin.system_instruction_sha),
         ("Results", f"{origin.results.file}, sha256 {origin.results.sha256}"),
         ("Samples", f"{origin.samples.file}, sha256 {origin.samples.sha256}"),
-        ("Entry", entry_path(entry)),
+        ("Entry", f"{entry_key(entry)}.json"),
     ]
     return [(name, str(value)) for name, value in pairs if value not in (None, "")]
 

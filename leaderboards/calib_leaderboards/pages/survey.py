@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from calib_leaderboards.pages.index import ENTRY, SAMPLES
-from calib_leaderboards.store.paths import slug
+from calib_leaderboards.pages.index import ENTRY
+from calib_leaderboards.store.paths import SAMPLES, slug
 from calib_leaderboards.store.read import checked_entry, read_small
 from calib_leaderboards.store.samples import check_hash
 from calib_leaderboards.tables.formats import csv_kept, row_lines
@@ -186,8 +186,8 @@ def forget(kept: Path, groups: Collection[Group]) -> None:
 
 
 def _read(store: Path, path: str) -> tuple[Item, list[_Read]]:
-    content = read_small(store / path)
-    entry = checked_entry(store, PurePosixPath(path), content)
+    content = read_small(f"{store}/{path}")
+    entry = checked_entry(store, path, content)
     packed_samples(store, path, entry.samples.sha256)
     rows = rows_of(entry, path.removesuffix(ENTRY))
     sha = hashlib.sha256(content).hexdigest()

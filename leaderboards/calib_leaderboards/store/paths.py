@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry
 
+SAMPLES = ".samples.jsonl.gz"  # in place of ".json"
 _LONGEST = 80
 _DEFAULT_REVISION = "main"
 
@@ -55,7 +56,7 @@ def entry_key(entry: Entry) -> str:
 
 def samples_path(entry_file: PurePosixPath | Path) -> PurePosixPath | Path:
     """The compact samples of an entry, which lie beside it."""
-    return entry_file.with_name(entry_file.name.removesuffix(".json") + ".samples.jsonl.gz")
+    return entry_file.with_name(entry_file.name.removesuffix(".json") + SAMPLES)
 
 
 def refuse_special(store: Path, relative: PurePosixPath | Path) -> None:

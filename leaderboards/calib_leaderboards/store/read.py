@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 from calib_leaderboards.store.entry import Entry, entry_from_json
-from calib_leaderboards.store.paths import entry_key, entry_path, refuse_special, samples_path
+from calib_leaderboards.store.paths import (
+    SAMPLES,
+    entry_key,
+    entry_path,
+    refuse_special,
+    samples_path,
+)
 from calib_leaderboards.store.samples import Samples, unpack_samples
 
 LARGEST_ENTRY = 16 * 2**20  # bytes
@@ -29,35 +36,37 @@ def read_entries(folder: Path) -> list[Entry]:
 def read_entry(folder: Path, relative: Path | PurePosixPath) -> Entry:
     """Return one entry of a store by its path; raises as `read_entries`."""
     refuse_special(folder, relative)
-    return checked_entry(folder, relative, read_small(folder / relative))
+    return checked_entry(folder, relative.as_posix(), read_small(folder / relative))
 
 
-def read_small(file: Path) -> bytes:
+def read_small(file: str | Path) -> bytes:
     """Return a file of a store; ValueError if it is too large for an entry."""
-    if (size := file.stat().st_size) > LARGEST_ENTRY:
-        raise ValueError(f"'{file}' has {size:,} bytes, too many for an entry; remove it.")
-    return file.read_bytes()
+    with open(file, "rb") as content:
+        if (size := os.fstat(content.fileno()).st_size) > LARGEST_ENTRY:
+            raise ValueError(f"'{file}' has {size:,} bytes, too many for an entry; remove it.")
+        return content.read()
 
 
-def checked_entry(folder: Path, relative: Path | PurePosixPath, content: bytes) -> Entry:
+def checked_entry(folder: Path, relative: str, content: bytes) -> Entry:
     """Return the entry that a file of a store holds; raises as `read_entries`."""
-    file = folder / relative
+    file = f"{folder}/{relative}"
     entry = entry_from_json(content, f"'{file}'")
-    if f"{entry_key(entry)}.json" != relative.as_posix():
+    if f"{entry_key(entry)}.json" != relative:
         raise ValueError(
             f"'{file}' holds the entry of '{entry_path(entry)}'; it was moved or edited. Remove it "
             "and add the run again."
         )
-    samples = samples_path(file)
-    if entry.samples.file not in (None, samples.name):
+    samples = f"{file.removesuffix('.json')}{SAMPLES}"
+    name = samples.rpartition("/")[2]
+    if entry.samples.file not in (None, name):
         raise ValueError(
             f"'{file}' names other samples than its own ('{entry.samples.file}'); it was edited. "
             "Add the run again with --replace."
         )
-    if entry.samples.file is not None and not samples.is_file():
+    if entry.samples.file is not None and not os.path.isfile(samples):
         raise FileNotFoundError(
-            f"'{file}' names samples that are not beside it ('{samples.name}'); add the run again "
-            "with --replace."
+            f"'{file}' names samples that are not beside it ('{name}'); add the run again with "
+            "--replace."
         )
     return entry
 

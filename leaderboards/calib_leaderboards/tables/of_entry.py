@@ -84,7 +84,7 @@ def _alike(entry: Entry, score: Score) -> str:
         return ""
     values = [score.metrics[name].value for name in _TELLING if name in score.metrics]
     same = [value and value + 0.0 for value in values]  # 0 is -0
-    told = score.n, score.n_missing, same, score.reliability.model_dump_json()
+    told = score.n, score.n_missing, same, list(score.reliability.__dict__.values())
     return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
 

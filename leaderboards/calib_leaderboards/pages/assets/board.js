@@ -46,7 +46,7 @@ function readTask(task) {
     sizeText: task.models[model][3],
     adapter: task.adapters[adapter],
     setting: task.settings[setting],
-    samples: samples === 1,
+    samples: ["", key.slice(0, key.lastIndexOf("/")), key][samples],
     key,
   }));
   const rows = task.rows.map(([entry, method, label, marks, rank, n, scores], number) => {

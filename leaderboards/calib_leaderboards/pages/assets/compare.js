@@ -7,14 +7,14 @@
   let task = null, wanted = 0;
 
   function samples(row) {
-    if (!loaded.has(row.key)) loaded.set(row.key, unpack(row.key));
+    if (!loaded.has(row.key)) loaded.set(row.key, unpack(row));
     return loaded.get(row.key);
   }
 
-  async function unpack(key) {
+  async function unpack({ key, samples: file }) {
     let content;
     try {
-      content = await load(`samples ${key}`, `samples/${key}.js`);
+      content = await load(`samples ${key}`, `samples/${file}.js`);
     } catch {
       loaded.delete(key);
       throw new Error(`The samples of ${key} could not be loaded.`);
