@@ -4,6 +4,7 @@ lm-polygraph 0.7's own estimators gave the same numbers on 400 random sets of te
 were run apart, since the package needs more than these tests.
 """
 
+import itertools
 import math
 
 import networkx as nx
@@ -91,6 +92,13 @@ def test_more_similar_samples_never_give_less_by_degree_and_both_stay_in_range(v
     closer = (matrix + 1) / 2
     assert 1 / len(matrix) <= DegreeMatrix.value(matrix) <= DegreeMatrix.value(closer) <= 1 + 1e-9
     assert -1e-9 <= LaplacianEigenvalues.value(matrix) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("method", GRAPH)
+def test_the_order_of_the_samples_changes_no_digit(method):
+    """Else rounding would order questions that are equally sure, and AUROC would follow it."""
+    samples = ["New York City", "New York", "New York", "Lima", "Oslo"]
+    assert len({confidence(method, order) for order in itertools.permutations(samples)}) == 1
 
 
 # The answer is the second sample, twice. Probabilities by token: 1/2 (one token), 1/4 (two), 1/8.

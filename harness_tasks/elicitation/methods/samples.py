@@ -46,8 +46,8 @@ class Sampling:
         weights = weigh(question, self.k, self.weighted)
         if not weights:
             return Reading(None, "no sampled answer has a probability", extra)
-        agreeing = sum(w for text, w in weights.items() if question.agrees(text, answer))
-        return Reading(agreeing / sum(weights.values()), extra=extra)
+        agreeing = math.fsum(w for text, w in weights.items() if question.agrees(text, answer))
+        return Reading(agreeing / math.fsum(weights.values()), extra=extra)
 
 
 class DistinctAnswers:

@@ -54,8 +54,8 @@ class SemanticClusters:
             return Reading(None, "no sampled answer has a probability", {"samples": texts})
         same = self._same(question)
         clusters = group(weights, same)
-        total = sum(weights.values())
-        masses = [sum(weights[text] for text in cluster) / total for cluster in clusters]
+        total = math.fsum(weights.values())
+        masses = [math.fsum(weights[text] for text in cluster) / total for cluster in clusters]
         listed = [
             {"weight": mass, "texts": texts} for mass, texts in zip(masses, clusters, strict=True)
         ]
@@ -137,4 +137,4 @@ def jaccard(one: str, other: str) -> float:
 
 def entropy(masses: Sequence[float]) -> float:
     """-sum p log p in nats, with 0 log 0 = 0; `masses` sum to 1."""
-    return -sum(p * math.log(p) for p in masses if p > 0)
+    return -math.fsum(p * math.log(p) for p in masses if p > 0)

@@ -34,6 +34,7 @@ SCORED = "sample_token_logprobs"
 ANSWER_SCORE = "answer_loglikelihood"
 NO_TOKENS = "the back end does not tell how many tokens a text has"
 Floats = NDArray[np.float64]
+_DIGITS = 12
 
 
 class _OfSimilarities:
@@ -71,8 +72,8 @@ class DegreeMatrix(_OfGraph):
 
     @staticmethod
     def value(matrix: Floats) -> float:
-        """The mean of the similarities."""
-        return float(matrix.mean())
+        """The mean of the similarities, which does not depend on the samples' order."""
+        return math.fsum(matrix.flat) / matrix.size
 
 
 class LaplacianEigenvalues(_OfGraph):
@@ -89,7 +90,8 @@ class LaplacianEigenvalues(_OfGraph):
         root = np.sqrt(matrix.sum(axis=1))
         eigenvalues = np.linalg.eigvalsh(np.eye(len(matrix)) - matrix / np.outer(root, root))
         meanings = np.maximum(0, 1 - eigenvalues).sum()
-        return float(1 - (meanings - 1) / (len(matrix) - 1))
+        # Rounded, since samples in another order would differ in the last digits: no longer a tie.
+        return round(float(1 - (meanings - 1) / (len(matrix) - 1)), _DIGITS)
 
 
 class SemanticDensity(_OfSimilarities):
