@@ -240,6 +240,7 @@ def _models(
     jobs = []
     units: dict[str, Unit] = {}
     rank_units: dict[str, Unit] = {}
+    moved: list[tuple[str, str, list[tuple[str, list[tuple[str, int]]]]]] = []
     for name, paths in of_model.items():
         bases = [path.removesuffix(ENTRY) for path in paths]
         last, last_ranks = before.models.get(name, (None, None))
@@ -249,10 +250,7 @@ def _models(
         if last_ranks and last_ranks.key == key and lost.isdisjoint(last_ranks.files):
             rank_units[name] = last_ranks
         else:
-            outputs = Outputs(out)
-            of_id = {anchor(base, method): n for base, found in placed for method, n in found}
-            outputs.write(f"site/{rank_file(name)}", rank_script(of_id))
-            rank_units[name] = outputs.unit(key)
+            moved.append((name, key, placed))
         told = [
             (base, item.sha, titles[item.group], main.get(base))
             for base, item in zip(bases, its, strict=True)
@@ -273,7 +271,13 @@ def _models(
             )
         )
     chunks = [jobs[start : start + _MODELS] for start in range(0, len(jobs), _MODELS)]
-    for made in each(partial(_models_of, store, out), chunks):
+    pages_made = each(partial(_models_of, store, out), chunks)  # begins, if in other processes
+    for name, key, placed in moved:
+        outputs = Outputs(out)
+        of_id = {anchor(base, method): n for base, found in placed for method, n in found}
+        outputs.write(f"site/{rank_file(name)}", rank_script(of_id))
+        rank_units[name] = outputs.unit(key)
+    for made in pages_made:
         units |= made
     now.models = {name: (units[name], rank_units[name]) for name in of_model}
 
