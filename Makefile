@@ -308,6 +308,9 @@ OF_OTHERS := $(foreach each,$(OTHERS),$(addprefix runs/$(each)/,$(KINDS)))
 leaderboards/README.md: $(PUBLISHED:=/done) $(OF_OTHERS:=/done)
 	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o runs/leaderboard
 	cp runs/leaderboard/figures/calib_worldfacts_bars.* leaderboards/figures
+	$(BIN)/calibench leaderboard build runs/base runs/tuned \
+		$(foreach each,$(OTHERS),runs/$(each)/base runs/$(each)/tuned) -o runs/families
+	cp runs/families/figures/calib_worldfacts_models.* leaderboards/figures
 	$(BIN)/calibench leaderboard add $(PUBLISHED) --replace \
 		--adapter runs/calibration_tuning_lora_prompt --adapter runs/worldfacts_question_only
 	$(foreach each,$(OTHERS),$(BIN)/calibench leaderboard add --replace \

@@ -147,6 +147,19 @@ def test_the_constant_row_knows_the_rate_and_nothing_else(tmp_path):
         build([tmp_path / "base"], tmp_path / "out", train_accuracy=1.5)
 
 
+def test_several_models_are_also_drawn_side_by_side_by_the_methods_that_all_have(tmp_path):
+    write_run(tmp_path / "one", {name: confidences() for name in ("verbalized", "likelihood")})
+    build([tmp_path / "one"], tmp_path / "alone")
+    assert not list((tmp_path / "alone/figures").glob("*_models.*"))
+    methods = {name: confidences(seed=1) for name in ("sampling", "likelihood")}
+    write_run(tmp_path / "two", methods, model_args={"pretrained": "org/Other"})
+    build([tmp_path / "one", tmp_path / "two"], tmp_path / "both")
+    drawn = (tmp_path / f"both/figures/{TASK}_models.svg").read_text(encoding="utf-8")
+    assert "SmolLM2-135M-Instruct<" in drawn and "Other<" in drawn
+    assert drawn.count("Likelihood<") == 2
+    assert "Verbalized<" not in drawn and "Sampling<" not in drawn
+
+
 def test_sanity_rows_alone_make_a_table_without_bars(tmp_path):
     write_run(tmp_path / "run", {"question_only": confidences()})
     page = build([tmp_path / "run"], tmp_path / "out")
