@@ -302,10 +302,41 @@ $(OTHERS:%=runs/%/tuned_ood/done): %/tuned_ood/done: %/calibration_tuning_quick/
 $(OTHERS:%=runs/%/own/done): %/own/done: %/calibration_tuning_quick/README.md
 	$(ASK) --tasks calib_worldfacts --metadata '{$(QUERY)}' && touch $@
 
+# What SmolLM2 and gemma say when asked for a percentage, taught which to say.
+SAID := "methods": ["verbalized", "likelihood"]
+SAYERS := runs runs/gemma
+runs/stated_confidence_binned/%: LAYER := 20
+$(SAYERS:%=%/stated_train/done): | $(READY)
+	$(ASK) $(SMALL) 900 --metadata '{$(SAID), "split": "train"}' && touch $@
+
+$(SAYERS:%=%/stated_validation/done): | $(READY)
+	$(ASK) $(SMALL) 200 --metadata '{$(SAID), "split": "validation"}' && touch $@
+
+$(SAYERS:%=%/stated_graded/grading.json): %/stated_graded/grading.json: %/stated_train/done \
+		%/stated_validation/done
+	rm -rf $(@D) && $(BIN)/calibench grade $(^D) --method verbalized -o $(@D)
+
+$(SAYERS:%=%/stated_confidence_binned/README.md): RECIPE := stated_confidence_binned
+$(SAYERS:%=%/stated_confidence_binned/README.md): RECIPE_OPTIONS = objective.target=likelihood \
+	lora.first_layer=$(LAYER) optimiser.epochs=4 optimiser.learning_rate=2e-3
+$(SAYERS:%=%/stated_confidence_binned/README.md): %/stated_confidence_binned/README.md: \
+		%/stated_graded/grading.json
+	$(TUNE) --data $(<D)
+
+STATED := $(foreach each,$(SAYERS),$(each)/stated $(each)/stated_ood)
+$(STATED:=/done): private ADAPTER = ,peft=$(dir $(@D))stated_confidence_binned
+$(SAYERS:%=%/stated/done): %/stated/done: %/stated_confidence_binned/README.md %/base/done
+	$(ASK) --tasks calib_worldfacts \
+		--metadata '{"methods": ["verbalized"], "answers": "$(dir $(@D))base"}' && touch $@
+
+$(SAYERS:%=%/stated_ood/done): %/stated_ood/done: %/stated_confidence_binned/README.md %/base_ood/done
+	$(ASK) --tasks calib_worldfacts_ood \
+		--metadata '{"methods": ["verbalized"], "answers": "$(dir $(@D))base_ood"}' && touch $@
+
 PUBLISHED := $(addprefix runs/,base base_ood tuned tuned_ood own combined combined_ood hidden hidden_ood)
 KINDS := base base_ood tuned tuned_ood own
 OF_OTHERS := $(foreach each,$(OTHERS),$(addprefix runs/$(each)/,$(KINDS)))
-leaderboards/README.md: $(PUBLISHED:=/done) $(OF_OTHERS:=/done)
+leaderboards/README.md: $(PUBLISHED:=/done) $(OF_OTHERS:=/done) $(STATED:=/done)
 	$(BIN)/calibench leaderboard build $(PUBLISHED) --graded runs/graded -o runs/leaderboard
 	cp runs/leaderboard/figures/calib_worldfacts_bars.* leaderboards/figures
 	$(BIN)/calibench leaderboard build runs/base runs/tuned \
@@ -315,6 +346,8 @@ leaderboards/README.md: $(PUBLISHED:=/done) $(OF_OTHERS:=/done)
 		--adapter runs/calibration_tuning_lora_prompt --adapter runs/worldfacts_question_only
 	$(foreach each,$(OTHERS),$(BIN)/calibench leaderboard add --replace \
 		$(addprefix runs/$(each)/,$(KINDS)) --adapter runs/$(each)/calibration_tuning_quick &&) true
+	$(foreach each,$(SAYERS),$(BIN)/calibench leaderboard add --replace \
+		$(each)/stated $(each)/stated_ood --adapter $(each)/stated_confidence_binned &&) true
 	$(BIN)/calibench leaderboard build
 
 # ---------------------------------------------------------------------------------------- entries
