@@ -15,8 +15,9 @@ from scipy.special import logit
 from transformers import AutoTokenizer
 
 from accelerate import PartialState
-from calib_adapters.data.prepare import TEST_SAMPLES, VALIDATION_SAMPLES
+from calib_adapters.data.prepare import TEST_SAMPLES, TRAIN_SAMPLES, VALIDATION_SAMPLES
 from calib_adapters.data.training_data import GRADING
+from calib_adapters.training.checkpoints import EPOCHS
 from calib_adapters.training.provenance import describe_machine, describe_versions
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.temperature import fit_temperature
@@ -26,7 +27,7 @@ from harness_tasks.embedded_models.catalogue import DEFAULT
 from runner.answers import Answers, write_answers
 from runner.config import CONSTANT, Config, Evaluation, Graded, Prepared, each_task, load_config
 from runner.measure import BY_OPTION, METRICS, confidences, measure
-from runner.steps import OUT, Steps
+from runner.steps import EXPERIMENTS, OUT, Steps
 
 RESULT = "result.json"
 TEMPORARY = "$TEMPORARY"  # stands in the logged commands for a folder of this machine
@@ -133,7 +134,13 @@ def _data(config: Config, steps: Steps) -> Path:
         asked = [_ask_split(config, config.data, split, steps) for split in ("train", "validation")]
         paths = [_local(path) for path in asked]
         return steps.run("graded", ["grade", *paths, "--method", config.data.method, "-o", OUT])
-    return steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
+    data = steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
+    if (asked := config.data.known) is None:
+        return data
+    log = _evaluate(config, asked, [], data, steps)
+    answers = steps.folder / log.relative_to(steps.folder).parts[0] / "out"
+    divide = ["divide", _local(data), _local(answers), "--method", asked.method]
+    return steps.run("divided", [*divide, "-o", OUT], program=EXPERIMENTS)
 
 
 def _ask_split(config: Config, data: Graded, split: str, steps: Steps) -> Path:
@@ -153,6 +160,7 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
     for seed in config.seeds:
         arguments = ["tune", config.recipe, *config.overrides, f"dtype={config.dtype}"]
         arguments += [f"seed={seed}", "--model", _model(config)]
+        arguments += ["--keep_epochs"] if config.keep_epochs else []
         arguments += ["--data", _local(data), "-o", OUT]
         trained.append((seed, [steps.run("trained", arguments, resumes=True)]))
     if config.ensemble:
@@ -169,15 +177,16 @@ def _evaluate(
     rows: str = TEST_SAMPLES,
 ) -> Path:
     samples = ()
-    if evaluation.test:
-        chosen = json.loads((data / rows).read_text(encoding="utf-8"))
+    if evaluation.test or evaluation.train:
+        file = data / (TRAIN_SAMPLES if evaluation.train else rows)
+        chosen = json.loads(file.read_text(encoding="utf-8"))
         samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
     if evaluation.answers == "base":
         first = {**evaluation.metadata, "methods": [*evaluation.asked]}
         out = _ask(config, evaluation, first, {}, samples, steps)
         metadata["answers"] = _local(out)
-    arguments = {**evaluation.model_args, **_weights(config, weights)}
+    arguments = {**evaluation.model_args, **_weights(config, weights, evaluation.epoch)}
     known = {*evaluation.asked, CONSTANT} if evaluation.answers == "base" else set()
     if arguments or evaluation.method not in known:
         out = _ask(config, evaluation, metadata, arguments, samples, steps)
@@ -185,11 +194,11 @@ def _evaluate(
     return log
 
 
-def _weights(config: Config, weights: Sequence[Path]) -> dict[str, str]:
-    """The model arguments that put trained weights to use."""
+def _weights(config: Config, weights: Sequence[Path], epoch: int | None = None) -> dict[str, str]:
+    """The model arguments that put trained weights to use, of the end or of an earlier epoch."""
     if not weights:
         return {}
-    paths = [_local(path) for path in weights]
+    paths = [_local(path) + (f"/{EPOCHS}/{epoch}" if epoch else "") for path in weights]
     if len(paths) > 1:
         return {"ensemble": "+".join(paths)}
     recipe = load_recipe(config.recipe, config.overrides)

@@ -12,8 +12,16 @@ from typing import Any
 
 from runner.answers import Answers, read_answers
 from runner.config import Config
+from runner.curves import draw_curves
 from runner.measure import METRICS
-from runner.paired import COMPARED, difference_cells, draw, rows_of, score_cells
+from runner.paired import (
+    COMPARED,
+    baseline_cells,
+    difference_cells,
+    draw,
+    rows_of,
+    score_cells,
+)
 from runner.run import RESULT
 
 README, FIGURES = "README.md", "figures"
@@ -97,6 +105,18 @@ def draw_figures(folder: Path) -> list[Path]:
     return draw(groups, evaluation, folder / FIGURES)
 
 
+def draw_epochs(folder: Path) -> list[Path]:
+    """One picture of the experiments below `folder` that were evaluated epoch by epoch.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    groups = _groups(folder).values()
+    rows = [row for results in groups for row in rows_of(_kept(folder, results))]
+    titles = {name: each.config.model for results in groups for name, each in results.items()}
+    return draw_curves(rows, folder / FIGURES / "epochs", titles)
+
+
 def _kept(folder: Path, results: Mapping[str, Result]) -> dict[str, tuple[Config, Answers]]:
     return {name: (each.config, read_answers(folder / name)) for name, each in results.items()}
 
@@ -111,6 +131,10 @@ def _by_question(kept: Mapping[str, tuple[Config, Answers]]) -> str:
         heads = [HEADS[metric].split()[0] for metric in COMPARED]
         head = ["evaluated on", "paired differences (95 % interval)", "n", *heads]
         made += "\n" + _markdown(head, differences, texts=2)
+    if based := list(baseline_cells(rows)):
+        heads = [HEADS[metric].split()[0] for metric in METRICS]
+        head = ["evaluated on", "less the baseline (95 % interval)", "n", *heads, "ECE lower by"]
+        made += "\n" + _markdown(head, based, texts=2)
     return made
 
 
