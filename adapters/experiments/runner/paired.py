@@ -45,12 +45,8 @@ class Row:
     def is_based_on(self, other: Row) -> bool:
         """Whether the other is the baseline of this one, asked the same questions."""
         mine, theirs = ([x.id for x in row.answers] for row in (self, other))
-        return (self.baseline, self.seed, self.evaluation, mine) == (
-            other.experiment,
-            other.seed,
-            other.evaluation,
-            theirs,
-        )
+        named = self.baseline == other.experiment and self.evaluation == other.evaluation
+        return named and other.seed in (None, self.seed) and mine == theirs
 
 
 def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
