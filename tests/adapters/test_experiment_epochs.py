@@ -12,7 +12,7 @@ from runner.answers import write_answers
 from runner.config import load_config
 from runner.divide import divide_by_knowledge
 from runner.measure import Scored
-from runner.run import _score
+from runner.run import _score, epochs_of
 from runner.steps import EXPERIMENTS
 from runner.table import draw_epochs, tables
 
@@ -37,13 +37,14 @@ EPOCH = "keep_epochs: true\nevaluate:\n" + "\n".join(
 TEST = "evaluate: {test: {task: calib_worldfacts, method: likelihood, test: true}}\n"
 
 
-def finished(folder, label, answers, more=TEST):
+def finished(folder, label, answers, more=TEST, epochs=()):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(CONFIG.format(label=label, more=more), encoding="utf-8")
     config = load_config(folder)
     write_answers(folder, {(0, name): rows for name, rows in answers.items()})
     summary = {name: {"n": len(rows)} for name, rows in answers.items()}
     result = {"config": config.model_dump(mode="json"), "summary": summary}
+    result["training"] = [{"seed": 0, "epochs": epochs}]
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     return config
 
@@ -94,7 +95,7 @@ class Recorder:
 def test_the_base_model_divides_the_rows_and_each_epoch_is_asked(tmp_path):
     config = finished(tmp_path / "x", "SFT", {}, EPOCH)
     steps = Recorder(tmp_path / "steps")
-    _score(config, steps, {})
+    _score(config, steps, {}, [])
     shown = [" ".join(command) for command in steps.commands]
     assert '--samples {"calib_worldfacts": [7]}' in shown[1] and "peft" not in shown[1]
     assert shown[2].startswith(f"{EXPERIMENTS} divide $TEMPORARY/prepared-1/out $TEMPORARY/asked-")
@@ -114,18 +115,29 @@ def test_a_row_is_compared_with_its_baseline_though_the_answers_differ(tmp_path)
     assert "| -0.300 (" in line and line.endswith("| 75 % |")
 
 
-def test_the_curves_show_the_epochs_in_their_order(tmp_path):
-    answers = {
-        "test, epoch 10": said(0.9, 20),
-        "test, epoch 2": said(0.6, 20),
-        "train, epoch 2": said(0.7, 30),
-        "train, epoch 10": said(0.9, 40),
+def test_what_was_logged_after_each_epoch_is_kept(tmp_path):
+    log = {
+        "training": [{"epoch": e, "nll": nll} for e, nll in ((0.5, 3.0), (1, 1.0), (2, 0.5))],
+        "validation": [{"epoch": 1, "nll": 2.0, "exact": 0.4, "step": 9}, {"epoch": 2, "nll": 2.5}],
     }
-    finished(tmp_path / "sft", "SFT", answers, EPOCH)
+    file = tmp_path / "training_log.json"
+    file.write_text(json.dumps(log), encoding="utf-8")
+    assert epochs_of(file) == [
+        {"epoch": 1, "nll": 2.0, "exact": 0.4, "training_nll": 2.0},
+        {"epoch": 2, "nll": 2.5, "training_nll": 0.5},
+    ]
+    assert epochs_of(tmp_path / "none.json") == []
+
+
+def test_the_figure_shows_the_epochs_that_were_asked(tmp_path):
+    epochs = [{"epoch": n, "nll": 1.0, "exact": 0.5, "training_nll": 1 / n} for n in range(1, 11)]
+    answers = {"test, epoch 10": said(0.9, 20), "test, epoch 2": said(0.6, 20)}
+    finished(tmp_path / "sft", "SFT", answers, EPOCH, epochs)
+    finished(tmp_path / "ls", "LS", {"test": said(0.9, 20)}, TEST, epochs)
     png, svg = draw_epochs(tmp_path)
     assert (png.name, svg.name) == ("epochs.png", "epochs.svg")
     shown = "".join(ElementTree.parse(svg).getroot().itertext())
-    assert "SmolLM2-135M-Instruct" in shown and "confidence, train" in shown
+    assert "SmolLM2-135M-Instruct" in shown and "confidence, test" in shown
     finished(tmp_path / "none" / "x", "SFT", {"test": said(0.9, 20)})
-    with pytest.raises(FileNotFoundError, match="after several epochs"):
+    with pytest.raises(FileNotFoundError, match="after its epochs"):
         draw_epochs(tmp_path / "none")

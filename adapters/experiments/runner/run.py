@@ -29,7 +29,7 @@ from runner.config import CONSTANT, Config, Evaluation, Graded, Prepared, each_t
 from runner.measure import BY_OPTION, METRICS, confidences, measure
 from runner.steps import EXPERIMENTS, OUT, Steps
 
-RESULT = "result.json"
+RESULT, LOG = "result.json", "training_log.json"
 TEMPORARY = "$TEMPORARY"  # stands in the logged commands for a folder of this machine
 BATCH = "32"
 HEADS = ("probe", "lora")  # their weights are read by calib-hf's `probe`
@@ -55,11 +55,13 @@ def run_experiment(folder: Path) -> Path:
     temporary = folder.resolve().parent / "temporary"
     names = {_model(config): str(ensure_model(config.model)), TEMPORARY: str(temporary)}
     steps, answers = Steps(temporary, names), Answers()
-    rows = [row for one in each_task(config) for row in _score(one, steps, answers)]
+    training: list[dict[str, Any]] = []
+    rows = [row for one in each_task(config) for row in _score(one, steps, answers, training)]
     result = {
         "config": config.model_dump(mode="json"),
         "summary": {name: _summary(rows, name) for name in {row["evaluation"]: 0 for row in rows}},
         "rows": rows,
+        "training": training,
         "commands": steps.used,
         "machine": describe_machine(PartialState()),
         "versions": describe_versions(),
@@ -87,12 +89,18 @@ def _model(config: Config) -> str:
     return "$(calibench model)" if config.model == DEFAULT else f"$(calibench model {config.model})"
 
 
-def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any]]:
-    """A row of scores per seed and evaluation; adds to `answers` those that were scored."""
+def _score(
+    config: Config, steps: Steps, answers: Answers, training: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A row of scores per seed and evaluation.
+
+    Adds to `answers` those that were scored, and to `training` what was logged after each epoch.
+    """
     # Without a need nothing reads it, and a cell of a table costs no more than it has to.
     data = _data(config, steps) if _needs_data(config) else steps.folder
     rows = []
     for seed, weights in _train(config, data, steps):
+        training += [{"seed": seed, "epochs": epochs_of(each / LOG)} for each in weights]
         for name, evaluation in config.evaluate.items():
             temperature = (
                 _temperature(config, evaluation, weights, data, steps)
@@ -109,6 +117,23 @@ def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any
             scores = measure(found, evaluation.method)
             rows.append({"seed": seed, "evaluation": name, **scores})
     return rows
+
+
+def epochs_of(log: Path) -> list[dict[str, float]]:
+    """Of each epoch its number, the mean training NLL, and the scores of the validation split."""
+    if not log.is_file():  # a probe has none
+        return []
+    found = json.loads(log.read_text(encoding="utf-8"))
+    epochs, before = [], 0.0
+    for entry in found["validation"]:
+        during = [e for e in found["training"] if before < e["epoch"] <= entry["epoch"]]
+        before = entry["epoch"]
+        names = ("epoch", "nll", "exact", "acc", "ece", "auroc", "brier")
+        epoch = {name: entry[name] for name in names if name in entry}
+        if nll := [e["nll"] for e in during if "nll" in e]:
+            epoch["training_nll"] = statistics.fmean(nll)
+        epochs.append(epoch)
+    return epochs
 
 
 def _train_accuracy(data: Path) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.answers import Answers, read_answers
 from runner.config import Config
-from runner.curves import draw_curves
+from runner.curves import Course, draw_courses
 from runner.measure import METRICS
 from runner.paired import (
     COMPARED,
@@ -32,10 +32,14 @@ OVER_TASKS = ("ece", "acc")
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment's config, and by evaluation n, number of seeds, and mean and sd of scores."""
+    """An experiment's config, and by evaluation n, number of seeds, and mean and sd of scores.
+
+    `training` has of each adapter the scores after each epoch; older results have none.
+    """
 
     config: Config
     summary: Mapping[str, Mapping[str, Any]]
+    training: Sequence[Mapping[str, Any]] = ()
 
 
 def write_tables(folder: Path) -> Path:
@@ -78,7 +82,9 @@ def _groups(folder: Path) -> dict[str, dict[str, Result]]:
     results = {}
     for file in sorted(folder.glob(f"*/{RESULT}")):
         found = json.loads(file.read_text(encoding="utf-8"))
-        results[file.parent.name] = Result(Config(**found["config"]), found["summary"])
+        results[file.parent.name] = Result(
+            Config(**found["config"]), found["summary"], found.get("training", ())
+        )
     if not results:
         raise FileNotFoundError(f"no experiment in {folder} has a {RESULT} yet.")
     groups: dict[str, dict[str, Result]] = {}
@@ -106,15 +112,22 @@ def draw_figures(folder: Path) -> list[Path]:
 
 
 def draw_epochs(folder: Path) -> list[Path]:
-    """One picture of the experiments below `folder` that were evaluated epoch by epoch.
+    """One picture of the experiments below `folder` whose weights after each epoch were kept.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    groups = _groups(folder).values()
-    rows = [row for results in groups for row in rows_of(_kept(folder, results))]
-    titles = {name: each.config.model for results in groups for name, each in results.items()}
-    return draw_curves(rows, folder / FIGURES / "epochs", titles)
+    columns: dict[str, Course] = {}
+    for results in _groups(folder).values():
+        for row in rows_of(_kept(folder, results)):
+            result = results[row.experiment]
+            if result.config.keep_epochs and not result.config.temperature and result.training:
+                course = columns.setdefault(
+                    result.config.model, Course(result.training[0]["epochs"])
+                )
+                epoch = result.config.evaluate[row.evaluation].epoch or len(course.epochs)
+                course.asked[epoch] = row
+    return draw_courses(columns, folder / FIGURES / "epochs")
 
 
 def _kept(folder: Path, results: Mapping[str, Result]) -> dict[str, tuple[Config, Answers]]:
