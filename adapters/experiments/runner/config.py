@@ -27,13 +27,6 @@ class Graded(Section):
     metadata: dict[str, Any] = {}
 
 
-class Prepared(Section):
-    """Prompts and completions, divided by ``calibench prepare`` with further `options`."""
-
-    prepare: tuple[str, ...] = Field(min_length=1, description="the sources")
-    options: tuple[str, ...] = ()
-
-
 class Evaluation(Section):
     """A task that is asked, by one method.
 
@@ -41,8 +34,10 @@ class Evaluation(Section):
     They come from a run that asks the base model about them by the methods in `asked`; while
     nothing is trained, the confidences of these methods are those of that run. The method
     ``constant`` asks nothing: it says the accuracy on the graded training answers each time.
-    With ``test: true`` only the test rows of the prepared data are asked; with ``per_token: true``
-    options are compared by log-likelihood per token instead of in all.
+    With ``test: true`` only the test rows of the prepared data are asked, with ``train: true`` only
+    the training rows, of data that ``--redivide`` divided; with ``per_token: true`` options are
+    compared by log-likelihood per token instead of in all. With `epoch` the adapter is that of the
+    end of this epoch.
     """
 
     task: str
@@ -50,11 +45,25 @@ class Evaluation(Section):
     answers: Literal["base", "own"] = "own"
     asked: tuple[str, ...] = Field(("zero_shot_classifier",), min_length=1)
     test: bool = False
+    train: bool = False
+    epoch: int | None = Field(None, ge=1)
     per_token: bool = False
     num_fewshot: int | None = Field(None, ge=0)
     limit: int | None = None
     metadata: dict[str, Any] = {}
     model_args: dict[str, Any] = Field({}, description="of calib-hf, such as mc_dropout")
+
+
+class Prepared(Section):
+    """Prompts and completions, divided by ``calibench prepare`` with further `options`.
+
+    With `known` the base model is asked about the training rows, and these are of the task
+    ``known`` or ``unknown`` then: as it answers them correctly or not.
+    """
+
+    prepare: tuple[str, ...] = Field(min_length=1, description="the sources")
+    options: tuple[str, ...] = ()
+    known: Evaluation | None = None
 
 
 class Config(Section):
@@ -75,6 +84,7 @@ class Config(Section):
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    keep_epochs: bool = Field(False, description="keep the weights after every epoch")
     ensemble: bool = Field(False, description="evaluate the adapters of all seeds as one")
     temperature: bool = Field(False, description="apply the one fitted on validation rows")
     compared: bool = Field(
@@ -100,10 +110,16 @@ class Config(Section):
             raise ValueError("a temperature is fitted to whole log-likelihoods, not per token")
         if (self.tasks is None) == (TASK in json.dumps([*self.evaluate])):
             raise ValueError(f"{TASK} in the names under 'evaluate' goes with a list of 'tasks'")
-        if isinstance(self.data, Graded):
-            for name, evaluation in self.evaluate.items():
-                if evaluation.test:
-                    raise ValueError(f"evaluate.{name}: 'test' belongs to prepared data")
+        if any(each.epoch for each in self.evaluate.values()) and (
+            not self.keep_epochs or self.ensemble or self.temperature
+        ):
+            raise ValueError("an 'epoch' needs 'keep_epochs', and neither ensemble nor temperature")
+        for name, evaluation in self.evaluate.items():
+            if isinstance(self.data, Graded) and (evaluation.test or evaluation.train):
+                which = "test" if evaluation.test else "train"
+                raise ValueError(f"evaluate.{name}: '{which}' belongs to prepared data")
+            if evaluation.test and evaluation.train:
+                raise ValueError(f"evaluate.{name}: it asks either the 'test' or the 'train' rows")
         for name, evaluation in self.evaluate.items():
             if evaluation.method == CONSTANT and not (
                 isinstance(self.data, Graded)

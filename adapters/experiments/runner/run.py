@@ -15,8 +15,9 @@ from scipy.special import logit
 from transformers import AutoTokenizer
 
 from accelerate import PartialState
-from calib_adapters.data.prepare import TEST_SAMPLES, VALIDATION_SAMPLES
+from calib_adapters.data.prepare import TEST_SAMPLES, TRAIN_SAMPLES, VALIDATION_SAMPLES
 from calib_adapters.data.training_data import GRADING
+from calib_adapters.training.checkpoints import EPOCHS
 from calib_adapters.training.provenance import describe_machine, describe_versions
 from calib_adapters.training.recipe import load_recipe
 from calib_adapters.training.temperature import fit_temperature
@@ -26,9 +27,9 @@ from harness_tasks.embedded_models.catalogue import DEFAULT
 from runner.answers import Answers, write_answers
 from runner.config import CONSTANT, Config, Evaluation, Graded, Prepared, each_task, load_config
 from runner.measure import BY_OPTION, METRICS, confidences, measure
-from runner.steps import OUT, Steps
+from runner.steps import EXPERIMENTS, OUT, Steps
 
-RESULT = "result.json"
+RESULT, LOG = "result.json", "training_log.json"
 TEMPORARY = "$TEMPORARY"  # stands in the logged commands for a folder of this machine
 BATCH = "32"
 HEADS = ("probe", "lora")  # their weights are read by calib-hf's `probe`
@@ -54,11 +55,13 @@ def run_experiment(folder: Path) -> Path:
     temporary = folder.resolve().parent / "temporary"
     names = {_model(config): str(ensure_model(config.model)), TEMPORARY: str(temporary)}
     steps, answers = Steps(temporary, names), Answers()
-    rows = [row for one in each_task(config) for row in _score(one, steps, answers)]
+    training: list[dict[str, Any]] = []
+    rows = [row for one in each_task(config) for row in _score(one, steps, answers, training)]
     result = {
         "config": config.model_dump(mode="json"),
         "summary": {name: _summary(rows, name) for name in {row["evaluation"]: 0 for row in rows}},
         "rows": rows,
+        "training": training,
         "commands": steps.used,
         "machine": describe_machine(PartialState()),
         "versions": describe_versions(),
@@ -86,12 +89,18 @@ def _model(config: Config) -> str:
     return "$(calibench model)" if config.model == DEFAULT else f"$(calibench model {config.model})"
 
 
-def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any]]:
-    """A row of scores per seed and evaluation; adds to `answers` those that were scored."""
+def _score(
+    config: Config, steps: Steps, answers: Answers, training: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A row of scores per seed and evaluation.
+
+    Adds to `answers` those that were scored, and to `training` what was logged after each epoch.
+    """
     # Without a need nothing reads it, and a cell of a table costs no more than it has to.
     data = _data(config, steps) if _needs_data(config) else steps.folder
     rows = []
     for seed, weights in _train(config, data, steps):
+        training += [{"seed": seed, "epochs": epochs_of(each / LOG)} for each in weights]
         for name, evaluation in config.evaluate.items():
             temperature = (
                 _temperature(config, evaluation, weights, data, steps)
@@ -108,6 +117,23 @@ def _score(config: Config, steps: Steps, answers: Answers) -> list[dict[str, Any
             scores = measure(found, evaluation.method)
             rows.append({"seed": seed, "evaluation": name, **scores})
     return rows
+
+
+def epochs_of(log: Path) -> list[dict[str, float]]:
+    """Of each epoch its number, the mean training NLL, and the scores of the validation split."""
+    if not log.is_file():  # a probe has none
+        return []
+    found = json.loads(log.read_text(encoding="utf-8"))
+    epochs, before = [], 0.0
+    for entry in found["validation"]:
+        during = [e for e in found["training"] if before < e["epoch"] <= entry["epoch"]]
+        before = entry["epoch"]
+        names = ("epoch", "nll", "exact", "acc", "ece", "auroc", "brier")
+        epoch = {name: entry[name] for name in names if name in entry}
+        if nll := [e["nll"] for e in during if "nll" in e]:
+            epoch["training_nll"] = statistics.fmean(nll)
+        epochs.append(epoch)
+    return epochs
 
 
 def _train_accuracy(data: Path) -> float:
@@ -133,7 +159,13 @@ def _data(config: Config, steps: Steps) -> Path:
         asked = [_ask_split(config, config.data, split, steps) for split in ("train", "validation")]
         paths = [_local(path) for path in asked]
         return steps.run("graded", ["grade", *paths, "--method", config.data.method, "-o", OUT])
-    return steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
+    data = steps.run("prepared", ["prepare", *config.data.prepare, *config.data.options, "-o", OUT])
+    if (asked := config.data.known) is None:
+        return data
+    log = _evaluate(config, asked, [], data, steps)
+    answers = steps.folder / log.relative_to(steps.folder).parts[0] / "out"
+    divide = ["divide", _local(data), _local(answers), "--method", asked.method]
+    return steps.run("divided", [*divide, "-o", OUT], program=EXPERIMENTS)
 
 
 def _ask_split(config: Config, data: Graded, split: str, steps: Steps) -> Path:
@@ -153,6 +185,7 @@ def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, l
     for seed in config.seeds:
         arguments = ["tune", config.recipe, *config.overrides, f"dtype={config.dtype}"]
         arguments += [f"seed={seed}", "--model", _model(config)]
+        arguments += ["--keep_epochs"] if config.keep_epochs else []
         arguments += ["--data", _local(data), "-o", OUT]
         trained.append((seed, [steps.run("trained", arguments, resumes=True)]))
     if config.ensemble:
@@ -169,15 +202,16 @@ def _evaluate(
     rows: str = TEST_SAMPLES,
 ) -> Path:
     samples = ()
-    if evaluation.test:
-        chosen = json.loads((data / rows).read_text(encoding="utf-8"))
+    if evaluation.test or evaluation.train:
+        file = data / (TRAIN_SAMPLES if evaluation.train else rows)
+        chosen = json.loads(file.read_text(encoding="utf-8"))
         samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
     if evaluation.answers == "base":
         first = {**evaluation.metadata, "methods": [*evaluation.asked]}
         out = _ask(config, evaluation, first, {}, samples, steps)
         metadata["answers"] = _local(out)
-    arguments = {**evaluation.model_args, **_weights(config, weights)}
+    arguments = {**evaluation.model_args, **_weights(config, weights, evaluation.epoch)}
     known = {*evaluation.asked, CONSTANT} if evaluation.answers == "base" else set()
     if arguments or evaluation.method not in known:
         out = _ask(config, evaluation, metadata, arguments, samples, steps)
@@ -185,11 +219,11 @@ def _evaluate(
     return log
 
 
-def _weights(config: Config, weights: Sequence[Path]) -> dict[str, str]:
-    """The model arguments that put trained weights to use."""
+def _weights(config: Config, weights: Sequence[Path], epoch: int | None = None) -> dict[str, str]:
+    """The model arguments that put trained weights to use, of the end or of an earlier epoch."""
     if not weights:
         return {}
-    paths = [_local(path) for path in weights]
+    paths = [_local(path) + (f"/{EPOCHS}/{epoch}" if epoch else "") for path in weights]
     if len(paths) > 1:
         return {"ensemble": "+".join(paths)}
     recipe = load_recipe(config.recipe, config.overrides)
