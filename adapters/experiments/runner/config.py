@@ -22,7 +22,9 @@ class Graded(Section):
 
     grade: str | tuple[str, ...] = Field(description="the task, or several for a mixture")
     method: str = "zero_shot_classifier"
-    asked: tuple[str, ...] = Field((), description="further methods, for `combine`")
+    asked: tuple[str, ...] = Field(
+        (), description="further methods on the validation split, for `combine`"
+    )
     limit: int | None = Field(None, description="of each task")
     validation_limit: int | None = Field(None, description="of that split; else `limit` is")
     metadata: dict[str, Any] = {}
@@ -80,6 +82,9 @@ class Config(Section):
     temperature: bool = Field(False, description="apply the one fitted on validation rows")
     compared: bool = Field(
         False, description="tables say how it differs from the other rows; figures emphasise it"
+    )
+    against: tuple[str, ...] = Field(
+        (), description="folders of the experiments that it is compared with, instead"
     )
     confidences: bool = Field(
         False, description="keep those of every question, for intervals and paired differences"

@@ -23,11 +23,19 @@ COMPARED = ("ece", "auroc", "brier")
 class Row:
     """What one model, trained with one seed or not at all, said in one evaluation."""
 
+    name: str
     task: str
     evaluation: str
     label: str
     compared: bool
+    against: Sequence[str]
     answers: Sequence[Scored]
+
+    def is_compared_with(self, other: Row) -> bool:
+        """Whether the tables say how it differs from `other`."""
+        if self.against:
+            return other.name in self.against
+        return self.compared and not other.compared
 
     @property
     def columns(self) -> tuple[list[Any], list[int]]:
@@ -43,12 +51,13 @@ class Row:
 def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
     """The rows of experiments, by evaluation; where there are several seeds, a row for each."""
     rows = []
-    for config, answers in kept.values():
+    for name, (config, answers) in kept.items():
         seeds = {seed for seed, _ in answers}
         for (seed, evaluation), found in answers.items():
             label = config.label + (f", seed {seed}" if len(seeds) > 1 else "")
             task = config.evaluate[evaluation].task
-            rows.append(Row(task, evaluation, label, config.compared, found))
+            about = (name, task, evaluation, label, config.compared, config.against)
+            rows.append(Row(*about, found))
     names = list(dict.fromkeys(row.evaluation for row in rows))
     return sorted(rows, key=lambda row: names.index(row.evaluation))
 
@@ -65,7 +74,7 @@ def difference_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     """Cells of a table: evaluation, whose scores less whose, n, and the paired differences."""
     for row in rows:
         for other in rows:
-            if not row.compared or other.compared or not row.judges_the_same(other):
+            if not row.is_compared_with(other) or not row.judges_the_same(other):
                 continue
             found = compare(*row.columns, *other.columns, COMPARED)
             cells = [_cell(found[name], "{:+.3f}") for name in COMPARED]

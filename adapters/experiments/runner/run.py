@@ -149,7 +149,8 @@ def _ask_split(
         limit = data.validation_limit
     tasks = (data.grade,) if isinstance(data.grade, str) else data.grade
     asked = Evaluation(task=tasks[0], method=data.method, limit=limit)
-    metadata = {**data.metadata, "methods": [*data.asked, data.method], "split": split}
+    further = data.asked if split == "validation" else ()
+    metadata = {**data.metadata, "methods": [*further, data.method], "split": split}
     if weights:
         first = _ask_split(config, data, split, steps)
         metadata |= {"methods": [data.method], "answers": _local(first)}
