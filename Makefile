@@ -9,6 +9,7 @@
 # make lock     pin the newest releases of what they install, by hash, in requirements-lock.txt (needs uv)
 # make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # make families     calibration tuning on three models (hours): adapters/experiments/families
+# make transfer     what makes a tuned confidence carry over (an hour): adapters/experiments/transfer
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
 # give the same command again.
 
@@ -30,7 +31,8 @@ INSTALL_MINUTES := 2 to 5
 INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
-.PHONY: demo test nightly engines lint lock publish entries regress experiments families clean
+.PHONY: demo test nightly engines lint lock publish entries regress experiments families transfer \
+	clean
 .DELETE_ON_ERROR:
 
 # Two runs at a time, each on half of the cores, are faster than one run on all of them.
@@ -348,14 +350,19 @@ runs/entries/%/stock/done: | $(READY)
 # ------------------------------------------------------------------------------------ experiments
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
 # Of families: make families; it wants the models that `calibench model NAME` puts into the cache.
+# Of transfer: make transfer; it wants data sets from the Hub.
 EXPERIMENTS := $(wildcard adapters/experiments/*/config.yaml)
 FAMILIES := $(wildcard adapters/experiments/families/*/config.yaml)
+TRANSFER := $(wildcard adapters/experiments/transfer/*/config.yaml)
 experiments: $(EXPERIMENTS:config.yaml=result.json)
 	$(BIN)/python adapters/experiments table adapters/experiments
 
 families: $(FAMILIES:config.yaml=result.json)
 	$(BIN)/python adapters/experiments table adapters/experiments/families
 	$(BIN)/python adapters/experiments figures adapters/experiments/families
+
+transfer: $(TRANSFER:config.yaml=result.json)
+	$(BIN)/python adapters/experiments table adapters/experiments/transfer
 
 adapters/experiments/%/result.json: adapters/experiments/%/config.yaml | $(READY)
 	$(BIN)/python adapters/experiments run $(@D)

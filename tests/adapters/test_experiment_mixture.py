@@ -105,6 +105,18 @@ def test_a_combination_is_fitted_on_the_graded_validation_rows_and_applied_to_ot
     assert {each[2] for each in applied} == {fits}
 
 
+def test_without_a_recipe_the_base_models_own_methods_are_combined(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    untrained = CONFIG.replace("recipe: calibration_tuning_quick\n", "") + COMBINE
+    (folder / "config.yaml").write_text(untrained, encoding="utf-8")
+    steps = Recorder(tmp_path / "steps")
+    rows = _score(load_config(folder), steps, {})
+    (fit,) = steps.of("combine", "fit")
+    assert option(fit, "--methods") == "likelihood" and fit[3] == "--methods"
+    assert not steps.of("tune") and not steps.of("grade") and len(rows) == 3
+
+
 def test_a_temperature_reads_the_logs_of_all_graded_tasks(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()
@@ -119,7 +131,6 @@ def test_a_temperature_reads_the_logs_of_all_graded_tasks(tmp_path):
     ("old", "new", "sentence"),
     [
         ("asked: [likelihood], ", "", "'combine' needs graded data with these methods"),
-        ("recipe: calibration_tuning_quick\n", "", "'combine' needs"),
         ("answers: base, limit: 9", "limit: 9", "'combine' needs"),
         ("seeds", "temperature: true\nseeds", "so is a temperature"),
     ],

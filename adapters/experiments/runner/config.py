@@ -93,8 +93,8 @@ class Config(Section):
 
     combine: tuple[str, ...] = Field(
         (),
-        description="methods of the base model that are combined with the trained one, by a fit on "
-        "the validation rows",
+        description="methods of the base model that are combined, with the trained one if there is "
+        "one, by a fit on the validation rows",
     )
     together: bool = Field(
         False, description="ask tasks that differ in nothing else by one command: one start"
@@ -113,13 +113,11 @@ class Config(Section):
             raise ValueError("a temperature is fitted for one adapter, not for an ensemble")
         if self.combine and not (
             isinstance(self.data, Graded)
-            and self.recipe is not None
             and all(each.answers == "base" for each in self.evaluate.values())
             and set(self.combine) <= {self.data.method, *self.data.asked}
         ):
             raise ValueError(
-                "'combine' needs graded data with these methods among 'asked', a recipe, and "
-                "'answers: base'"
+                "'combine' needs graded data with these methods among 'asked', and 'answers: base'"
             )
         if self.combine and self.temperature:
             raise ValueError("a combination is fitted on the validation rows; so is a temperature")

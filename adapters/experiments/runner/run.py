@@ -236,11 +236,11 @@ def _combined(
 ) -> Path:
     """The run whose confidences are the combination's, fitted on the graded validation rows."""
     assert isinstance(config.data, Graded)
-    adapter = "+".join(path.name for path in weights)
-    methods = [*config.combine, f"{evaluation.method}@{adapter}"]
-    fitted_on = [
-        _ask_split(config, config.data, "validation", steps, by) for by in ((), tuple(weights))
-    ]
+    methods = [*config.combine]
+    fitted_on = [_ask_split(config, config.data, "validation", steps)]
+    if weights:
+        methods.append(f"{evaluation.method}@{'+'.join(path.name for path in weights)}")
+        fitted_on.append(_ask_split(config, config.data, "validation", steps, weights))
     fit = ["combine", "fit", *map(_local, fitted_on), "--methods", ",".join(methods)]
     made = steps.run("combination", [*fit, "--clip", CLIP, "-o", OUT])
     return steps.run("combined", ["combine", "apply", _local(made), *map(_local, runs), "-o", OUT])
