@@ -94,6 +94,14 @@ def test_tables_have_scores_and_paired_differences_of_the_same_answers(tmp_path)
     assert f"{one - other:+.3f} (" in line
 
 
+def test_an_experiment_can_name_what_it_is_compared_with(tmp_path):
+    finished(tmp_path / "base", [0.5, 0.6] * 5, "Likelihood")
+    finished(tmp_path / "one", [0.9, 0.2] * 5, "One", TUNED)
+    finished(tmp_path / "two", [0.8, 0.1] * 5, "Two", TUNED + "against: [one]\n")
+    lines = [line.split(" | ")[1] for line in tables(tmp_path).splitlines() if ", less " in line]
+    assert lines == ["One, less Likelihood", "Two, less One"]
+
+
 def test_several_seeds_are_a_row_each(tmp_path):
     config = experiment(tmp_path / "x", "Fine-Tuned", more=TUNED)
     answers = {(seed, "test"): [Scored("a", 1, 0.5)] for seed in (0, 1)}

@@ -18,11 +18,14 @@ CONSTANT = "constant"
 
 
 class Graded(Section):
-    """The base model's answers to the train and validation splits of a task, graded."""
+    """The base model's answers to the train and validation splits of tasks, graded."""
 
-    grade: str = Field(description="the task")
+    grade: str | tuple[str, ...] = Field(description="the task, or several for a mixture")
     method: str = "zero_shot_classifier"
-    limit: int | None = None
+    asked: tuple[str, ...] = Field(
+        (), description="further methods on the validation split, for `combine`"
+    )
+    limit: int | None = Field(None, description="of each task")
     validation_limit: int | None = Field(None, description="of that split; else `limit` is")
     metadata: dict[str, Any] = {}
 
@@ -90,10 +93,22 @@ class Config(Section):
     compared: bool = Field(
         False, description="tables say how it differs from the other rows; figures emphasise it"
     )
+    against: tuple[str, ...] = Field(
+        (), description="folders of the experiments that it is compared with, instead"
+    )
     confidences: bool = Field(
         False, description="keep those of every question, for intervals and paired differences"
     )
     evaluate: dict[str, Evaluation] = Field(min_length=1)
+
+    combine: tuple[str, ...] = Field(
+        (),
+        description="methods of the base model that are combined, with the trained one if there is "
+        "one, by a fit on the validation rows",
+    )
+    together: bool = Field(
+        False, description="ask tasks that differ in nothing else by one command: one start"
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Config:
@@ -106,6 +121,16 @@ class Config(Section):
             raise ValueError("an ensemble needs a recipe and at least two seeds")
         if self.ensemble and self.temperature:
             raise ValueError("a temperature is fitted for one adapter, not for an ensemble")
+        if self.combine and not (
+            isinstance(self.data, Graded)
+            and all(each.answers == "base" for each in self.evaluate.values())
+            and set(self.combine) <= {self.data.method, *self.data.asked}
+        ):
+            raise ValueError(
+                "'combine' needs graded data with these methods among 'asked', and 'answers: base'"
+            )
+        if self.combine and self.temperature:
+            raise ValueError("a combination is fitted on the validation rows; so is a temperature")
         if self.temperature and any(each.per_token for each in self.evaluate.values()):
             raise ValueError("a temperature is fitted to whole log-likelihoods, not per token")
         if (self.tasks is None) == (TASK in json.dumps([*self.evaluate])):

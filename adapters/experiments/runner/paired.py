@@ -25,12 +25,21 @@ class Row:
 
     experiment: str
     seed: int | None
-    baseline: str | None
-    task: str
+    config: Config
     evaluation: str
     label: str
-    compared: bool
     answers: Sequence[Scored]
+
+    @property
+    def task(self) -> str:
+        """The task that was asked."""
+        return self.config.evaluate[self.evaluation].task
+
+    def is_compared_with(self, other: Row) -> bool:
+        """Whether the tables say how it differs from `other`."""
+        if self.config.against:
+            return other.experiment in self.config.against
+        return self.config.compared and not other.config.compared
 
     @property
     def columns(self) -> tuple[list[Any], list[int]]:
@@ -45,7 +54,7 @@ class Row:
     def is_based_on(self, other: Row) -> bool:
         """Whether the other is the baseline of this one, asked the same questions."""
         mine, theirs = ([x.id for x in row.answers] for row in (self, other))
-        named = self.baseline == other.experiment and self.evaluation == other.evaluation
+        named = self.config.baseline == other.experiment and self.evaluation == other.evaluation
         return named and other.seed in (None, self.seed) and mine == theirs
 
 
@@ -56,9 +65,7 @@ def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
         seeds = {seed for seed, _ in answers}
         for (seed, evaluation), found in answers.items():
             label = config.label + (f", seed {seed}" if len(seeds) > 1 else "")
-            task = config.evaluate[evaluation].task
-            row = Row(name, seed, config.baseline, task, evaluation, label, config.compared, found)
-            rows.append(row)
+            rows.append(Row(name, seed, config, evaluation, label, found))
     names = list(dict.fromkeys(row.evaluation for row in rows))
     return sorted(rows, key=lambda row: names.index(row.evaluation))
 
@@ -75,7 +82,7 @@ def difference_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     """Cells of a table: evaluation, whose scores less whose, n, and the paired differences."""
     for row in rows:
         for other in rows:
-            if not row.compared or other.compared or not row.judges_the_same(other):
+            if not row.is_compared_with(other) or not row.judges_the_same(other):
                 continue
             found = compare(*row.columns, *other.columns, COMPARED)
             cells = [_cell(found[name], "{:+.3f}") for name in COMPARED]
@@ -113,7 +120,7 @@ def draw(groups: Mapping[str, Sequence[Row]], evaluation: str, folder: Path) -> 
 
 def _bar(row: Row) -> dict[str, Any]:
     scores = score(*row.columns, ("ece", "auroc"))
-    return {"label": row.label, "emphasise": row.compared, **scores}
+    return {"label": row.label, "emphasise": row.config.compared, **scores}
 
 
 def _slug(name: str) -> str:

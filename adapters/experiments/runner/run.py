@@ -32,6 +32,8 @@ from runner.steps import EXPERIMENTS, OUT, Steps
 RESULT, LOG = "result.json", "training_log.json"
 TEMPORARY = "$TEMPORARY"  # stands in the logged commands for a folder of this machine
 BATCH = "32"
+CLIP = "0.005"  # of confidences that are combined
+COMBINED = "combined"
 HEADS = ("probe", "lora")  # their weights are read by calib-hf's `probe`
 
 
@@ -110,6 +112,8 @@ def _score(
             log = _evaluate(config, evaluation, weights, data, steps)
             tokens = _token_counter(config, steps) if evaluation.per_token else None
             method, constant = evaluation.method, None
+            if config.combine:
+                method = COMBINED
             if method == CONSTANT:
                 method, constant = evaluation.asked[0], _train_accuracy(data)
             found = confidences(log, method, temperature, tokens, constant)
@@ -168,13 +172,21 @@ def _data(config: Config, steps: Steps) -> Path:
     return steps.run("divided", [*divide, "-o", OUT], program=EXPERIMENTS)
 
 
-def _ask_split(config: Config, data: Graded, split: str, steps: Steps) -> Path:
-    metadata = {**data.metadata, "methods": [data.method], "split": split}
+def _ask_split(
+    config: Config, data: Graded, split: str, steps: Steps, weights: Sequence[Path] = ()
+) -> Path:
+    """The run on a split of the graded tasks; with weights, that of `method` on these answers."""
     limit = data.limit
     if split == "validation" and data.validation_limit is not None:
         limit = data.validation_limit
-    asked = Evaluation(task=data.grade, method=data.method, limit=limit)
-    return _ask(config, asked, metadata, {}, (), steps)
+    tasks = (data.grade,) if isinstance(data.grade, str) else data.grade
+    asked = Evaluation(task=tasks[0], method=data.method, limit=limit)
+    further = data.asked if split == "validation" else ()
+    metadata = {**data.metadata, "methods": [*further, data.method], "split": split}
+    if weights:
+        first = _ask_split(config, data, split, steps)
+        metadata |= {"methods": [data.method], "answers": _local(first)}
+    return _ask(config, asked, metadata, _weights(config, weights), (), steps, tasks)
 
 
 def _train(config: Config, data: Path, steps: Steps) -> list[tuple[int | None, list[Path]]]:
@@ -201,22 +213,71 @@ def _evaluate(
     steps: Steps,
     rows: str = TEST_SAMPLES,
 ) -> Path:
+    """The log of an evaluation."""
+    runs = _runs(config, evaluation, weights, data, steps, rows)
+    if config.combine:
+        runs = [_combined(config, evaluation, weights, runs, steps)]
+    (log,) = runs[-1].rglob(f"samples_{evaluation.task}_[0-9]*.jsonl")
+    return log
+
+
+def _runs(
+    config: Config,
+    evaluation: Evaluation,
+    weights: Sequence[Path],
+    data: Path,
+    steps: Steps,
+    rows: str = TEST_SAMPLES,
+) -> list[Path]:
+    """The runs behind an evaluation: that of the base model's answers, if any, then its own."""
     samples = ()
     if evaluation.test or evaluation.train:
         file = data / (TRAIN_SAMPLES if evaluation.train else rows)
         chosen = json.loads(file.read_text(encoding="utf-8"))
         samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
+    tasks = _together(config, evaluation)
+    runs = []
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
     if evaluation.answers == "base":
         first = {**evaluation.metadata, "methods": [*evaluation.asked]}
-        out = _ask(config, evaluation, first, {}, samples, steps)
-        metadata["answers"] = _local(out)
+        runs.append(_ask(config, evaluation, first, {}, samples, steps, tasks))
+        metadata["answers"] = _local(runs[0])
     arguments = {**evaluation.model_args, **_weights(config, weights, evaluation.epoch)}
     known = {*evaluation.asked, CONSTANT} if evaluation.answers == "base" else set()
     if arguments or evaluation.method not in known:
-        out = _ask(config, evaluation, metadata, arguments, samples, steps)
-    (log,) = out.rglob(f"samples_{evaluation.task}_*.jsonl")
-    return log
+        runs.append(_ask(config, evaluation, metadata, arguments, samples, steps, tasks))
+    return runs
+
+
+def _together(config: Config, evaluation: Evaluation) -> tuple[str, ...]:
+    """The tasks that are asked by the same command as `evaluation`, its own among them."""
+    if not config.together or evaluation.test or evaluation.train:
+        return (evaluation.task,)
+    alike = [
+        each.task
+        for each in config.evaluate.values()
+        if each.model_copy(update={"task": evaluation.task}) == evaluation
+    ]
+    return tuple(dict.fromkeys(alike))
+
+
+def _combined(
+    config: Config,
+    evaluation: Evaluation,
+    weights: Sequence[Path],
+    runs: Sequence[Path],
+    steps: Steps,
+) -> Path:
+    """The run whose confidences are the combination's, fitted on the graded validation rows."""
+    assert isinstance(config.data, Graded)
+    methods = [*config.combine]
+    fitted_on = [_ask_split(config, config.data, "validation", steps)]
+    if weights:
+        methods.append(f"{evaluation.method}@{'+'.join(path.name for path in weights)}")
+        fitted_on.append(_ask_split(config, config.data, "validation", steps, weights))
+    fit = ["combine", "fit", *map(_local, fitted_on), "--methods", ",".join(methods)]
+    made = steps.run("combination", [*fit, "--clip", CLIP, "-o", OUT])
+    return steps.run("combined", ["combine", "apply", _local(made), *map(_local, runs), "-o", OUT])
 
 
 def _weights(config: Config, weights: Sequence[Path], epoch: int | None = None) -> dict[str, str]:
@@ -239,6 +300,7 @@ def _ask(
     model_args: dict[str, Any],
     samples: Sequence[str],
     steps: Steps,
+    tasks: Sequence[str],
 ) -> Path:
     arguments = {
         "pretrained": _model(config),
@@ -248,13 +310,14 @@ def _ask(
     }
     command = ["eval", "--model", "calib-hf", "--model_args"]
     command += [",".join(f"{key}={value}" for key, value in arguments.items())]
-    command += ["--tasks", evaluation.task, "--batch_size", BATCH]
+    command += ["--tasks", ",".join(tasks), "--batch_size", BATCH]
     command += ["--metadata", json.dumps(metadata)]
     if evaluation.num_fewshot is not None:
         command += ["--num_fewshot", str(evaluation.num_fewshot)]
     command += ["--limit", str(evaluation.limit)] if evaluation.limit else []
     command += [*samples, "--output_path", OUT, "--log_samples"]
-    return steps.run(f"asked-{evaluation.task}", command)
+    name = tasks[0] if len(tasks) == 1 else f"{len(tasks)}-tasks"
+    return steps.run(f"asked-{name}", command)
 
 
 def _temperature(
@@ -266,10 +329,17 @@ def _temperature(
         if found["temperature"] is not None:
             return found["temperature"]
     if isinstance(config.data, Graded):
-        (log,) = _ask_split(config, config.data, "validation", steps).rglob("samples_*.jsonl")
+        logs = [*_ask_split(config, config.data, "validation", steps).rglob("samples_*.jsonl")]
+        method = config.data.method
     else:
-        log = _evaluate(config, evaluation, weights, data, steps, VALIDATION_SAMPLES)
-    records = [record for _, record in read_samples(log) if record["confidence"] is not None]
+        logs = [_evaluate(config, evaluation, weights, data, steps, VALIDATION_SAMPLES)]
+        method = evaluation.method
+    records = [
+        record
+        for log in sorted(logs)
+        for _, record in read_samples(log)
+        if record["method"] == method and record["confidence"] is not None
+    ]
     if records[0]["signature"].endswith(BY_OPTION):
         raise ValueError("a temperature of options is fitted by training; this has no one adapter.")
     odds = logit(np.array([record["confidence"] for record in records]))
