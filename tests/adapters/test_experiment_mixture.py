@@ -55,7 +55,7 @@ def run(tmp_path, more=""):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(CONFIG + more, encoding="utf-8")
     steps, answers = Recorder(tmp_path / "steps"), {}
-    _score(load_config(folder), steps, answers)
+    _score(load_config(folder), steps, answers, [])
     return steps, {name: rows[0].confidence for (_, name), rows in answers.items()}
 
 
@@ -111,7 +111,7 @@ def test_without_a_recipe_the_base_models_own_methods_are_combined(tmp_path):
     untrained = CONFIG.replace("recipe: calibration_tuning_quick\n", "") + COMBINE
     (folder / "config.yaml").write_text(untrained, encoding="utf-8")
     steps = Recorder(tmp_path / "steps")
-    rows = _score(load_config(folder), steps, {})
+    rows = _score(load_config(folder), steps, {}, [])
     (fit,) = steps.of("combine", "fit")
     assert option(fit, "--methods") == "likelihood" and fit[3] == "--methods"
     assert not steps.of("tune") and not steps.of("grade") and len(rows) == 3
