@@ -20,10 +20,12 @@ class Course:
     Attributes:
         epochs: of each, ``training_nll``, and of the validation split ``nll`` and ``exact``.
         asked: what the model said on test after some of them, by their number.
+        known: the same on the training rows.
     """
 
     epochs: Sequence[Mapping[str, float]]
     asked: dict[int, Row] = field(default_factory=dict)
+    known: dict[int, Row] = field(default_factory=dict)
 
 
 def draw_courses(courses: Mapping[str, Course], stem: Path) -> list[Path]:
@@ -35,12 +37,12 @@ def draw_courses(courses: Mapping[str, Course], stem: Path) -> list[Path]:
     if not courses:
         raise FileNotFoundError("no result has kept the weights after its epochs.")
     with style():
-        figure = new_figure(1.4 + 3.8 * len(courses), 6.6)
+        figure = new_figure(2.8 + 3.8 * len(courses), 6.0)
         n = len(next(iter(next(iter(courses.values())).asked.values())).answers)
         headings(
             figure,
-            "The model goes on getting surer, not better",
-            "fine-tuning on open answers",
+            "Fine-tuning, epoch by epoch",
+            "open answers",
             f"{n} test questions, with 95 % intervals",
         )
         grid = figure.subplots(3, len(courses), sharex=True, sharey="row", squeeze=False)
@@ -49,10 +51,12 @@ def draw_courses(courses: Mapping[str, Course], stem: Path) -> list[Path]:
             _losses(panels[0], course)
             _shares(panels[1], course)
             _errors(panels[2], course)
-        for axes, label in zip(grid[:, 0], ("NLL per token", "share", "ECE, test"), strict=True):
-            axes.set_ylabel(label)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False, fontsize=8)
+        for row, label in zip(grid, ("NLL per token", "share", "ECE, test"), strict=True):
+            row[0].set_ylabel(label)
+            if row[-1].get_legend_handles_labels()[0]:
+                row[-1].legend(
+                    frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
+                )
         stem.parent.mkdir(parents=True, exist_ok=True)
         return list(save(figure, stem))
 
@@ -71,16 +75,19 @@ def _shares(axes: Any, course: Course) -> None:
     right = [(e["epoch"], e["exact"]) for e in course.epochs if "exact" in e]
     if right:
         axes.plot(*zip(*right, strict=True), color=BLUE, label="right, validation")
-    asked = dict(sorted(course.asked.items()))
-    look = {"marker": "o", "markersize": 4, "linestyle": DASHES}
-    accuracy = [statistics.fmean(x.correct for x in row.answers) for row in asked.values()]
-    axes.plot([*asked], accuracy, color=BLUE, label="right, test", **look)
-    means = [
-        statistics.fmean(x.confidence for x in row.answers if x.confidence is not None)
-        for row in asked.values()
-    ]
-    axes.plot([*asked], means, color=VERMILION, label="confidence, test", **look)
-    axes.set_ylim(0, 1)
+    for rows, split, marker in ((course.known, "training", "s"), (course.asked, "test", "o")):
+        if not rows:
+            continue
+        said = dict(sorted(rows.items()))
+        look = {"marker": marker, "markersize": 4, "linestyle": DASHES}
+        accuracy = [statistics.fmean(x.correct for x in row.answers) for row in said.values()]
+        axes.plot([*said], accuracy, color=BLUE, label=f"right, {split}", **look)
+        means = [
+            statistics.fmean(x.confidence for x in row.answers if x.confidence is not None)
+            for row in said.values()
+        ]
+        axes.plot([*said], means, color=VERMILION, label=f"confidence, {split}", **look)
+    axes.set_ylim(0, 1.05)
 
 
 def _errors(axes: Any, course: Course) -> None:

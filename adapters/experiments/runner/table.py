@@ -125,8 +125,9 @@ def draw_epochs(folder: Path) -> list[Path]:
                 course = columns.setdefault(
                     result.config.model, Course(result.training[0]["epochs"])
                 )
-                epoch = result.config.evaluate[row.evaluation].epoch or len(course.epochs)
-                course.asked[epoch] = row
+                evaluation = result.config.evaluate[row.evaluation]
+                rows = course.known if evaluation.train else course.asked
+                rows[evaluation.epoch or len(course.epochs)] = row
     return draw_courses(columns, folder / FIGURES / "epochs")
 
 
