@@ -34,7 +34,7 @@ class Row:
     def is_compared_with(self, other: Row) -> bool:
         """Whether the tables say how it differs from `other`."""
         if self.against:
-            return other.name in self.against
+            return other.name in self.against and other.name != self.name
         return self.compared and not other.compared
 
     @property
