@@ -117,6 +117,14 @@ def test_without_a_recipe_the_base_models_own_methods_are_combined(tmp_path):
     assert not steps.of("tune") and not steps.of("grade") and len(rows) == 3
 
 
+def test_a_combination_can_be_fitted_on_some_of_the_tasks(tmp_path):
+    steps, _ = run(tmp_path / "a", COMBINE + "combine_on: [calib_siqa_cloze]\n")
+    (fit,) = steps.of("combine", "fit")
+    assert option(fit, "--tasks") == "calib_siqa_cloze"
+    with pytest.raises(ValueError, match="'combine_on' says what 'combine' is fitted on"):
+        run(tmp_path / "b", "combine_on: [calib_siqa_cloze]\n")
+
+
 def test_a_temperature_reads_the_logs_of_all_graded_tasks(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()

@@ -106,6 +106,7 @@ class Config(Section):
         description="methods of the base model that are combined, with the trained one if there is "
         "one, by a fit on the validation rows",
     )
+    combine_on: tuple[str, ...] = Field((), description="the graded tasks of this fit, if not all")
     together: bool = Field(
         False, description="ask tasks that differ in nothing else by one command: one start"
     )
@@ -129,6 +130,8 @@ class Config(Section):
             raise ValueError(
                 "'combine' needs graded data with these methods among 'asked', and 'answers: base'"
             )
+        if self.combine_on and not self.combine:
+            raise ValueError("'combine_on' says what 'combine' is fitted on, and that is not there")
         if self.combine and self.temperature:
             raise ValueError("a combination is fitted on the validation rows; so is a temperature")
         if self.temperature and any(each.per_token for each in self.evaluate.values()):

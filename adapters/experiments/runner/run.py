@@ -276,6 +276,7 @@ def _combined(
         methods.append(f"{evaluation.method}@{'+'.join(path.name for path in weights)}")
         fitted_on.append(_ask_split(config, config.data, "validation", steps, weights))
     fit = ["combine", "fit", *map(_local, fitted_on), "--methods", ",".join(methods)]
+    fit += ["--tasks", ",".join(config.combine_on)] if config.combine_on else []
     made = steps.run("combination", [*fit, "--clip", CLIP, "-o", OUT])
     return steps.run("combined", ["combine", "apply", _local(made), *map(_local, runs), "-o", OUT])
 
