@@ -38,7 +38,7 @@ class Row:
     def is_compared_with(self, other: Row) -> bool:
         """Whether the tables say how it differs from `other`."""
         if self.config.against:
-            return other.experiment in self.config.against and other is not self
+            return other.experiment in self.config.against and other.experiment != self.experiment
         return self.config.compared and not other.config.compared
 
     @property
