@@ -9,6 +9,8 @@
 # make lock     pin the newest releases of what they install, by hash, in requirements-lock.txt (needs uv)
 # make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # make families     calibration tuning on three models (hours): adapters/experiments/families
+# make saturated    CogCalib where training saturates (hours): adapters/experiments/cogcalib_saturated
+# make transfer     what makes a tuned confidence carry over (an hour): adapters/experiments/transfer
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
 # give the same command again.
 
@@ -30,7 +32,8 @@ INSTALL_MINUTES := 2 to 5
 INSTALL_SIZE := 2 GB
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP) install --quiet)
 
-.PHONY: demo test nightly engines lint lock publish entries regress experiments families clean
+.PHONY: demo test nightly engines lint lock publish entries regress experiments families saturated \
+	transfer clean
 .DELETE_ON_ERROR:
 
 # Two runs at a time, each on half of the cores, are faster than one run on all of them.
@@ -383,15 +386,25 @@ runs/entries/%/stock/done: | $(READY)
 
 # ------------------------------------------------------------------------------------ experiments
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
-# Of families: make families; it wants the models that `calibench model NAME` puts into the cache.
+# make families, make saturated and make transfer have folders of their own. The first two want the
+# models that `calibench model NAME` puts into the cache, the last data sets from the Hub.
 EXPERIMENTS := $(wildcard adapters/experiments/*/config.yaml)
 FAMILIES := $(wildcard adapters/experiments/families/*/config.yaml)
+TRANSFER := $(wildcard adapters/experiments/transfer/*/config.yaml)
 experiments: $(EXPERIMENTS:config.yaml=result.json)
 	$(BIN)/python adapters/experiments table adapters/experiments
 
 families: $(FAMILIES:config.yaml=result.json)
 	$(BIN)/python adapters/experiments table adapters/experiments/families
 	$(BIN)/python adapters/experiments figures adapters/experiments/families
+
+SATURATED := $(wildcard adapters/experiments/cogcalib_saturated/*/config.yaml)
+saturated: $(SATURATED:config.yaml=result.json)
+	$(BIN)/python adapters/experiments table adapters/experiments/cogcalib_saturated
+	$(BIN)/python adapters/experiments curves adapters/experiments/cogcalib_saturated
+
+transfer: $(TRANSFER:config.yaml=result.json)
+	$(BIN)/python adapters/experiments table adapters/experiments/transfer
 
 adapters/experiments/%/result.json: adapters/experiments/%/config.yaml | $(READY)
 	$(BIN)/python adapters/experiments run $(@D)

@@ -53,6 +53,11 @@ def combine() -> None:
     help="JSON file for the fit.",
 )
 @click.option(
+    "--tasks",
+    metavar="NAME,...",
+    help="The tasks of the runs to fit on.  [default: all]",
+)
+@click.option(
     "--by",
     metavar="FIELD",
     help="Cross-validate over the values of this field, such as relation or subject: shows how "
@@ -74,7 +79,9 @@ def combine() -> None:
 )
 @CORRECT
 @ID
-def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -> None:
+def fit(
+    sources: tuple[Path, ...], methods: str, output: Path, tasks: str | None, **options: Any
+) -> None:
     """Fit a logistic model on the logits of several methods' confidences.
 
     SOURCES are folders of lm_eval runs (made with --log_samples) whose methods judge the same
@@ -91,7 +98,8 @@ def fit(sources: tuple[Path, ...], methods: str, output: Path, **options: Any) -
 
     refuse_inputs("--output", output, sources)
     names = [name.strip() for name in methods.split(",")]
-    click.echo(fit_and_report(sources, names, output, **options))
+    chosen = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    click.echo(fit_and_report(sources, names, output, tasks=chosen, **options))
 
 
 @combine.command()

@@ -37,6 +37,9 @@ def _recipe_names(context: click.Context, parameter: click.Parameter, incomplete
     help="Steps between checkpoints; there is one after every epoch in any case.",
 )
 @click.option(
+    "--keep_epochs", is_flag=True, help="Also keep the weights after every epoch, in epochs/N."
+)
+@click.option(
     "--push_to_hub", "push_to", metavar="REPO", help="Upload the result to this model repository."
 )
 def tune(

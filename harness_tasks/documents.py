@@ -67,6 +67,16 @@ def piqa(rows: Dataset) -> Dataset:
     )
 
 
+def siqa(rows: Dataset) -> Dataset:
+    """Social IQa (``lighteval/siqa``): a situation, and a question about the people in it."""
+
+    def convert(row: Row) -> dict[str, Any]:
+        choices = [row["answerA"], row["answerB"], row["answerC"]]
+        return _options(f"{row['context']} {row['question']}", choices, int(row["label"]) - 1)
+
+    return _documents(rows, convert)
+
+
 def winogrande(rows: Dataset) -> Dataset:
     """WinoGrande (``allenai/winogrande``), both forms: what stands in the blank."""
 

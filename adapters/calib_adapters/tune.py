@@ -26,7 +26,13 @@ from calib_adapters.supervised.cogcalib import cogcalib
 from calib_adapters.supervised.sft import sft
 from calib_adapters.training.base_model import base_name, suit_attention
 from calib_adapters.training.card import write_card
-from calib_adapters.training.checkpoints import Checkpoints, last_checkpoint, tidy
+from calib_adapters.training.checkpoints import (
+    EPOCHS,
+    Checkpoints,
+    Epochs,
+    last_checkpoint,
+    tidy,
+)
 from calib_adapters.training.curves import draw_curves, training_log
 from calib_adapters.training.disk_errors import writing_to
 from calib_adapters.training.hub import check_hub, push
@@ -58,6 +64,7 @@ def tune(
     *,
     log: Sequence[str] = (),
     checkpoint_every: int | None = None,
+    keep_epochs: bool = False,
     push_to: str | None = None,
 ) -> Path:
     """Train an adapter, or a whole model, as a recipe says.
@@ -74,6 +81,7 @@ def tune(
         overrides: ``key.sub=value`` changes to the recipe.
         log: further services to log to, of ``trainer.LOGS``.
         checkpoint_every: steps between checkpoints, besides those after every epoch.
+        keep_epochs: also keep the weights after every epoch, as ``epochs/N`` in `output`.
         push_to: repository on the Hub that `output` is uploaded to.
 
     Returns:
@@ -114,7 +122,18 @@ def tune(
         with writing_to(output.parent):
             work.mkdir(parents=True, exist_ok=True)
             with _alone(work, output):
-                _train(settings, model, data, asked, identity, work, output, log, checkpoint_every)
+                _train(
+                    settings,
+                    model,
+                    data,
+                    asked,
+                    identity,
+                    work,
+                    output,
+                    log,
+                    checkpoint_every,
+                    keep_epochs,
+                )
     if push_to and state.is_main_process:
         logging.getLogger(__name__).warning("uploaded to %s", push(output, push_to))
     return output
@@ -153,6 +172,7 @@ def _train(
     output: Path,
     log: Sequence[str],
     checkpoint_every: int | None,
+    keep_epochs: bool,
 ) -> None:
     state = process_state()
     with first_with_all_threads(state):
@@ -170,7 +190,12 @@ def _train(
         # It had already stopped early when it was interrupted.
         arguments.num_train_epochs = last.epochs
     checkpoints = Checkpoints(checkpoint_every, last.seconds if last else 0.0)
-    trainer = JobTrainer(job, settings, arguments, [checkpoints])
+    epochs = [Epochs(job.save, work / EPOCHS)] if keep_epochs else []
+    trainer = JobTrainer(job, settings, arguments, [checkpoints, *epochs])
+    if epochs and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise ValueError(
+            "--keep_epochs needs whole weights in every process: neither FSDP nor ZeRO"
+        )
     trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
     seconds = checkpoints.seconds
     calibration = {
@@ -259,8 +284,9 @@ def _publish(
     kept = next(e for e in curves["validation"] if e["step"] == training["kept_step"])["epoch"]
     drawn = draw_curves(curves, kept, final / "loss")
     write_card(final / "README.md", job, settings, calibration, training, drawn)
-    if (work / RUNS).is_dir():
-        shutil.copytree(work / RUNS, final / RUNS)
+    for name in (RUNS, EPOCHS):
+        if (work / name).is_dir():
+            shutil.copytree(work / name, final / name)
     _set_usual_mode(final)
     os.replace(final, output)
     shutil.rmtree(work)

@@ -45,6 +45,30 @@ def figures(folder: Path) -> None:
         click.echo(path)
 
 
+@main.command()
+@click.argument("folder", type=FOLDER)
+def curves(folder: Path) -> None:
+    """Draw accuracy, confidence and ECE after each epoch, where results of FOLDER have them."""
+    from runner.table import draw_epochs
+
+    for path in draw_epochs(folder):
+        click.echo(path)
+
+
+@main.command()
+@click.argument("data", type=FOLDER)
+@click.argument("answers", type=FOLDER)
+@click.option("--method", required=True, help="Whose records are read.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+def divide(data: Path, answers: Path, method: str, output: Path) -> None:
+    """Divide the training rows of DATA into known and unknown ones, by logged ANSWERS to them."""
+    from runner.divide import divide_by_knowledge
+
+    (log,) = answers.rglob("samples_*.jsonl")
+    for kind, n in divide_by_knowledge(data, log, method, output).items():
+        click.echo(f"{kind}: {n} rows")
+
+
 if __name__ == "__main__":
     try:
         main(standalone_mode=False)

@@ -35,6 +35,8 @@ def experiment(folder, text=CONFIG):
         ("recipe: calibration_tuning_lora_prompt", "overrides: [seed=1]", "there is none"),
         ("recipe: calibration_tuning_lora_prompt", "ensemble: true", "an ensemble needs a recipe"),
         ("answers: base", "test: true", "evaluate.test: 'test' belongs to prepared data"),
+        ("answers: base", "train: true", "evaluate.test: 'train' belongs to prepared data"),
+        ("answers: base", "epoch: 2", "an 'epoch' needs 'keep_epochs'"),
         ("answers: base", "answers: mine", "config.yaml: evaluate.test.answers"),
         (CONFIG, "- a list", "cannot be read as keys and values"),
     ],
@@ -133,6 +135,7 @@ def test_trained_weights_reach_the_back_end_by_the_argument_of_their_method(tmp_
     assert _weights(config, weights) == {
         "ensemble": "$TEMPORARY/trained-1/out+$TEMPORARY/trained-2/out"
     }
+    assert _weights(config, weights[:1], 4) == {"peft": "$TEMPORARY/trained-1/out/epochs/4"}
     probe = config.model_copy(update={"recipe": "calibration_tuning_probe"})
     assert _weights(probe, weights[:1]) == {"probe": "$TEMPORARY/trained-1/out"}
 

@@ -94,6 +94,14 @@ def test_tables_have_scores_and_paired_differences_of_the_same_answers(tmp_path)
     assert f"{one - other:+.3f} (" in line
 
 
+def test_an_experiment_can_name_what_it_is_compared_with(tmp_path):
+    finished(tmp_path / "base", [0.5, 0.6] * 5, "Likelihood")
+    finished(tmp_path / "one", [0.9, 0.2] * 5, "One", TUNED)
+    finished(tmp_path / "two", [0.8, 0.1] * 5, "Two", TUNED + "against: [one]\n")
+    lines = [line.split(" | ")[1] for line in tables(tmp_path).splitlines() if ", less " in line]
+    assert lines == ["One, less Likelihood", "Two, less One"]
+
+
 def test_several_seeds_are_a_row_each(tmp_path):
     config = experiment(tmp_path / "x", "Fine-Tuned", more=TUNED)
     answers = {(seed, "test"): [Scored("a", 1, 0.5)] for seed in (0, 1)}
@@ -161,7 +169,7 @@ class Recorder:
 def scored_and_asked(tmp_path, method, more=""):
     """The answers' confidences, and what the model was asked about the test split for them."""
     steps, answers = Recorder(tmp_path / "steps"), {}
-    _score(experiment(tmp_path / method, method=method, more=more), steps, answers)
+    _score(experiment(tmp_path / method, method=method, more=more), steps, answers, [])
     (rows,) = answers.values()
     asked = [command for command in steps.commands if command[0] == "eval"]
     return [row.confidence for row in rows], [c for c in asked if "split" not in " ".join(c)]
@@ -189,7 +197,7 @@ def test_a_tuned_model_judges_the_answers_of_that_run(tmp_path):
 
 def test_an_untrained_model_is_asked_about_the_test_split_alone(tmp_path):
     steps = Recorder(tmp_path / "steps")
-    _score(experiment(tmp_path / "x"), steps, {})
+    _score(experiment(tmp_path / "x"), steps, {}, [])
     assert len(steps.commands) == 1
 
 
@@ -200,7 +208,10 @@ def test_the_constant_row_says_the_accuracy_in_training(tmp_path):
 def test_limits_of_the_splits_and_the_model_reach_the_commands(tmp_path):
     steps = Recorder(tmp_path / "steps")
     _score(
-        experiment(tmp_path / "x", more=f"model: gemma-3-270m\ndtype: float32\n{TUNED}"), steps, {}
+        experiment(tmp_path / "x", more=f"model: gemma-3-270m\ndtype: float32\n{TUNED}"),
+        steps,
+        {},
+        [],
     )
     shown = [" ".join(command) for command in steps.commands if command[0] == "eval"]
     (train,) = [line for line in shown if '"split": "train"' in line]

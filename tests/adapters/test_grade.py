@@ -44,6 +44,18 @@ def test_two_answers_to_one_question_are_refused(tmp_path):
         grade([one, two], tmp_path / "graded")
 
 
+def test_a_number_that_counts_the_rows_of_each_split_names_a_question_in_each(tmp_path):
+    rows = [
+        {**record("France", split="train"), "id": "0"},
+        {**record("Peru", answer="Lima", split="validation"), "id": "0"},
+        {**record("Italy", answer="Lima", correct=0, split="validation"), "id": "1"},
+    ]
+    runs = [write_run(tmp_path / str(i), [row]) for i, row in enumerate(rows)]
+    graded = grade(runs, tmp_path / "graded")
+    assert graded["train"]["answer"] == ["Paris"]
+    assert graded["validation"]["id"] == ["0", "1"]
+
+
 def test_answers_of_two_models_are_refused(tmp_path):
     one = write_run(tmp_path / "one", [record("France")], model="base")
     two = write_run(tmp_path / "two", [record("Peru")], model="other")

@@ -107,6 +107,16 @@ def test_a_single_split_is_divided_and_the_test_rows_can_be_named_to_lm_eval(tmp
     assert [f"Answer.\n\n{text}" for text in named] == data["test"]["prompt"]
 
 
+def test_the_rows_of_a_scored_split_that_is_divided_again_can_all_be_named(tmp_path):
+    folder = write_task(tmp_path / "task", test=[document(n, gold=n % 2) for n in range(200)])
+    choices = Choices(include_path=folder, redivide=True)
+    data, _ = prepare(["two_options"], tmp_path / "data", choices)
+    for role in ("train", "validation", "test"):
+        samples = json.loads((tmp_path / "data" / f"{role}_samples.json").read_text())
+        named = [f"Answer.\n\nQ: Number {n}?\nA:" for n in samples["two_options"]]
+        assert named == data[role]["prompt"]
+
+
 def test_one_question_in_two_forms_stands_in_one_split(tmp_path):
     tasks = ["calib_worldfacts", "calib_worldfacts_mc"]
     data, _ = prepare(tasks, tmp_path / "data", Choices(redivide=True))

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import calib_adapters
 from calib_adapters.training.batches import EpochBatches
-from calib_adapters.training.checkpoints import MARK
+from calib_adapters.training.checkpoints import EPOCHS, MARK
 from calib_adapters.training.curves import training_log
 from calib_adapters.training.processes import first_with_all_threads
 from calib_adapters.training.trainer import JobTrainer
@@ -181,6 +181,19 @@ def test_fsdp_that_accelerate_would_leave_out_is_refused(tmp_path, tiny, graded,
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(ValueError, match="FSDP, which it supports only on GPUs"):
         tune(RECIPE, tiny, graded, tmp_path / "adapter", PLAIN)
+
+
+# ------------------------------------------------------------------------------------- each epoch
+
+
+def test_the_weights_of_each_epoch_are_kept_if_asked_for(tmp_path, tiny, graded, alone):
+    settings = (*PLAIN, "evaluation.keep=last")
+    output = tune(RECIPE, tiny, graded, tmp_path / "adapter", settings, keep_epochs=True)
+    assert sorted(path.name for path in (output / EPOCHS).iterdir()) == ["1", "2", "3"]
+    assert_same(weights(output / EPOCHS / "3"), weights(output), 0)
+    with pytest.raises(AssertionError):
+        assert_same(weights(output / EPOCHS / "1"), weights(output), 1e-6)
+    assert not (alone / EPOCHS).exists()
 
 
 # ------------------------------------------------------------------------------- stop and continue

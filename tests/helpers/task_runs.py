@@ -82,6 +82,12 @@ ROWS = {
         "sol2": f"Silently {i}.",
         "label": number(i) % 2,
     },
+    "lighteval/siqa": lambda i: {
+        "context": f"Ann met Bea {i} times.",
+        "question": "Why?",
+        **{f"answer{letter}": f"because {letter} {i}" for letter in "ABC"},
+        "label": str(1 + number(i) % 3),
+    },
     "allenai/sciq": lambda i: {
         "question": f"What is {i}?",
         "correct_answer": f"right {i}",

@@ -173,6 +173,20 @@ def test_a_method_that_is_not_there_is_named(runs, tmp_path, methods, why):
     assert why in str(failed.exception)
 
 
+def test_a_fit_can_be_on_some_tasks_of_the_runs(runs, tmp_path):
+    words = ("combine", "fit", runs / "validation/base", runs / "validation/tuned")
+    words += ("--methods", METHODS, "--folds", 2, "--resamples", 0)
+    whole = invoke(*words, "--tasks", f" {OURS}", "-o", tmp_path / "fit.json")
+    assert whole.exit_code == 0
+    assert load(tmp_path / "fit.json") == load(runs / "fit.json")
+    failed = invoke(*words, "--tasks", f"{OURS},calib_x", "-o", tmp_path / "none.json")
+    assert f"no run has the task 'calib_x', only {OURS}" in str(failed.exception)
+    table = tmp_path / "table.csv"
+    table.write_text("p_ik,correct\n0.5,1\n0.4,0\n", encoding="utf-8")
+    words = ("combine", "fit", table, "--methods", "p_ik", "--tasks", OURS)
+    assert "a table has none" in str(invoke(*words, "-o", tmp_path / "none.json").exception)
+
+
 def test_a_table_gets_a_column_more(tmp_path):
     rng = np.random.default_rng(0)
     lines = [

@@ -26,6 +26,7 @@ FILES = sorted(
         "sciq",
         "selfaware",
         "simpleqa",
+        "siqa",
         "trivia_qa",
         "truthfulqa",
         "winogrande",

@@ -19,6 +19,7 @@ SHOWN = {
     "openbookqa": "calib_openbookqa_mc",
     "piqa": "calib_piqa_mc",
     "selfaware": "calib_selfaware",
+    "siqa": "calib_siqa_mc",
     "trivia_qa": "calib_trivia_qa",
     "truthfulqa": "calib_truthfulqa_mc",
     "winogrande": "calib_winogrande_mc",

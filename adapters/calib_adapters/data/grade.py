@@ -76,7 +76,7 @@ def grade(
             row = {name: record[name] for name in (*KEPT, *columns) if name != END}
             if END in columns:
                 row[END] = record.get(END, "")
-            known = rows.setdefault((row["task"], row["id"]), row)
+            known = rows.setdefault(_key(row), row)
             if known["answer"] != row["answer"]:
                 raise ValueError(
                     f"{file} answers the question {row['id']!r} with {row['answer']!r}, another "
@@ -191,6 +191,11 @@ def _records(file: Path, method: str) -> Iterator[dict[str, Any]]:
             yield record
 
 
+def _key(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What tells questions apart; many data sets number them anew in each split."""
+    return record["task"], record["split"], record["id"]
+
+
 def _add_signals(rows: Mapping[Any, dict[str, Any]], results: Sequence[Path]) -> tuple[str, ...]:
     """Add to each of `rows` the confidences of `SIGNALS` that were logged with its answer.
 
@@ -200,7 +205,7 @@ def _add_signals(rows: Mapping[Any, dict[str, Any]], results: Sequence[Path]) ->
     found: dict[str, dict[Any, float | None]] = {name: {} for name in SIGNALS}
     for file in _sample_files(results):
         for _, record in read_samples(file):
-            key = (record["task"], record["id"])
+            key = _key(record)
             if record["method"] in found and key in rows:
                 if record["answer"] == rows[key]["answer"]:
                     found[record["method"]][key] = record["confidence"]

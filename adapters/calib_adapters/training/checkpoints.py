@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from accelerate import PartialState
 
 MARK = "whole.json"  # the last file of a checkpoint
+EPOCHS = "epochs"  # folder of the weights after each epoch, if they are kept
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,19 @@ class Checkpoints(transformers.TrainerCallback):
     def seconds(self) -> float:
         """Seconds of training, those before an interruption included."""
         return self.before + time.monotonic() - self.started
+
+
+class Epochs(transformers.TrainerCallback):
+    """Keeps the weights after every epoch, for curves over the epochs."""
+
+    def __init__(self, save: Callable[[Path], None], folder: Path):
+        self.save, self.folder = save, folder
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write them before the epoch's checkpoint, so that a resumed run has them all."""
+        if state.is_world_process_zero:
+            self.save(self.folder / str(round(state.epoch)))
+        PartialState().wait_for_everyone()
 
 
 def last_checkpoint(work: Path) -> Checkpoint | None:

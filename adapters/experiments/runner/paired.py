@@ -1,7 +1,7 @@
 """Tables and figures of experiments that kept the confidence in every answer.
 
 Scores have bootstrap intervals over the questions. Rows that judge the same answers are compared
-question by question.
+question by question, and a row with a baseline is compared with that, whose answers may be others.
 """
 
 from __future__ import annotations
@@ -23,11 +23,23 @@ COMPARED = ("ece", "auroc", "brier")
 class Row:
     """What one model, trained with one seed or not at all, said in one evaluation."""
 
-    task: str
+    experiment: str
+    seed: int | None
+    config: Config
     evaluation: str
     label: str
-    compared: bool
     answers: Sequence[Scored]
+
+    @property
+    def task(self) -> str:
+        """The task that was asked."""
+        return self.config.evaluate[self.evaluation].task
+
+    def is_compared_with(self, other: Row) -> bool:
+        """Whether the tables say how it differs from `other`."""
+        if self.config.against:
+            return other.experiment in self.config.against and other.experiment != self.experiment
+        return self.config.compared and not other.config.compared
 
     @property
     def columns(self) -> tuple[list[Any], list[int]]:
@@ -39,16 +51,21 @@ class Row:
         mine, theirs = ([(x.id, x.correct) for x in row.answers] for row in (self, other))
         return self.evaluation == other.evaluation and mine == theirs
 
+    def is_based_on(self, other: Row) -> bool:
+        """Whether the other is the baseline of this one, asked the same questions."""
+        mine, theirs = ([x.id for x in row.answers] for row in (self, other))
+        named = self.config.baseline == other.experiment and self.evaluation == other.evaluation
+        return named and other.seed in (None, self.seed) and mine == theirs
+
 
 def rows_of(kept: Mapping[str, tuple[Config, Answers]]) -> list[Row]:
     """The rows of experiments, by evaluation; where there are several seeds, a row for each."""
     rows = []
-    for config, answers in kept.values():
+    for name, (config, answers) in kept.items():
         seeds = {seed for seed, _ in answers}
         for (seed, evaluation), found in answers.items():
             label = config.label + (f", seed {seed}" if len(seeds) > 1 else "")
-            task = config.evaluate[evaluation].task
-            rows.append(Row(task, evaluation, label, config.compared, found))
+            rows.append(Row(name, seed, config, evaluation, label, found))
     names = list(dict.fromkeys(row.evaluation for row in rows))
     return sorted(rows, key=lambda row: names.index(row.evaluation))
 
@@ -65,12 +82,25 @@ def difference_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     """Cells of a table: evaluation, whose scores less whose, n, and the paired differences."""
     for row in rows:
         for other in rows:
-            if not row.compared or other.compared or not row.judges_the_same(other):
+            if not row.is_compared_with(other) or not row.judges_the_same(other):
                 continue
             found = compare(*row.columns, *other.columns, COMPARED)
             cells = [_cell(found[name], "{:+.3f}") for name in COMPARED]
             n = str(found["brier"].n)
             yield [row.evaluation, f"{row.label}, less {other.label}", n, *cells]
+
+
+def baseline_cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """As `difference_cells`, of rows with a baseline; then by which share its ECE is lower."""
+    for row in rows:
+        for other in rows:
+            if row.is_based_on(other):
+                found = compare(*row.columns, *other.columns, METRICS)
+                cells = [_cell(found[name], "{:+.3f}") for name in METRICS]
+                ece = score(*other.columns, ("ece",), resamples=0)["ece"].value
+                lower = f"{-100 * found['ece'].value / ece:.0f} %" if ece else "undefined"
+                n = str(found["brier"].n)
+                yield [row.evaluation, f"{row.label}, less {other.label}", n, *cells, lower]
 
 
 def draw(groups: Mapping[str, Sequence[Row]], evaluation: str, folder: Path) -> list[Path]:
@@ -90,7 +120,7 @@ def draw(groups: Mapping[str, Sequence[Row]], evaluation: str, folder: Path) -> 
 
 def _bar(row: Row) -> dict[str, Any]:
     scores = score(*row.columns, ("ece", "auroc"))
-    return {"label": row.label, "emphasise": row.compared, **scores}
+    return {"label": row.label, "emphasise": row.config.compared, **scores}
 
 
 def _slug(name: str) -> str:

@@ -17,6 +17,11 @@ from typing import Any
 
 OUT = "{out}"
 DONE = "done.json"
+CALIBENCH, EXPERIMENTS = "calibench", "python adapters/experiments"
+PROGRAMS = {
+    CALIBENCH: ("-m", "calibench"),
+    EXPERIMENTS: (str(Path(__file__).resolve().parents[1]),),
+}
 
 
 class Steps:
@@ -34,13 +39,20 @@ class Steps:
         self.names = names
         self.used: list[dict[str, Any]] = []
 
-    def run(self, name: str, arguments: Sequence[str], resumes: bool = False) -> Path:
+    def run(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        resumes: bool = False,
+        program: str = CALIBENCH,
+    ) -> Path:
         """The output of ``calibench ARGUMENTS``; `OUT` in an argument stands for its folder.
 
         Args:
             name: begins the folder's name.
             arguments: of the command; part of the folder's name by their hash.
             resumes: whether the command goes on with what an interrupted one left.
+            program: whose command it is, one of `PROGRAMS`.
 
         Raises:
             RuntimeError: the command failed; names its log.
@@ -49,12 +61,13 @@ class Steps:
         step = self.folder / f"{name}-{key}"
         out, done, log = step / "out", step / DONE, step / "log.txt"
         words = [a.replace(OUT, f"{step.name}/out") for a in arguments]
-        shown = " ".join(["calibench", *map(_quoted, words)])
+        shown = " ".join([program, *map(_quoted, words)])
         if not done.exists():
             step.mkdir(parents=True, exist_ok=True)
             if not resumes:
                 shutil.rmtree(out, ignore_errors=True)
-            self._execute(shown, [self._resolve(a, out) for a in arguments], done, log)
+            resolved = [self._resolve(a, out) for a in arguments]
+            self._execute(shown, [*PROGRAMS[program], *resolved], done, log)
         took = json.loads(done.read_text(encoding="utf-8"))
         del took["command"]
         self.used.append({"command": shown, **took})
@@ -70,7 +83,7 @@ class Steps:
         started, used = time.monotonic(), _processor_seconds()
         with log.open("a", encoding="utf-8") as output:
             status = subprocess.run(
-                [sys.executable, "-m", "calibench", *arguments],
+                [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

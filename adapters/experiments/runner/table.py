@@ -12,8 +12,16 @@ from typing import Any
 
 from runner.answers import Answers, read_answers
 from runner.config import Config
+from runner.curves import Course, draw_courses
 from runner.measure import METRICS
-from runner.paired import COMPARED, difference_cells, draw, rows_of, score_cells
+from runner.paired import (
+    COMPARED,
+    baseline_cells,
+    difference_cells,
+    draw,
+    rows_of,
+    score_cells,
+)
 from runner.run import RESULT
 
 README, FIGURES = "README.md", "figures"
@@ -24,10 +32,14 @@ OVER_TASKS = ("ece", "acc")
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment's config, and by evaluation n, number of seeds, and mean and sd of scores."""
+    """An experiment's config, and by evaluation n, number of seeds, and mean and sd of scores.
+
+    `training` has of each adapter the scores after each epoch; older results have none.
+    """
 
     config: Config
     summary: Mapping[str, Mapping[str, Any]]
+    training: Sequence[Mapping[str, Any]] = ()
 
 
 def write_tables(folder: Path) -> Path:
@@ -70,7 +82,9 @@ def _groups(folder: Path) -> dict[str, dict[str, Result]]:
     results = {}
     for file in sorted(folder.glob(f"*/{RESULT}")):
         found = json.loads(file.read_text(encoding="utf-8"))
-        results[file.parent.name] = Result(Config(**found["config"]), found["summary"])
+        results[file.parent.name] = Result(
+            Config(**found["config"]), found["summary"], found.get("training", ())
+        )
     if not results:
         raise FileNotFoundError(f"no experiment in {folder} has a {RESULT} yet.")
     groups: dict[str, dict[str, Result]] = {}
@@ -97,6 +111,26 @@ def draw_figures(folder: Path) -> list[Path]:
     return draw(groups, evaluation, folder / FIGURES)
 
 
+def draw_epochs(folder: Path) -> list[Path]:
+    """One picture of the experiments below `folder` whose weights after each epoch were kept.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    columns: dict[str, Course] = {}
+    for results in _groups(folder).values():
+        for row in rows_of(_kept(folder, results)):
+            result = results[row.experiment]
+            if result.config.keep_epochs and not result.config.temperature and result.training:
+                course = columns.setdefault(
+                    result.config.model, Course(result.training[0]["epochs"])
+                )
+                evaluation = result.config.evaluate[row.evaluation]
+                rows = course.known if evaluation.train else course.asked
+                rows[evaluation.epoch or len(course.epochs)] = row
+    return draw_courses(columns, folder / FIGURES / "epochs")
+
+
 def _kept(folder: Path, results: Mapping[str, Result]) -> dict[str, tuple[Config, Answers]]:
     return {name: (each.config, read_answers(folder / name)) for name, each in results.items()}
 
@@ -111,6 +145,10 @@ def _by_question(kept: Mapping[str, tuple[Config, Answers]]) -> str:
         heads = [HEADS[metric].split()[0] for metric in COMPARED]
         head = ["evaluated on", "paired differences (95 % interval)", "n", *heads]
         made += "\n" + _markdown(head, differences, texts=2)
+    if based := list(baseline_cells(rows)):
+        heads = [HEADS[metric].split()[0] for metric in METRICS]
+        head = ["evaluated on", "less the baseline (95 % interval)", "n", *heads, "ECE lower by"]
+        made += "\n" + _markdown(head, based, texts=2)
     return made
 
 

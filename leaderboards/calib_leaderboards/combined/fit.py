@@ -30,6 +30,7 @@ def fit_and_report(
     methods: Sequence[str],
     output: Path,
     *,
+    tasks: Sequence[str] | None = None,
     by: str | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -41,13 +42,13 @@ def fit_and_report(
     """Fit the methods of `sources`, write the fit to `output`, and return a report.
 
     sources: folders of lm-eval runs, whose tasks are pooled, or one table. methods: columns, see
-    `calib_leaderboards.combined.columns`. by: rows with the same value of this field are in the
-    same fold of the cross-validation. correct, id: columns of a table. Raises ValueError for bad
-    input.
+    `calib_leaderboards.combined.columns`. tasks: those of the runs to fit on, by default all. by:
+    rows with the same value of this field are in the same fold of the cross-validation. correct,
+    id: columns of a table. Raises ValueError for bad input.
     """
     if len(set(methods)) < len(methods):
         raise ValueError("A method is named twice.")
-    read = read_columns(sources, methods, correct=correct, id=id, by=by)
+    read = read_columns(sources, methods, tasks=tasks, correct=correct, id=id, by=by)
     confidences = read.confidences
     made = fit(confidences, read.correct, rows=read.keys, clip=clip, seed=seed)
     unseen = cross_validate(
@@ -59,15 +60,28 @@ def fit_and_report(
 
 
 def read_columns(
-    sources: Sequence[Path], methods: Sequence[str], *, correct: str, id: str | None, by: str | None
+    sources: Sequence[Path],
+    methods: Sequence[str],
+    *,
+    tasks: Sequence[str] | None,
+    correct: str,
+    id: str | None,
+    by: str | None,
 ) -> Columns:
-    """Return the rows of a table, or of all tasks of some runs."""
+    """Return the rows of a table, or of the `tasks` of some runs, by default all."""
     tables = [source for source in sources if not source.is_dir()]
     if not tables:
         if id is not None:
             raise ValueError("--id names a column of a table; the questions of a run have ids.")
         logs = logs_of_runs(sources)
+        if missing := [name for name in tasks or () if name not in logs]:
+            raise ValueError(
+                f"--tasks: no run has the task '{missing[0]}', only {', '.join(logs)}."
+            )
+        logs = {name: logs[name] for name in tasks or logs}
         return pool([columns_of_logs(task, each, methods, by) for task, each in logs.items()])
+    if tasks is not None:
+        raise ValueError("--tasks names tasks of runs, and a table has none.")
     if len(sources) > 1:
         raise ValueError(
             f"{tables[0]} is a table, and {len(sources)} sources are given: give one table with a "

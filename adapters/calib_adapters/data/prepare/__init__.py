@@ -23,8 +23,9 @@ from calib_adapters.data.prepare.row import ROLES, Row, Source, to_dataset
 from calib_adapters.data.training_data import PREPARED, fingerprint, load_data, save_data
 from harness_tasks.rows import FILES
 
-# For lm_eval's --samples, {task: [numbers of the rows]}; validation rows too if tasks score them.
+# For lm_eval's --samples, {task: [numbers of the rows]}; other rows too if tasks score them.
 TEST_SAMPLES, VALIDATION_SAMPLES = "test_samples.json", "validation_samples.json"
+TRAIN_SAMPLES = "train_samples.json"
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def prepare(
     facts = {PREPARED: described, TEST_SAMPLES: _samples(found, kept.get("test", {}))}
     if choices.redivide:
         facts[VALIDATION_SAMPLES] = _samples(found, kept["validation"])
+        facts[TRAIN_SAMPLES] = _samples(found, kept["train"])
     save_data(data, facts, out)
     return data, described
 
