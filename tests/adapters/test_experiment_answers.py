@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from helpers.experiment_logs import write_log
+from helpers.experiment_logs import Recorder, write_log
 from runner.answers import FILE, read_answers, write_answers
 from runner.config import load_config
 from runner.measure import Scored
@@ -144,17 +144,10 @@ def test_a_config_of_kept_answers_that_cannot_be_meant_is_a_sentence(old, new, s
         load_config(folder)
 
 
-class Recorder:
-    """Steps that note the commands, and leave a log of two methods behind each evaluation."""
+class TwoMethods(Recorder):
+    """Leaves a log of two methods behind each evaluation."""
 
-    def __init__(self, folder):
-        self.folder, self.commands = folder, []
-
-    def run(self, name, arguments, resumes=False):
-        if arguments not in self.commands:
-            self.commands.append(arguments)
-        out = self.folder / f"{name}-{self.commands.index(arguments)}" / "out"
-        out.mkdir(parents=True, exist_ok=True)
+    def leave(self, arguments, out):
         if arguments[0] == "eval":
             write_log(
                 out / "samples_calib_worldfacts_1.jsonl",
@@ -163,12 +156,11 @@ class Recorder:
         if arguments[0] == "grade":
             grading = {"splits": {"train": {"accuracy": 0.625}}}
             (out / "grading.json").write_text(json.dumps(grading), encoding="utf-8")
-        return out
 
 
 def scored_and_asked(tmp_path, method, more=""):
     """The answers' confidences, and what the model was asked about the test split for them."""
-    steps, answers = Recorder(tmp_path / "steps"), {}
+    steps, answers = TwoMethods(tmp_path / "steps"), {}
     _score(experiment(tmp_path / method, method=method, more=more), steps, answers, [])
     (rows,) = answers.values()
     asked = [command for command in steps.commands if command[0] == "eval"]
@@ -196,7 +188,7 @@ def test_a_tuned_model_judges_the_answers_of_that_run(tmp_path):
 
 
 def test_an_untrained_model_is_asked_about_the_test_split_alone(tmp_path):
-    steps = Recorder(tmp_path / "steps")
+    steps = TwoMethods(tmp_path / "steps")
     _score(experiment(tmp_path / "x"), steps, {}, [])
     assert len(steps.commands) == 1
 
@@ -206,7 +198,7 @@ def test_the_constant_row_says_the_accuracy_in_training(tmp_path):
 
 
 def test_limits_of_the_splits_and_the_model_reach_the_commands(tmp_path):
-    steps = Recorder(tmp_path / "steps")
+    steps = TwoMethods(tmp_path / "steps")
     _score(
         experiment(tmp_path / "x", more=f"model: gemma-3-270m\ndtype: float32\n{TUNED}"),
         steps,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.experiment_logs import write_log
+from helpers.experiment_logs import Recorder, write_log
 from runner.config import load_config
 from runner.run import _score, _temperature
 
@@ -24,17 +24,10 @@ TOGETHER = "together: true\n"
 MADE = {"combined": 0.75, "asked": 0.25}  # what each kind of step says of an answer
 
 
-class Recorder:
-    """Steps that note the commands, and leave a log of each task behind that is asked."""
+class EachTask(Recorder):
+    """Leaves a log of each task behind that is asked."""
 
-    def __init__(self, folder):
-        self.folder, self.commands = folder, []
-
-    def run(self, name, arguments, resumes=False):
-        if arguments not in self.commands:
-            self.commands.append(arguments)
-        out = self.folder / f"{name}-{self.commands.index(arguments)}" / "out"
-        out.mkdir(parents=True, exist_ok=True)
+    def leave(self, arguments, out):
         tasks = ["calib_worldfacts_ood", "calib_piqa_cloze", "calib_openbookqa_cloze"]
         rows = [("combined", MADE["combined"], 1, [])]
         if arguments[0] == "eval":
@@ -43,18 +36,13 @@ class Recorder:
         if arguments[0] == "eval" or arguments[:2] == ["combine", "apply"]:
             for task in tasks:
                 write_log(out / f"samples_{task}_2026.jsonl", rows)
-        return out
-
-    def of(self, *words):
-        """The commands that begin with `words`."""
-        return [each for each in self.commands if each[: len(words)] == [*words]]
 
 
 def run(tmp_path, more=""):
     folder = tmp_path / "x"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(CONFIG + more, encoding="utf-8")
-    steps, answers = Recorder(tmp_path / "steps"), {}
+    steps, answers = EachTask(tmp_path / "steps"), {}
     _score(load_config(folder), steps, answers, [])
     return steps, {name: rows[0].confidence for (_, name), rows in answers.items()}
 
@@ -110,7 +98,7 @@ def test_without_a_recipe_the_base_models_own_methods_are_combined(tmp_path):
     folder.mkdir()
     untrained = CONFIG.replace("recipe: calibration_tuning_quick\n", "") + COMBINE
     (folder / "config.yaml").write_text(untrained, encoding="utf-8")
-    steps = Recorder(tmp_path / "steps")
+    steps = EachTask(tmp_path / "steps")
     rows = _score(load_config(folder), steps, {}, [])
     (fit,) = steps.of("combine", "fit")
     assert option(fit, "--methods") == "likelihood" and fit[3] == "--methods"
@@ -129,7 +117,7 @@ def test_a_temperature_reads_the_logs_of_all_graded_tasks(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
-    config, steps = load_config(folder), Recorder(tmp_path / "steps")
+    config, steps = load_config(folder), EachTask(tmp_path / "steps")
     # It came past the logs of both tasks: their answers are options, for which there is none.
     with pytest.raises(ValueError, match="a temperature of options"):
         _temperature(config, config.evaluate["PIQA"], [], tmp_path, steps)

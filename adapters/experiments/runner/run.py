@@ -214,7 +214,12 @@ def _evaluate(
     rows: str = TEST_SAMPLES,
 ) -> Path:
     """The log of an evaluation."""
-    runs = _runs(config, evaluation, weights, data, steps, rows)
+    samples = ()
+    if evaluation.test or evaluation.train:
+        file = data / (TRAIN_SAMPLES if evaluation.train else rows)
+        chosen = json.loads(file.read_text(encoding="utf-8"))
+        samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
+    runs = _runs(config, evaluation, weights, samples, steps)
     if config.combine:
         runs = [_combined(config, evaluation, weights, runs, steps)]
     (log,) = runs[-1].rglob(f"samples_{evaluation.task}_[0-9]*.jsonl")
@@ -225,16 +230,10 @@ def _runs(
     config: Config,
     evaluation: Evaluation,
     weights: Sequence[Path],
-    data: Path,
+    samples: Sequence[str],
     steps: Steps,
-    rows: str = TEST_SAMPLES,
 ) -> list[Path]:
     """The runs behind an evaluation: that of the base model's answers, if any, then its own."""
-    samples = ()
-    if evaluation.test or evaluation.train:
-        file = data / (TRAIN_SAMPLES if evaluation.train else rows)
-        chosen = json.loads(file.read_text(encoding="utf-8"))
-        samples = ("--samples", json.dumps({evaluation.task: chosen[evaluation.task]}))
     tasks = _together(config, evaluation)
     runs = []
     metadata = {**evaluation.metadata, "methods": [evaluation.method]}
