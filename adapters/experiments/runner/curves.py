@@ -53,6 +53,7 @@ def draw_courses(courses: Mapping[str, Course], stem: Path) -> list[Path]:
             _errors(panels[2], course)
         for row, label in zip(grid, ("NLL per token", "share", "ECE, test"), strict=True):
             row[0].set_ylabel(label)
+            row[0].set_ylim(bottom=0)  # of all columns, when all are drawn
             if row[-1].get_legend_handles_labels()[0]:
                 row[-1].legend(
                     frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
@@ -68,7 +69,6 @@ def _losses(axes: Any, course: Course) -> None:
         ("nll", "validation", VERMILION),
     ):
         axes.plot(epochs, [epoch[name] for epoch in course.epochs], color=color, label=label)
-    axes.set_ylim(bottom=0)
 
 
 def _shares(axes: Any, course: Course) -> None:
@@ -98,6 +98,5 @@ def _errors(axes: Any, course: Course) -> None:
     above = [max(each.high - each.value, 0) for each in found]
     look = {"marker": "o", "markersize": 4, "capsize": 3, "linestyle": DASHES}
     axes.errorbar([*asked], values, yerr=[below, above], color=SOFT, **look)
-    axes.set_ylim(bottom=0)
     axes.set_xticks([epoch["epoch"] for epoch in course.epochs])
     axes.set_xlabel("epoch")
