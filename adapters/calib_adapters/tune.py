@@ -194,7 +194,8 @@ def _train(
     trainer = JobTrainer(job, settings, arguments, [checkpoints, *epochs])
     if epochs and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ValueError(
-            "--keep_epochs needs whole weights in every process: neither FSDP nor ZeRO"
+            "--keep_epochs needs whole weights in every process, which FSDP and ZeRO do not have; "
+            "leave it out, or train without them."
         )
     trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
     seconds = checkpoints.seconds
