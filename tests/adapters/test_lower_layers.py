@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
 
-from calib_adapters.calibration import lower
+from calib_adapters.calibration import lower, objective
 from calib_adapters.calibration.encode import encode_rows
 from calib_adapters.calibration.objective import collate, hidden_states, log_odds, query_loss
 from calib_adapters.data.grade import load_graded
+from calib_adapters.supervised import batch
 from calib_adapters.training.base_model import add_lora, load_base
 from calib_adapters.training.schema import Lora
 from calib_adapters.tune import tune
@@ -69,6 +70,39 @@ def test_training_from_kept_states_ends_with_the_weights_of_whole_rows(
     ]
     for one, other in zip(*scores, strict=True):
         assert one["eval_nll"] == pytest.approx(other["eval_nll"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides"),
+    [
+        ("sft", ()),
+        ("cogcalib_ls", ("knowledge.style_steps=2", "knowledge.interval=3")),
+    ],
+)
+def test_fine_tuning_from_kept_states_ends_with_the_weights_of_whole_rows(
+    tiny, prepared, tmp_path, monkeypatch, recipe, overrides
+):
+    overrides = (*UPPER, *overrides, "optimiser.learning_rate=1e-2", "optimiser.epochs=2")
+    runs, run = [], objective.hidden_states
+
+    def seen(model, batch, part):
+        runs.append(batch[f"{part}_ids"].is_floating_point())
+        return run(model, batch, part)
+
+    monkeypatch.setattr(batch, "hidden_states", seen)
+    kept = tune(recipe, tiny, prepared, tmp_path / "kept", overrides)
+    assert runs[:1] == [False]  # the check of the output head
+    assert all(runs[1:])
+    monkeypatch.setattr(lower, "MOST", 0)
+    whole = tune(recipe, tiny, prepared, tmp_path / "whole", overrides)
+    found, expected = (load_file(folder / "adapter_model.safetensors") for folder in (kept, whole))
+    assert found.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-5, msg=name)
+    scores = [json.loads((folder / "calibration.json").read_text()) for folder in (kept, whole)]
+    for name, expected in scores[1]["validation"].items():
+        found = scores[0]["validation"][name]["value"]
+        assert found == pytest.approx(expected["value"], rel=1e-5, abs=1e-4)
 
 
 def test_gradients_from_kept_states_flow_as_through_whole_rows(tiny, graded, tmp_path):

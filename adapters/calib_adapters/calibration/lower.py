@@ -3,7 +3,7 @@
 Where LoRA is in the upper layers alone (``lora.first_layer``), what the lower ones make of a row
 never changes. Their output for every token is kept in one table, that for the few-shot prefix that
 all rows share only once, and training goes on from there: neither forward nor backward passes touch
-the lower layers again. The results are those of whole rows; `run_lower` checks this on a few rows
+the lower layers again. The results are those of whole rows; `keep_states` checks this on a few rows
 before it relies on it.
 """
 
@@ -23,12 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from calib_adapters.calibration.objective import (
-    collate_answers,
-    collate_queries,
-    hidden_states,
-    pad_rows,
-)
+from calib_adapters.calibration.objective import hidden_states, pad_rows
 from calib_adapters.training.base_model import without_adapter
 
 PARTS = {"query": "input_ids", "answer": "answer_ids"}  # of a batch, of a row
@@ -74,8 +69,7 @@ def run_lower(
         The table for `put_states`, and the splits with each row's places in it; ``None``
         if all layers are trained, or if rows have to run whole, with the reason in the log.
     """
-    first = first_trained(model)
-    if not first:
+    if not first_trained(model):
         return None
     texts = [
         (split, part, row[name])
@@ -84,43 +78,81 @@ def run_lower(
         if part == "query" or split in answers
         for row in rows.select_columns(name)
     ]
-    common = _common([ids for *_, ids in texts])
-    starts = _starts([ids for *_, ids in texts], common)
-    if reason := _why_whole(model, splits, starts[-1], first, pad):
-        logging.getLogger(__name__).warning(
-            "The layers below the adapter run in every epoch: %s.", reason
-        )
+    tails = [(rows, tail) for rows in splits.values() for tail in ("yes_tail", "no_tail")]
+    if any(any(rows[tail]) for rows, tail in tails if tail in rows.column_names):
+        _say_whole("replies have several tokens, and are read in queries that continue with them")
         return None
-    if not file.exists():
-        states = _states(model, [ids for *_, ids in texts], first, pad).states
-        part = Path(f"{file}.part")
-        save_file({"states": states}, part)
-        os.replace(part, file)
-    _take_out(_layers(model)[:first])
+    kept = keep_states(model, [ids for *_, ids in texts], pad, file)
+    if kept is None:
+        return None
+    table, starts = kept
     placed = dict(splits)
     for split, part in dict.fromkeys((split, part) for split, part, _ in texts):
-        places = [
-            int(at) for at, text in zip(starts, texts, strict=False) if text[:2] == (split, part)
-        ]
+        places = [at for at, text in zip(starts, texts, strict=True) if text[:2] == (split, part)]
         placed[split] = placed[split].add_column(f"{part}_start", places)
-    return Table(load_file(file)["states"], common), placed
+    return table, placed
+
+
+def keep_states(
+    model: nn.Module, texts: Sequence[Sequence[int]], pad: int, file: Path
+) -> tuple[Table, list[int]] | None:
+    """Run `texts` through the layers below the first trained one, and take these out of `model`.
+
+    Args:
+        model: a new adapter on a base model.
+        texts: token ids of each; the first ones are tried first.
+        pad: id to fill batches with.
+        file: where the table is kept, so that an interrupted run finds it.
+
+    Returns:
+        The table, and where the own tokens of each text begin in it; ``None`` if all layers are
+        trained, or if rows have to run whole, with the reason in the log.
+    """
+    first = first_trained(model)
+    if not first:
+        return None
+    common = _common(texts)
+    *starts, tokens = _starts(texts, common)
+    if reason := _why_whole(model, texts[:TRIED], tokens, first, pad):
+        _say_whole(reason)
+        return None
+    if not file.exists():
+        part = Path(f"{file}.part")
+        save_file({"states": _states(model, texts, first, pad).states}, part)
+        os.replace(part, file)
+    _take_out(_layers(model)[:first])
+    return Table(load_file(file)["states"], common), starts
+
+
+def _say_whole(reason: str) -> None:
+    logging.getLogger(__name__).warning(
+        "The layers below the adapter run in every epoch: %s.", reason
+    )
 
 
 def put_states(
     batch: dict[str, Tensor], rows: Sequence[dict[str, Any]], table: Table
 ) -> dict[str, Tensor]:
-    """`batch`, collated of `rows`, with states of `table` in place of its token ids.
-
-    ``*_prefix`` becomes (S, H) and ``*_ids`` (B, L, H), which `hidden_states` goes on from.
-    """
+    """`batch`, collated of `rows`, with states of `table` in place of its token ids."""
     for part, name in PARTS.items():
         if f"{part}_ids" in batch:
-            shared = len(batch[f"{part}_prefix"])
             places = [(row[f"{part}_start"], len(row[name])) for row in rows]
-            own = [table.of(start, shared, length) for start, length in places]
-            batch[f"{part}_ids"] = nn.utils.rnn.pad_sequence(own, batch_first=True)
-            batch[f"{part}_prefix"] = table.of(places[0][0], 0, shared)
+            put_part(batch, part, places, table)
     return batch
+
+
+def put_part(
+    batch: dict[str, Tensor], part: str, places: Sequence[tuple[int, int]], table: Table
+) -> None:
+    """Replace the token ids of a `part` by states, for `hidden_states` to go on from.
+
+    ``*_prefix`` becomes (S, H) and ``*_ids`` (B, L, H). `places` says of each text where its own
+    tokens begin in `table`, and how many tokens it has in all.
+    """
+    shared = len(batch[f"{part}_prefix"])
+    own = [table.of(start, shared, length) for start, length in places]
+    batch[f"{part}_ids"] = nn.utils.rnn.pad_sequence(own, batch_first=True)
+    batch[f"{part}_prefix"] = table.of(places[0][0], 0, shared)
 
 
 def _common(texts: Sequence[Sequence[int]]) -> int:
@@ -181,9 +213,9 @@ def _passing_on(layers: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def _why_whole(
-    model: nn.Module, splits: dict[str, datasets.Dataset], tokens: int, first: int, pad: int
+    model: nn.Module, texts: Sequence[Sequence[int]], tokens: int, first: int, pad: int
 ) -> str | None:
-    """Return the reason why rows cannot run in two parts, or ``None``."""
+    """Return the reason why rows cannot run in two parts, or ``None``; `texts` are tried."""
     config = without_adapter(model).config.get_text_config()
     size = tokens * config.hidden_size * model.dtype.itemsize
     if size > MOST:
@@ -192,12 +224,8 @@ def _why_whole(
     dropped = [m.p for layer in lower for m in layer.modules() if isinstance(m, nn.Dropout)]
     if any(dropped) or getattr(config, "attention_dropout", 0):
         return "the base model has dropout, which differs in every pass"
-    tails = [(rows, tail) for rows in splits.values() for tail in ("yes_tail", "no_tail")]
-    if any(any(rows[tail]) for rows, tail in tails if tail in rows.column_names):
-        return "replies have several tokens, and are read in queries that continue with them"
-    rows = splits["train"].select(range(min(TRIED, len(splits["train"])))).to_list()
     try:
-        change = _largest_change(model, rows, first, pad)
+        change = _largest_change(model, texts, first, pad)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         return f"the model cannot be run in parts ({error})"
     if not change < NEAR.get(model.dtype, ROUGH):
@@ -206,25 +234,24 @@ def _why_whole(
 
 
 @torch.no_grad()
-def _largest_change(model: nn.Module, rows: list[dict[str, Any]], first: int, pad: int) -> float:
-    """Return the largest relative change of the states of `rows` when they run in two parts."""
-    batch = collate_queries(rows, pad) | collate_answers(rows, pad)
-    batch = {name: value.to(model.device) for name, value in batch.items()}
-    whole = {part: hidden_states(model, batch, part) for part in PARTS}
-    texts = [row[name] for name in PARTS.values() for row in rows]
+def _largest_change(
+    model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: int
+) -> float:
+    """Return the largest relative change of the states of `texts` when they run in two parts."""
+    batch = _batch(texts, pad, model.device)
+    whole, real = hidden_states(model, batch, "text"), batch["text_mask"].bool()
     table = _states(model, texts, first, pad)
     table = table._replace(states=table.states.to(model.device))
-    starts = iter(_starts(texts, table.common))
-    for part in PARTS:
-        rows = [{**row, f"{part}_start": next(starts)} for row in rows]
-    split = put_states(batch, rows, table)
-    moved = 0.0
+    *starts, _ = _starts(texts, table.common)
+    put_part(batch, "text", list(zip(starts, map(len, texts), strict=True)), table)
     with _passing_on(_layers(model)[:first]):
-        for part, expected in whole.items():
-            real = batch[f"{part}_mask"].bool()
-            difference = (hidden_states(model, split, part) - expected)[real].abs().max()
-            moved = max(moved, (difference / expected[real].abs().max()).item())
-    return moved
+        difference = (hidden_states(model, batch, "text") - whole)[real].abs().max()
+    return (difference / whole[real].abs().max()).item()
+
+
+def _batch(texts: Sequence[Sequence[int]], pad: int, device: torch.device) -> dict[str, Tensor]:
+    padded = pad_rows(texts, [len(text) - 1 for text in texts], pad)
+    return {f"text_{name}": value.to(device) for name, value in padded.items()}
 
 
 @torch.no_grad()
@@ -240,11 +267,8 @@ def _states(model: nn.Module, texts: Sequence[Sequence[int]], first: int, pad: i
         while order:
             most = max(1, TOKENS // len(texts[order[-1]]))
             chosen, order = order[-most:], order[:-most]
-            rows = [texts[i] for i in chosen]
-            batch = pad_rows(rows, [len(row) - 1 for row in rows], pad)
-            batch = {f"text_{name}": v.to(model.device) for name, v in batch.items()}
             given.clear()
-            hidden_states(model, batch, "text")
+            hidden_states(model, _batch([texts[i] for i in chosen], pad, model.device), "text")
             *prefix, own = (states.cpu() for states in given)
             for i, states in zip(chosen, own, strict=True):
                 whole = torch.cat([*(shared[0] for shared in prefix), states])

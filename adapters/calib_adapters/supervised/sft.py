@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from calib_adapters.supervised.batch import collate, read_logits, summarise
 from calib_adapters.supervised.encode import encode_rows
 from calib_adapters.supervised.losses import penalties, token_nll
+from calib_adapters.supervised.lower import keep_lower
 from calib_adapters.supervised.rows import load_prepared_rows
 from calib_adapters.supervised.scores import (
     fit_option_temperature,
@@ -127,7 +127,13 @@ def prepare_training(context: TrainingContext, calibration: bool = False) -> Pre
     width = max(len(row) for name in wanted[1:] for row in splits[name]["candidates"])
     pad = pad_token(tokenizer)
     check_logits(model, splits["train"][0]["input_ids"], context.device)
-    return Prepared(model, tokenizer, splits, partial(collate, pad=pad, width=width), facts)
+    put = keep_lower(model, splits, pad, context.work / "lower_layers.safetensors")
+
+    def batch(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        collated = collate(rows, pad, width)
+        return put(collated) if put else collated
+
+    return Prepared(model, tokenizer, splits, batch, facts)
 
 
 def supervised_job(
