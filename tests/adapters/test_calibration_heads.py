@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from safetensors.torch import load_file
@@ -22,7 +24,7 @@ from calib_adapters.calibration.head import (
     save_head,
 )
 from calib_adapters.calibration.objective import collate, log_odds, query_loss
-from calib_adapters.calibration.rows import load_graded_rows
+from calib_adapters.calibration.rows import balanced, load_graded_rows
 from calib_adapters.data.grade import grade, load_graded
 from calib_adapters.serving.model import CalibHFLM
 from calib_adapters.training.base_model import add_lora, load_base
@@ -184,6 +186,29 @@ def test_a_fraction_of_the_data_is_the_beginning_of_one_order_that_the_seed_draw
     assert ids("data.fraction=0.25") == whole[:10]
     assert ids("data.max_train=20") == whole[:20]
     assert ids("seed=1") != whole and sorted(ids("seed=1")) == sorted(whole)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1)), max_size=30))
+def test_balanced_answers_are_the_first_of_each_task_half_of_them_correct(answers):
+    tasks, correct = [task for task, _ in answers], [label for _, label in answers]
+    chosen = balanced(tasks, correct)
+    assert chosen == sorted(chosen)
+    for task in "abc":
+        of_task = {
+            label: [i for i, one in enumerate(answers) if one == (task, label)] for label in (0, 1)
+        }
+        size = min(map(len, of_task.values()))
+        mine = [i for i in chosen if tasks[i] == task]
+        assert mine == sorted(of_task[0][:size] + of_task[1][:size])
+
+
+def test_training_on_balanced_answers_uses_no_others(tiny, graded, trained, tmp_path):
+    folder = tune(PROBE, tiny, graded, tmp_path / "out", (*CHANGES[PROBE], "data.balance=true"))
+    labels = load_graded(graded)[0]["train"]["correct"]
+    expected = 2 * min(labels.count(0), labels.count(1))
+    assert expected < len(labels)
+    used = [json.loads((one / "training.json").read_text()) for one in (folder, trained[PROBE])]
+    assert [each["data"]["train"] for each in used] == [expected, len(labels)]
 
 
 def test_a_card_says_which_epochs_weights_it_is_about(tmp_path, tiny, graded, trained):

@@ -62,6 +62,20 @@ def test_a_cut_that_leaves_answers_of_one_kind_is_named(tmp_path, tiny, graded):
         tune(RECIPE, tiny, graded, tmp_path / "adapter", ("data.fraction=0.01",))
 
 
+def test_balance_without_a_task_that_has_both_kinds_is_refused(tmp_path, tiny):
+    rows = [
+        {**record(f"{split} {i}", split=split, correct=i % 2), "task": "ab"[i % 2]}
+        for i in range(4)
+        for split in ("train", "validation")
+    ]
+    runs = [
+        write_run(tmp_path / task, [row for row in rows if row["task"] == task]) for task in "ab"
+    ]
+    grade(runs, tmp_path / "graded")
+    with pytest.raises(ValueError, match="data.balance leaves none of 4 training answers"):
+        tune(RECIPE, tiny, tmp_path / "graded", tmp_path / "adapter", ("data.balance=true",))
+
+
 def test_a_tokenizer_without_tokens_for_a_reply_is_refused(graded):
     words = models.WordLevel({"[UNK]": 0, "Yes": 1, "answer": 2}, unk_token="[UNK]")
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), unk_token="[UNK]")

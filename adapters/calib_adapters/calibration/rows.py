@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import transformers
 
 from calib_adapters.data.grade import FORM, STATED, load_graded
 from calib_adapters.training.job import TrainingContext
+from calib_adapters.training.schema import GradedData
 from calib_adapters.training.temperature import fit_temperature, sigmoid
 from calib_metrics import score
 
@@ -49,7 +51,16 @@ def load_graded_rows(context: TrainingContext, columns: Sequence[str] = ()) -> G
         )
     _check(graded, context.data)
     settings = context.recipe.data
+    assert isinstance(settings, GradedData)  # the other methods read prepared rows
     rows = graded["train"].shuffle(seed=context.recipe.seed, keep_in_memory=True)
+    if settings.balance:
+        chosen = balanced(rows["task"], rows["correct"])
+        if not chosen:
+            raise ValueError(
+                f"data.balance leaves none of {len(rows)} training answers in {context.data}: each "
+                f"task has correct ones or wrong ones only; leave it out, or add tasks with both."
+            )
+        rows = rows.select(chosen, keep_in_memory=True)
     limits = (len(rows), settings.max_train or len(rows), round(settings.fraction * len(rows)))
     graded["train"] = rows.select(range(min(limits)), keep_in_memory=True)
     if len(set(graded["train"]["correct"])) < 2:
@@ -65,6 +76,21 @@ def load_graded_rows(context: TrainingContext, columns: Sequence[str] = ()) -> G
         **{name: len(graded[name]) for name in ("train", "validation")},
     }
     return GradedRows(graded["train"], graded["validation"], facts)
+
+
+def balanced(tasks: Sequence[str], correct: Sequence[int]) -> list[int]:
+    """The first rows of each task of which as many are correct as wrong, in their order.
+
+    What is left says nothing about correctness by its task alone.
+    """
+    counts = Counter(zip(tasks, correct, strict=True))
+    left = {key: min(counts[key[0], 0], counts[key[0], 1]) for key in counts}
+    chosen = []
+    for i, key in enumerate(zip(tasks, correct, strict=True)):
+        if left[key]:
+            left[key] -= 1
+            chosen.append(i)
+    return chosen
 
 
 def _check(graded: datasets.DatasetDict, data: Path) -> None:

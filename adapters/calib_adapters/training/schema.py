@@ -85,13 +85,25 @@ class _Recipe(Section):
         return self
 
 
+class GradedData(Data):
+    """Which graded answers are used."""
+
+    balance: bool = Field(
+        False, description="as many correct as wrong answers of each task; the others are left out"
+    )
+
+
+class _Graded(_Recipe):
+    data: GradedData = GradedData()
+
+
 class QueryObjective(Section):
     """Cross-entropy of the yes/no query + kappa · JSD to the base model on the answer."""
 
     kappa: float = Field(1.0, ge=0)
 
 
-class LoraPrompt(_Recipe):
+class LoraPrompt(_Graded):
     """Calibration tuning, LoRA + Prompt."""
 
     method: Literal["lora_prompt"]
@@ -120,7 +132,7 @@ class StatedObjective(Section):
         return self
 
 
-class Stated(_Recipe):
+class Stated(_Graded):
     """Stated confidence: the number that the model says when asked for a percentage."""
 
     method: Literal["stated"]
@@ -134,7 +146,7 @@ class Head(Section):
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = (256, 128, 64)
 
 
-class LoraHead(_Recipe):
+class LoraHead(_Graded):
     """Calibration tuning, LoRA: a head on the last hidden state, gradients also through LoRA."""
 
     method: Literal["lora"]
@@ -142,7 +154,7 @@ class LoraHead(_Recipe):
     lora: Lora = Lora()
 
 
-class Probe(_Recipe):
+class Probe(_Graded):
     """Calibration tuning, probe: a head on the last hidden state of the frozen base model."""
 
     method: Literal["probe"]
