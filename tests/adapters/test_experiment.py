@@ -184,25 +184,44 @@ def test_a_config_of_several_tasks_is_one_for_each(tmp_path):
         load_config(experiment(tmp_path / "z", CONFIG.replace("  test:", '  "{task}":')))
 
 
-def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path):
-    # .4 to .1 is 75 % lower, .2 to .15 is 25 % lower: 50 % on average.
-    for name, values in (("sft", (0.4, 0.2)), ("ls", (0.1, 0.15))):
-        folder = experiment(tmp_path / name, SEVERAL.format(label=name.upper()))
-        summary = {
-            task: {
-                "n": 30,
-                "seeds": 1,
-                "ece": {"mean": ece, "sd": None},
-                "acc": {"mean": 0.5, "sd": None},
-            }
-            for task, ece in zip(("task_a", "task_b"), values, strict=True)
+def over_two_tasks(folder, label, values, text=SEVERAL):
+    config = load_config(experiment(folder, text.format(label=label))).model_dump(mode="json")
+    summary = {
+        task: {
+            "n": 30,
+            "seeds": 1,
+            "ece": {"mean": ece, "sd": None},
+            "acc": {"mean": 0.5, "sd": None},
         }
-        config = load_config(folder).model_dump(mode="json")
-        result = json.dumps({"config": config, "summary": summary})
-        (folder / "result.json").write_text(result, encoding="utf-8")
+        for task, ece in zip(("task_a", "task_b"), values, strict=True)
+    }
+    result = json.dumps({"config": config, "summary": summary})
+    (folder / "result.json").write_text(result, encoding="utf-8")
+
+
+def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path):
+    # .4 to .1 is 75 % lower, .2 to .15 is 25 % lower: 50 % on average, with a standard error of 25,
+    # times 12.71 for one degree of freedom.
+    over_two_tasks(tmp_path / "sft", "SFT", (0.4, 0.2), SEVERAL.replace("baseline: sft\n", ""))
+    over_two_tasks(tmp_path / "ls", "LS", (0.1, 0.15))
     text = tables(tmp_path)
-    assert "| LS | 0.100 | 0.150 | 0.125 | 50 % |" in text
+    assert "| LS | 0.100 | 0.150 | 0.125 | 50 % (-268 to 368) |" in text
+    assert "| SFT | 0.400 | 0.200 | 0.300 |  |" in text
     assert "| SFT | 0.500 | 0.500 | 0.500 |" in text
+    assert "All models" not in text
+
+
+def test_over_several_models_the_reduction_is_that_of_all_their_tasks(tmp_path):
+    # The same again: four times 25 from 50, a standard error of 14.4, times 3.18.
+    other = SEVERAL.replace("table: CogCalib", "table: Other\nmodel: gemma-3-270m")
+    for name, text in (("", SEVERAL), ("other_", other)):
+        text = text.replace("baseline: sft", f"baseline: {name}sft")
+        without = text.replace(f"baseline: {name}sft\n", "")
+        over_two_tasks(tmp_path / f"{name}sft", "SFT", (0.4, 0.2), without)
+        over_two_tasks(tmp_path / f"{name}ls", "LS", (0.1, 0.15), text)
+    pooled = tables(tmp_path).partition("### All models")[2]
+    assert "| LS | 4 | 0.125 | 0.300 | 50 % (4 to 96) |" in pooled
+    assert "SFT" not in pooled
 
 
 def test_a_result_of_the_same_config_is_left_and_one_of_another_is_not(tmp_path):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import ttest_1samp
+
 from runner.answers import Answers, read_answers
 from runner.config import Config
 from runner.curves import Course, draw_courses
@@ -28,6 +30,7 @@ README, FIGURES = "README.md", "figures"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
 OVER_TASKS = ("ece", "acc")
+LOWER = "lower than the baseline by (95 % interval over the tasks)"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,14 @@ def tables(folder: Path) -> str:
         else:
             made = _over_tasks(results) if several else _by_evaluation(results)
         parts.append(f"### {name}\n\n{made}")
+    over_tasks = {
+        name: results
+        for name, results in groups.items()
+        if any(result.config.tasks for result in results.values())
+    }
+    models = {each.config.model for results in over_tasks.values() for each in results.values()}
+    if len(models) > 1:
+        parts.append(_over_models(over_tasks))
     return "\n".join(parts)
 
 
@@ -184,23 +195,57 @@ def _over_tasks(results: Mapping[str, Result]) -> str:
             cells = [result.config.label, *shown, "" if mean is None else f"{mean:.3f}"]
             rows.append([*cells, _reduction(result, results)] if metric == "ece" else cells)
         head = [HEADS[metric], *tasks, "mean"]
-        head += ["lower than the baseline by"] if metric == "ece" else []
+        head += [LOWER] if metric == "ece" else []
         parts.append(_markdown(head, rows, texts=1))
     sizes = next(iter(results.values())).summary
     asked = ", ".join(f"{task} {sizes[task]['n']}" for task in tasks if task in sizes)
     return "\n".join([*parts, f"Questions of the test split: {asked}.\n"])
 
 
+def _over_models(groups: Mapping[str, Mapping[str, Result]]) -> str:
+    """By how much each method lowers ECE, over the tasks of all models together."""
+    cells: dict[str, list[tuple[float, float]]] = {}
+    for results in groups.values():
+        for result in results.values():
+            if pairs := _pairs(result, results):
+                cells.setdefault(result.config.label, []).extend(pairs)
+    rows = [
+        [
+            label,
+            str(len(pairs)),
+            *(f"{statistics.fmean(column):.3f}" for column in zip(*pairs, strict=True)),
+            _lower_by(pairs),
+        ]
+        for label, pairs in cells.items()
+    ]
+    head = ["", "cells", "ECE ↓", "the baseline's", "lower by (95 % interval)"]
+    return f"### All models\n\n{_markdown(head, rows, texts=1)}"
+
+
 def _reduction(result: Result, results: Mapping[str, Result]) -> str:
-    """Mean over tasks of 1 - ECE / ECE of the baseline, in percent."""
+    pairs = _pairs(result, results)
+    return _lower_by(pairs) if pairs else ""
+
+
+def _pairs(result: Result, results: Mapping[str, Result]) -> list[tuple[float, float]]:
+    """Of each task the ECE of a result and that of its baseline; none without a baseline."""
     baseline = results.get(result.config.baseline or "")
     if baseline is None:
-        return ""
-    shares = [
-        1 - summary["ece"]["mean"] / baseline.summary[task]["ece"]["mean"]
+        return []
+    return [
+        (summary["ece"]["mean"], baseline.summary[task]["ece"]["mean"])
         for task, summary in result.summary.items()
     ]
-    return f"{100 * statistics.fmean(shares):.0f} %"
+
+
+def _lower_by(pairs: Sequence[tuple[float, float]]) -> str:
+    """Mean of 1 - ECE / ECE of the baseline in percent, and its t interval over the pairs."""
+    shares = [100 * (1 - ece / other) for ece, other in pairs]
+    mean = f"{statistics.fmean(shares):.0f} %"
+    if len(shares) < 2:
+        return mean
+    low, high = ttest_1samp(shares, 0).confidence_interval()
+    return f"{mean} ({low:.0f} to {high:.0f})"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
