@@ -386,8 +386,8 @@ runs/entries/%/stock/done: | $(READY)
 
 # ------------------------------------------------------------------------------------ experiments
 # A config gives a result; one of them alone: make adapters/experiments/NAME/result.json
-# make families, make saturated and make transfer have folders of their own. The first two want the
-# models that `calibench model NAME` puts into the cache, the last data sets from the Hub.
+# make families, make saturated and make transfer have folders of their own. They want the models that
+# `calibench model NAME` puts into the cache, the last two also data sets from the Hub.
 EXPERIMENTS := $(wildcard adapters/experiments/*/config.yaml)
 FAMILIES := $(wildcard adapters/experiments/families/*/config.yaml)
 TRANSFER := $(wildcard adapters/experiments/transfer/*/config.yaml)
@@ -399,8 +399,10 @@ families: $(FAMILIES:config.yaml=result.json)
 	$(BIN)/python adapters/experiments figures adapters/experiments/families
 
 SATURATED := $(wildcard adapters/experiments/cogcalib_saturated/*/config.yaml)
-saturated: $(SATURATED:config.yaml=result.json)
+TASKS := $(wildcard adapters/experiments/cogcalib_tasks/*/config.yaml)
+saturated: $(SATURATED:config.yaml=result.json) $(TASKS:config.yaml=result.json)
 	$(BIN)/python adapters/experiments table adapters/experiments/cogcalib_saturated
+	$(BIN)/python adapters/experiments table adapters/experiments/cogcalib_tasks
 	$(BIN)/python adapters/experiments curves adapters/experiments/cogcalib_saturated
 
 transfer: $(TRANSFER:config.yaml=result.json)
