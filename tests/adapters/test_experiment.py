@@ -211,6 +211,21 @@ def test_over_several_tasks_the_reduction_is_the_mean_of_each_tasks_own(tmp_path
     assert "All models" not in text
 
 
+def test_the_processor_time_of_a_command_that_results_share_counts_once(tmp_path):
+    for name, last in (("a", 3600), ("b", 1800)):
+        over_two_tasks(tmp_path / name, name, (0.4, 0.2))
+        file = tmp_path / name / "result.json"
+        result = json.loads(file.read_text(encoding="utf-8"))
+        shared = {"command": "prepare", "seconds": 9000, "processor_seconds": 7200}
+        own = {"command": f"tune {name}", "seconds": 9000, "processor_seconds": last}
+        result["commands"] = [shared, own]
+        file.write_text(json.dumps(result), encoding="utf-8")
+    assert "The 3 commands behind these results took 3.5 processor hours" in tables(tmp_path)
+    del result["commands"][1]["processor_seconds"]
+    file.write_text(json.dumps(result), encoding="utf-8")
+    assert "processor hours" not in tables(tmp_path)
+
+
 def test_over_several_models_the_reduction_is_that_of_all_their_tasks(tmp_path):
     # The same again: four times 25 from 50, a standard error of 14.4, times 3.18.
     other = SEVERAL.replace("table: CogCalib", "table: Other\nmodel: gemma-3-270m")

@@ -86,7 +86,23 @@ def tables(folder: Path) -> str:
     models = {each.config.model for results in over_tasks.values() for each in results.values()}
     if len(models) > 1:
         parts.append(_over_models(over_tasks))
+    parts += _cost(folder)
     return "\n".join(parts)
+
+
+def _cost(folder: Path) -> list[str]:
+    """A sentence on the processor time of all results; none where some did not measure it."""
+    took: dict[str, float | None] = {}
+    for file in folder.glob(f"*/{RESULT}"):
+        for each in json.loads(file.read_text(encoding="utf-8")).get("commands", ()):
+            took[each["command"]] = each.get("processor_seconds")
+    seconds = [each for each in took.values() if each is not None]
+    if not seconds or len(seconds) < len(took):
+        return []
+    return [
+        f"The {len(took)} commands behind these results took {sum(seconds) / 3600:.1f} processor "
+        f"hours, each counted once.\n"
+    ]
 
 
 def _groups(folder: Path) -> dict[str, dict[str, Result]]:
