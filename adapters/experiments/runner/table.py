@@ -121,7 +121,7 @@ def _groups(folder: Path) -> dict[str, dict[str, Result]]:
 
 
 def draw_figures(folder: Path) -> list[Path]:
-    """The pictures of the experiments below `folder` that kept their confidences.
+    """The pictures of the tables below `folder` that compare rows and kept their confidences.
 
     Each shows the evaluation that their configs name first.
 
@@ -130,7 +130,8 @@ def draw_figures(folder: Path) -> list[Path]:
     """
     groups, evaluation = {}, ""
     for name, results in _groups(folder).items():
-        if all(result.config.confidences for result in results.values()):
+        configs = [result.config for result in results.values()]
+        if all(c.confidences for c in configs) and any(c.compared for c in configs):
             groups[name] = rows_of(_kept(folder, results))
             evaluation = evaluation or groups[name][0].evaluation
     if not groups:
