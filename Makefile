@@ -9,7 +9,7 @@
 # make lock     pin the newest releases of what they install, by hash, in requirements-lock.txt (needs uv)
 # make experiments  the adapters' experiments (hours; most need data sets from the Hub)
 # make families     calibration tuning on three models (hours): adapters/experiments/families
-# make saturated    CogCalib where training saturates (hours): adapters/experiments/cogcalib_saturated
+# make saturated    CogCalib where training saturates (hours): cogcalib_saturated, cogcalib_tasks
 # make transfer     what makes a tuned confidence carry over (an hour): adapters/experiments/transfer
 # Each creates .venv first if it is missing. A finished step is not repeated: after an interruption
 # give the same command again.
