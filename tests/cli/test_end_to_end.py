@@ -58,7 +58,7 @@ def job(tmp_path_factory, embedded_model_path):
         calibench("eval", *asked, cwd=folder)
     calibench("grade", "train", "validation", "-o", "graded", cwd=folder)
     calibench(
-        "tune", "calibration_tuning_lora_prompt", "optimiser.epochs=1", "optimiser.warmup_steps=0",
+        "tune", "calibration_tuning_quick", "optimiser.epochs=1", "optimiser.warmup_steps=0",
         "--model", embedded_model_path, "--data", "graded", "-o", "adapter", cwd=folder,
     )  # fmt: skip
     # As a user does who has the stock command alone.
@@ -121,7 +121,7 @@ def test_a_wrong_option_ends_the_command_with_its_sentence(tmp_path, embedded_mo
     # Python prints the text of a SystemExit to standard error, and exits with status 1.
     with pytest.raises(SystemExit) as ended:
         calibench(
-            "tune", "calibration_tuning_lora_prompt", "optimiser.epoch=1",
+            "tune", "calibration_tuning_quick", "optimiser.epoch=1",
             "--model", embedded_model_path, "--data", tmp_path, "-o", tmp_path / "adapter",
             cwd=tmp_path,
         )  # fmt: skip
