@@ -55,7 +55,7 @@ LISTED = ("model", "parameters", "licence", "download", "on disk", "cached")
 
 def _described(model: Model, cached: bool) -> tuple[str, ...]:
     sizes = (f"{number / 1e6:,.0f} MB" for number in (model.download, model.size))
-    parameters = f"{model.parameters / 1e6:.0f} M"
+    parameters = f"{model.parameters / 1e6:,.0f} M"
     return (model.name, parameters, model.license, *sizes, "yes" if cached else "no")
 
 

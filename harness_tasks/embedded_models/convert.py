@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness_tasks.embedded_models.catalogue import GEMMA, QWEN, SMOLLM2, Model
+from harness_tasks.embedded_models.catalogue import GEMMA, LARGER_QWEN, QWEN, SMOLLM2, Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -123,4 +123,5 @@ REPAIRS: dict[str, Callable[[PreTrainedTokenizerBase], None]] = {
     SMOLLM2.name: split_digits,
     GEMMA.name: leave,
     QWEN.name: compose,
+    LARGER_QWEN.name: compose,
 }

@@ -141,9 +141,10 @@ def test_the_list_says_which_model_is_there(tmp_path, made):
     rows = {line.split()[0]: line.split() for line in lines}
     assert set(rows) == set(MODELS) and head.split()[-1] == "cached"
     assert {name: row[-1] for name, row in rows.items()} == {
-        "SmolLM2-135M-Instruct": "yes", "gemma-3-270m": "no", "Qwen2.5-Coder-0.5B-Instruct": "no"
+        "SmolLM2-135M-Instruct": "yes", "gemma-3-270m": "no", "Qwen2.5-Coder-0.5B-Instruct": "no",
+        "Qwen2.5-Coder-1.5B-Instruct": "no",
     }  # fmt: skip
-    assert [rows[name][3] for name in MODELS] == ["apache-2.0", "gemma", "apache-2.0"]
+    assert [rows[name][3] for name in MODELS] == ["apache-2.0", "gemma", "apache-2.0", "apache-2.0"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path, made):

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from helpers.model_cache import folder_of
 
 GEMMA, QWEN = "gemma-3-270m", "Qwen2.5-Coder-0.5B-Instruct"
+LARGER_QWEN = "Qwen2.5-Coder-1.5B-Instruct"
 
 # What is published: ids that users of Google's tokenizer report for a turn of a chat, and those of
 # transformers' own test of Qwen's tokenizer.
@@ -131,13 +132,17 @@ def test_gemma_goes_on_with_paris(gemma):
 
 
 @pytest.mark.nightly
-def test_qwens_chat_template_leads_to_paris(qwen):
-    model = AutoModelForCausalLM.from_pretrained(folder_of(QWEN))
+@pytest.mark.parametrize(
+    ("name", "alike"), [(QWEN, 0.99), (LARGER_QWEN, 0.98)], ids=["0.5B", "1.5B"]
+)
+def test_qwens_chat_template_leads_to_paris(tokenizers, name, alike):
+    qwen = tokenizers(name)
+    model = AutoModelForCausalLM.from_pretrained(folder_of(name))
     assert model.dtype == torch.float32
     coming, going = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     # Of one matrix, which the file rounds to five bits and to eight.
     assert not torch.equal(coming, going)
-    assert torch.nn.functional.cosine_similarity(coming[:1000], going[:1000]).min() > 0.99
+    assert torch.nn.functional.cosine_similarity(coming[:1000], going[:1000]).min() > alike
     assert model.generation_config.eos_token_id == [151645, 151643]
     prompt = qwen.apply_chat_template(
         [{"role": "user", "content": "What is the capital of France?"}],
