@@ -31,6 +31,8 @@ BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier": "Brier ↓"}
 OVER_TASKS = ("ece", "acc")
 LOWER = "lower than the baseline by (95 % interval over the tasks)"
+WRITTEN_OUT = "_cloze"  # ends the names of tasks whose options are written out
+FORMS = ("with written-out options", "other tasks")
 
 
 @dataclass(frozen=True)
@@ -220,49 +222,69 @@ def _over_tasks(results: Mapping[str, Result]) -> str:
 
 
 def _over_models(groups: Mapping[str, Mapping[str, Result]]) -> str:
-    """By how much each method lowers ECE, over the tasks of all models together."""
-    cells: dict[str, list[tuple[float, float]]] = {}
-    for results in groups.values():
+    """By how much each method lowers ECE, over the tasks of all models together.
+
+    Beside a method that its configs call `compared`, every other one: its ECE less that one's, on
+    the pairs of model and task that both have.
+    """
+    cells: dict[str, dict[tuple[str, str], tuple[float, float]]] = {}
+    compared: dict[str, str] = {}
+    for name, results in groups.items():
         for result in results.values():
             if pairs := _pairs(result, results):
-                cells.setdefault(result.config.label, []).extend(pairs)
-    rows = [
-        [
-            label,
-            str(len(pairs)),
-            *(f"{statistics.fmean(column):.3f}" for column in zip(*pairs, strict=True)),
-            _lower_by(pairs),
-        ]
-        for label, pairs in cells.items()
-    ]
-    head = ["", "cells", "ECE ↓", "the baseline's", "lower by (95 % interval)"]
-    return f"### All models\n\n{_markdown(head, rows, texts=1)}"
+                label = result.config.label
+                cells.setdefault(label, {}).update({(name, t): p for t, p in pairs.items()})
+                if result.config.compared:
+                    compared[label] = f"ECE, less {label}'s (95 % interval)"
+    rows = []
+    for label, pairs in cells.items():
+        means = [f"{statistics.fmean(each):.3f}" for each in zip(*pairs.values(), strict=True)]
+        written = {cell: pair for cell, pair in pairs.items() if cell[1].endswith(WRITTEN_OUT)}
+        others = {cell: pair for cell, pair in pairs.items() if cell not in written}
+        lower = [_lower_by([*some.values()]) for some in (pairs, written, others)]
+        less = ["" if label == other else _less(pairs, cells[other]) for other in compared]
+        rows.append([label, str(len(pairs)), *means, *lower, *less])
+    head = ["", "cells", "ECE ↓", "the baseline's", "lower by (95 % interval)", *FORMS]
+    return f"### All models\n\n{_markdown([*head, *compared.values()], rows, texts=1)}"
 
 
 def _reduction(result: Result, results: Mapping[str, Result]) -> str:
-    pairs = _pairs(result, results)
-    return _lower_by(pairs) if pairs else ""
+    return _lower_by([*_pairs(result, results).values()])
 
 
-def _pairs(result: Result, results: Mapping[str, Result]) -> list[tuple[float, float]]:
+def _pairs(result: Result, results: Mapping[str, Result]) -> dict[str, tuple[float, float]]:
     """Of each task the ECE of a result and that of its baseline; none without a baseline."""
     baseline = results.get(result.config.baseline or "")
     if baseline is None:
-        return []
-    return [
-        (summary["ece"]["mean"], baseline.summary[task]["ece"]["mean"])
+        return {}
+    return {
+        task: (summary["ece"]["mean"], baseline.summary[task]["ece"]["mean"])
         for task, summary in result.summary.items()
-    ]
+    }
 
 
 def _lower_by(pairs: Sequence[tuple[float, float]]) -> str:
     """Mean of 1 - ECE / ECE of the baseline in percent, and its t interval over the pairs."""
-    shares = [100 * (1 - ece / other) for ece, other in pairs]
-    mean = f"{statistics.fmean(shares):.0f} %"
-    if len(shares) < 2:
+    return _mean([100 * (1 - ece / other) for ece, other in pairs], ".0f", " %")
+
+
+def _less(
+    pairs: Mapping[tuple[str, str], tuple[float, float]],
+    others: Mapping[tuple[str, str], tuple[float, float]],
+) -> str:
+    """Mean difference between the ECE of two methods over the cells of both, and its interval."""
+    return _mean([pairs[cell][0] - others[cell][0] for cell in pairs if cell in others], "+.3f")
+
+
+def _mean(values: Sequence[float], form: str, unit: str = "") -> str:
+    """The mean and its t interval; the mean alone of one value, nothing of none."""
+    if not values:
+        return ""
+    mean = f"{statistics.fmean(values):{form}}{unit}"
+    if len(values) < 2:
         return mean
-    low, high = ttest_1samp(shares, 0).confidence_interval()
-    return f"{mean} ({low:.0f} to {high:.0f})"
+    low, high = ttest_1samp(values, 0).confidence_interval()
+    return f"{mean} ({low:{form}} to {high:{form}})"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
