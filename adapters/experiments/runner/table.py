@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ HEADS = {"acc": "accuracy ↑", "ece": "ECE ↓", "auroc": "AUROC ↑", "brier":
 OVER_TASKS = ("ece", "acc")
 LOWER = "lower than the baseline by (95 % interval over the tasks)"
 WRITTEN_OUT = "_cloze"  # ends the names of tasks whose options are written out
-FORMS = ("with written-out options", "other tasks")
+
+# By model and task, the ECE of a method and that of its baseline.
+Cells = dict[tuple[str, str], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -222,30 +224,44 @@ def _over_tasks(results: Mapping[str, Result]) -> str:
 
 
 def _over_models(groups: Mapping[str, Mapping[str, Result]]) -> str:
-    """By how much each method lowers ECE, over the tasks of all models together.
+    """By how much each method lowers ECE, over the tasks of all models together and of each form.
 
     Beside a method that its configs call `compared`, every other one: its ECE less that one's, on
     the pairs of model and task that both have.
     """
-    cells: dict[str, dict[tuple[str, str], tuple[float, float]]] = {}
-    compared: dict[str, str] = {}
+    cells: dict[str, Cells] = {}
+    compared: dict[str, None] = {}
     for name, results in groups.items():
         for result in results.values():
             if pairs := _pairs(result, results):
                 label = result.config.label
                 cells.setdefault(label, {}).update({(name, t): p for t, p in pairs.items()})
                 if result.config.compared:
-                    compared[label] = f"ECE, less {label}'s (95 % interval)"
+                    compared[label] = None
+    forms = {task.endswith(WRITTEN_OUT) for some in cells.values() for _, task in some}
+    parts = [_pooled("All models", cells, compared)]
+    for written_out in sorted(forms, reverse=True) if len(forms) > 1 else ():
+        these = {
+            label: {
+                cell: p for cell, p in some.items() if cell[1].endswith(WRITTEN_OUT) is written_out
+            }
+            for label, some in cells.items()
+        }
+        name = "tasks with written-out options" if written_out else "other tasks"
+        parts.append(_pooled(f"All models, {name}", these, compared))
+    return "\n".join(parts)
+
+
+def _pooled(title: str, cells: Mapping[str, Cells], compared: Iterable[str]) -> str:
     rows = []
     for label, pairs in cells.items():
-        means = [f"{statistics.fmean(each):.3f}" for each in zip(*pairs.values(), strict=True)]
-        written = {cell: pair for cell, pair in pairs.items() if cell[1].endswith(WRITTEN_OUT)}
-        others = {cell: pair for cell, pair in pairs.items() if cell not in written}
-        lower = [_lower_by([*some.values()]) for some in (pairs, written, others)]
-        less = ["" if label == other else _less(pairs, cells[other]) for other in compared]
-        rows.append([label, str(len(pairs)), *means, *lower, *less])
-    head = ["", "cells", "ECE ↓", "the baseline's", "lower by (95 % interval)", *FORMS]
-    return f"### All models\n\n{_markdown([*head, *compared.values()], rows, texts=1)}"
+        if pairs:
+            means = [f"{statistics.fmean(each):.3f}" for each in zip(*pairs.values(), strict=True)]
+            less = ["" if label == other else _less(pairs, cells[other]) for other in compared]
+            rows.append([label, str(len(pairs)), *means, _lower_by([*pairs.values()]), *less])
+    head = ["", "cells", "ECE ↓", "the baseline's", "lower by (95 % interval)"]
+    head += [f"ECE, less that of: {other} (95 % interval)" for other in compared]
+    return f"### {title}\n\n{_markdown(head, rows, texts=1)}"
 
 
 def _reduction(result: Result, results: Mapping[str, Result]) -> str:
@@ -268,10 +284,7 @@ def _lower_by(pairs: Sequence[tuple[float, float]]) -> str:
     return _mean([100 * (1 - ece / other) for ece, other in pairs], ".0f", " %")
 
 
-def _less(
-    pairs: Mapping[tuple[str, str], tuple[float, float]],
-    others: Mapping[tuple[str, str], tuple[float, float]],
-) -> str:
+def _less(pairs: Cells, others: Cells) -> str:
     """Mean difference between the ECE of two methods over the cells of both, and its interval."""
     return _mean([pairs[cell][0] - others[cell][0] for cell in pairs if cell in others], "+.3f")
 
