@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 BLUE, VERMILION, PEACH = "#0072B2", "#D55E00", "#F8DFCF"
 PALE, INK, SOFT, FAINT = "#B9C6D2", "#222222", "#5F6B76", "#E4E8EC"
 DASHES = (0, (4, 3))
+# Behind a bar's value: hides the chance line, a dash of which would look like a minus sign.
+VALUE_BOX = {
+    "facecolor": "white", "edgecolor": "none", "boxstyle": "square,pad=0.35", "mutation_aspect": 0.1
+}  # fmt: skip
 _STYLE = {
     "font.size": 10,
     "text.color": INK,

@@ -25,6 +25,7 @@ from calib_metrics._figure import (
     PALE,
     PEACH,
     SOFT,
+    VALUE_BOX,
     VERMILION,
     count_text,
     headings,
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _UPRIGHT = 4  # with more bars than this, their labels are slanted
-# Behind a bar's value: hides the chance line, a dash of which would look like a minus sign.
-_VALUE_BOX = {
-    "facecolor": "white", "edgecolor": "none", "boxstyle": "square,pad=0.35", "mutation_aspect": 0.1
-}  # fmt: skip
 
 
 def bar_chart(
@@ -245,7 +242,7 @@ def _bars(
             fontsize=10,
             fontweight="bold" if strong else "normal",
             zorder=5,
-            bbox=_VALUE_BOX,
+            bbox=VALUE_BOX,
         )
     upright = len(rows) <= _UPRIGHT
     labels = [_wrap(str(row["label"]), 12 if upright else 17) for row in rows]
